@@ -1,0 +1,184 @@
+import { closeSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { MountBusyError, MountError, MountProtocolError } from '../errors.js';
+import type {
+  DriverStatistics,
+  FileSystem,
+  Mount,
+  MountOptions,
+  MountParameters,
+} from '../file-system.js';
+import { mountLimits } from '../limits.js';
+import { processesUsing } from '../processes-using.js';
+import { abortConnection, dropMountNow } from './connection.js';
+import { guardExit } from './exit-guard.js';
+import { FuseDevice } from './fuse-device.js';
+import type { MountedDescriptor, MountMethod } from './mount-method.js';
+import { mountAt, readMountTable } from './mount-table.js';
+import { deviceWriter, Notifier } from './notifier.js';
+import { raiseReadAhead } from './read-ahead.js';
+import { RequestLoop } from './request-loop.js';
+import { runCommand } from './run-command.js';
+import { Session } from './session.js';
+
+/** A mounted directory from its first request to the end of its connection. */
+export class KernelMount implements Mount {
+  readonly directory: string;
+  readonly #method: MountMethod;
+  readonly #options: MountOptions;
+  readonly #waiting: FuseDevice;
+  readonly #draining: FuseDevice | null;
+  readonly #lifeline: number | null;
+  readonly #notifier: Notifier;
+  readonly #session: Session;
+  readonly #agreed: Promise<MountParameters | Error>;
+  readonly #ended: Promise<void>;
+  #resolveEnded: () => void = () => undefined;
+  readonly #callOffExit: () => void;
+  /** "major:minor" once known. */
+  #device: string | null = null;
+  #hasEnded = false;
+  #started = false;
+  /** Calls of `unmount` under way: an end is then no surprise. */
+  #unmounting = 0;
+
+  constructor(
+    directory: string,
+    mounted: MountedDescriptor,
+    method: MountMethod,
+    fileSystem: FileSystem,
+    options: MountOptions,
+  ) {
+    this.directory = directory;
+    this.#method = method;
+    this.#options = options;
+    this.#lifeline = mounted.lifeline;
+    this.#waiting = new FuseDevice(mounted.fd);
+    this.#draining = this.#waiting.cloneNonBlocking();
+    this.#notifier = new Notifier(deviceWriter(mounted.fd));
+    let agree: (agreed: MountParameters | Error) => void = () => undefined;
+    this.#agreed = new Promise((resolve) => {
+      agree = resolve;
+    });
+    this.#ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+    this.#session = new Session(fileSystem, this.#notifier, {
+      onInit: agree,
+      onNotice: options.onNotice,
+    });
+    // With a lifeline, fusermount3 unmounts when this process is gone.
+    this.#callOffExit = guardExit(() => {
+      if (this.#lifeline === null) dropMountNow(directory);
+    });
+  }
+
+  /** Begins to answer. Resolves when kernel and driver have agreed; throws {@link MountProtocolError} otherwise. */
+  async start(): Promise<void> {
+    new RequestLoop(this.#waiting, this.#draining, this.#session, (error) => {
+      void this.#end(error);
+    }).start();
+    const agreed = await Promise.race([
+      this.#agreed,
+      this.#ended.then(() => new Error('it was unmounted at once')),
+      delay(mountLimits.mount_command_ms_max, new Error('the kernel does not begin'), {
+        ref: false,
+      }),
+    ]);
+    if (agreed instanceof Error) {
+      await this.unmount({ force: true });
+      throw new MountProtocolError(`Cannot mount at '${this.directory}': ${agreed.message}`);
+    }
+    this.#started = true;
+    this.#device = mountAt(await readMountTable(), this.directory)?.device ?? null;
+    if (this.#device !== null) await raiseReadAhead(this.#device);
+  }
+
+  statistics(): DriverStatistics {
+    return this.#session.statistics();
+  }
+
+  async unmount({ force }: { force: boolean }): Promise<void> {
+    if (this.#hasEnded) return;
+    this.#unmounting++;
+    try {
+      const result = await this.#method.unmount(this.directory, false);
+      if (result.outcome === 'unmounted' || (await this.#isGone())) {
+        await this.#waitForEnd();
+      } else if (force) {
+        await this.#detach();
+      } else if (result.outcome === 'busy') {
+        throw await this.#busy();
+      } else {
+        throw new MountError(`Cannot unmount '${this.directory}': ${result.text}`);
+      }
+    } finally {
+      this.#unmounting--;
+    }
+  }
+
+  /** Whether this mount is not in the mount table any more. */
+  async #isGone(): Promise<boolean> {
+    if (this.#hasEnded) return true;
+    return !(await readMountTable()).some((entry) => entry.device === this.#device);
+  }
+
+  async #busy(): Promise<MountBusyError> {
+    const below = (await readMountTable())
+      .map((entry) => entry.directory)
+      .filter((path) => path.startsWith(`${this.directory}/`));
+    return new MountBusyError(this.directory, await processesUsing(this.directory), below);
+  }
+
+  /** Takes the directory away from those who use it: their calls fail from now on. */
+  async #detach(): Promise<void> {
+    if (this.#session.parameters?.writebackCache === true) {
+      // What programs wrote and the kernel still gathers. A child, and with a deadline: it asks this very mount.
+      await runCommand('sync', ['-f', this.directory], {
+        timeoutMs: mountLimits.forced_unmount_wait_ms_max,
+      });
+    }
+    await abortConnection(this.directory, this.#device);
+    const result = await this.#method.unmount(this.directory, true);
+    if (result.outcome !== 'unmounted' && !(await this.#isGone())) {
+      throw new MountError(`Cannot detach '${this.directory}': ${result.text}`);
+    }
+    await this.#waitForEnd();
+  }
+
+  /**
+   * The directory is unmounted; the connection ends with it, unless somebody detached it while it was in use, or
+   * another mount namespace has a copy. Then it is ended, or (an ordinary user without the control file system) left to
+   * end with this process.
+   */
+  async #waitForEnd(): Promise<void> {
+    if (await this.#endsSoon()) return;
+    if ((await abortConnection(this.directory, this.#device)) && (await this.#endsSoon())) return;
+    this.#options.onNotice(
+      `'${this.directory}' is detached, but programs still hold files of it; it ends with this process`,
+    );
+  }
+
+  async #endsSoon(): Promise<boolean> {
+    const stop = new AbortController();
+    const tooLate = delay(mountLimits.forced_unmount_wait_ms_max, undefined, {
+      signal: stop.signal,
+    }).catch(() => undefined);
+    await Promise.race([this.#ended, tooLate]);
+    stop.abort();
+    return this.#hasEnded;
+  }
+
+  async #end(error: Error | null): Promise<void> {
+    this.#hasEnded = true;
+    const expected = this.#unmounting > 0 || !this.#started;
+    this.#session.end();
+    await this.#notifier.end();
+    this.#draining?.close();
+    this.#waiting.close();
+    if (this.#lifeline !== null) closeSync(this.#lifeline);
+    this.#callOffExit();
+    this.#resolveEnded();
+    if (!expected) this.#options.onEnd(error);
+  }
+}

@@ -1,0 +1,54 @@
+import type { Answer, FileSystem } from '../../file-system.js';
+import { ERRNO } from '../protocol/errno.js';
+import type { InitAnswer, InitRequest } from '../protocol/negotiate.js';
+import type { ReplyWriter } from '../protocol/reply.js';
+import { type Request, type RequestBody, RequestError } from '../protocol/request.js';
+
+/** What an operation may use besides the file system. */
+export interface OperationContext {
+  readonly fileSystem: FileSystem;
+  /** Agrees with the kernel and starts the file system; throws when it is asked twice. */
+  init(offer: InitRequest): InitAnswer;
+  /** Interrupts the outstanding request with this number. Returns whether there is one. */
+  interrupt(key: number): boolean;
+}
+
+/**
+ * One operation of the protocol: `A` is what the request says, `R` what the file system answers.
+ * Written as methods, so that operations of all types fit one table: a method's parameters are bivariant.
+ */
+export interface Operation<A = unknown, R = unknown> {
+  /** As in the protocol, in lower case; the key in statistics. */
+  readonly name: string;
+  /** Not about an inode: the header's inode number may be 0. */
+  readonly sessionWide?: boolean;
+  /** The kernel expects no answer, not even an error. */
+  readonly noReply?: boolean;
+  /** Whose bytes are counted: those of the answer's data, or the number answered. */
+  readonly bytes?: 'read' | 'written';
+  /** Throws {@link RequestError} for a request that is not as it should be. */
+  decode(body: RequestBody, request: Request): A;
+  handle(context: OperationContext, args: A, request: Request): Answer<R>;
+  /** Builds the answer's body. May throw {@link RequestError} to answer an error instead. */
+  encode(reply: ReplyWriter, result: R, args: A): void;
+}
+
+/** Checks the types of one operation; the table holds it with the types forgotten. */
+export function operation<A, R>(definition: Operation<A, R>): Operation {
+  return definition as Operation;
+}
+
+/** An operation this driver does not have, on purpose; the kernel does without. */
+export function refusedOperation(name: string, sessionWide = false): Operation {
+  return {
+    name,
+    sessionWide,
+    decode: () => undefined,
+    handle: () => {
+      throw new RequestError(ERRNO.ENOSYS, false, 'not implemented');
+    },
+    encode: () => undefined,
+  };
+}
+
+export function encodeNothing(): void {}

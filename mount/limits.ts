@@ -1,0 +1,47 @@
+/** Every limit of the mount layer, in one place. Units last in the name. */
+export const mountLimits = {
+  /** Data of one read or write request, agreed with the kernel (256 pages of 4 KiB). */
+  request_data_bytes_max: 1 << 20,
+  /** Room for headers, names and arguments beside the data in a request. */
+  request_overhead_bytes_max: 8192,
+  /** Requests taken from the kernel and not yet answered. Above it the driver stops reading. */
+  inflight_requests_max: 1024,
+  /** Background requests (read-ahead, write-back, asynchronous direct I/O) the kernel sends at once. */
+  background_requests_max: 64,
+  /** Above this many background requests the kernel calls the device congested. */
+  background_congested_requests: 48,
+  /** Read-ahead of one open file that the kernel may do. */
+  readahead_bytes_max: 1 << 20,
+  /** How long the main thread polls for the next request before it sleeps, in microseconds. */
+  spin_us_max: 50,
+  /** Requests answered in one turn of the event loop. */
+  turn_requests_max: 64,
+  /** Time one turn of the event loop answers requests, in microseconds. */
+  turn_us_max: 1000,
+  /** Read replies up to this size are copied behind their header; larger ones are gathered by the kernel. */
+  copied_reply_bytes_max: 16 << 10,
+  /** One answer to readdir. */
+  directory_reply_bytes_max: 128 << 10,
+  /** Directory buffers kept for the next readdir. */
+  directory_buffers_max: 8,
+  /** A file name. */
+  name_bytes_max: 255,
+  /** One extended attribute's value. */
+  xattr_value_bytes_max: 64 << 10,
+  /** A name in a notification may be this long, as in a request. */
+  notifications_queued_max: 4096,
+  /** Notifications written at once; each may hold a thread of the pool while the kernel waits for a lock. */
+  notification_lanes: 4,
+  /** Different failures of replies that are reported. */
+  reply_failures_reported_max: 16,
+  /** A forced unmount waits this long for dirty pages, and as long for open files, before it ends the connection. */
+  forced_unmount_wait_ms_max: 3000,
+  /** A mounting or unmounting program may take this long. */
+  mount_command_ms_max: 20_000,
+  /** Text kept of what a mounting program prints. */
+  command_output_bytes_max: 4096,
+  /** Dead mounts stacked on one directory that are detached. */
+  stale_mounts_max: 16,
+  /** Processes named in a "busy" message. */
+  busy_processes_listed_max: 10,
+} as const;

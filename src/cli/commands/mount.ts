@@ -1,0 +1,112 @@
+import type { Command } from 'commander';
+import { looksLikeCapability, parseCapability } from '../../drive/capability.js';
+import { findOrJoinDrive } from '../../drive/create-drive.js';
+import type { DriveRecord, Home } from '../../drive/home.js';
+import { checkMountDirectory } from '../../drive/mount-directory.js';
+import { createDriver, DEFAULT_DRIVER } from '../../drive/mount-drivers.js';
+import { runningHolder } from '../../drive/store-lock.js';
+import { BusyError, UsageError } from '../../errors.js';
+import { limits } from '../../limits.js';
+import { type CliContext, homeOf, printReport } from '../context.js';
+import { bootstrapOf, parseDeadline } from '../options.js';
+import { printLine } from '../output.js';
+import { readKeyFrom } from '../read-key.js';
+import { type SpawnedMount, spawnMount } from '../spawn-mount.js';
+
+interface MountCommandOptions {
+  name?: string;
+  readOnly?: boolean;
+  offline?: boolean;
+  driver: string;
+  allowOther?: boolean;
+  numericOwner?: boolean;
+  bootstrap?: string;
+  deadline: number;
+  foreground?: boolean;
+  json?: boolean;
+}
+
+export function addMountCommand(program: Command, context: CliContext): void {
+  program
+    .command('mount')
+    .description('mount a drive; returns once the mount answers')
+    .argument('<name|key>', 'a drive of this machine, or a key to join with; - reads a key')
+    .argument('<dir>', 'an empty directory')
+    .option('--name <name>', 'name for a drive that is joined')
+    .option('--read-only', 'do not write, even if the key allows it')
+    .option('--offline', 'use no network')
+    .option('--bootstrap <host:port,...>', 'nodes of a private network (or SHOAL_BOOTSTRAP)')
+    .option(
+      '--deadline <seconds>',
+      'longest wait for a peer',
+      parseDeadline,
+      limits.network_deadline_ms,
+    )
+    .option('--allow-other', 'let other users use the mount')
+    .option('--numeric-owner', "show the drive's own user and group ids")
+    .option('--driver <driver>', 'how to mount', DEFAULT_DRIVER)
+    .option('--foreground', 'stay until the mount ends')
+    .option('--json', 'print JSON')
+    .action(async (what: string, given: string, options: MountCommandOptions) => {
+      // Everything that can be refused is, before anything is made.
+      createDriver(options.driver);
+      const bootstrap = bootstrapOf(options.bootstrap, context.environment);
+      const home = homeOf(context);
+      const key = what === '-' ? await readKeyFrom(context.stdin) : what;
+      const isKey = what === '-' || looksLikeCapability(what);
+      if (!isKey && options.name !== undefined) {
+        throw new UsageError('Cannot use --name here: it names a drive that is joined with a key');
+      }
+      const capability = isKey ? parseCapability(key) : null;
+      const known = capability === null ? await home.read(what) : null;
+      if (known !== null) checkNotMounted(home, known);
+      const directory = await checkMountDirectory(given, home);
+      const record =
+        known ?? (await findOrJoinDrive(home, options.name ?? null, parseCapability(key)));
+      checkNotMounted(home, record);
+
+      const spawned = await spawnMount({
+        request: {
+          home: home.directory,
+          name: record.name,
+          directory,
+          driver: options.driver,
+          readOnly: options.readOnly === true,
+          offline: options.offline === true,
+          allowOther: options.allowOther === true,
+          numericOwner: options.numericOwner === true,
+          bootstrap: bootstrap ?? null,
+          deadlineMs: options.deadline,
+          foreground: options.foreground === true,
+        },
+        logPath: home.paths(record.name).log,
+        onNotice: (line) => printLine(context.stderr, `shoal: ${line}`),
+        environment: context.environment,
+      });
+      const { name, pid, readOnly } = spawned.report;
+      const text = `mounted ${name} at ${spawned.report.directory} (pid ${pid})`;
+      const value = { name, directory: spawned.report.directory, pid, readOnly };
+      printReport(context, options.json, value, text);
+      if (options.foreground === true) process.exitCode = await stayWith(spawned);
+    });
+}
+
+/** The lock is what counts; this only says it sooner. */
+function checkNotMounted(home: Home, record: DriveRecord): void {
+  const holder = runningHolder(home.paths(record.name).lock);
+  if (holder === null || holder.directory === null) return;
+  throw new BusyError(
+    `Drive '${record.name}' is mounted at ${holder.directory} by process ${holder.pid}; unmount it with 'shoal unmount ${record.name}'`,
+  );
+}
+
+/** Passes signals on and returns the mount's exit code when it has ended. */
+function stayWith({ child }: SpawnedMount): Promise<number> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => child.kill(signal));
+    }
+    child.on('exit', (code) => resolve(code ?? 1));
+    if (child.exitCode !== null) resolve(child.exitCode);
+  });
+}

@@ -1,0 +1,30 @@
+/** What the command and the mount process it starts say to each other, over the channel between parent and child. */
+import type { NodeAddress } from 'hyperdht';
+
+/** What to mount, and how. Sent once, first. Holds no key: the drive is in the home. */
+export interface MountRequest {
+  home: string;
+  name: string;
+  directory: string;
+  driver: string;
+  readOnly: boolean;
+  offline: boolean;
+  allowOther: boolean;
+  numericOwner: boolean;
+  bootstrap: NodeAddress[] | null;
+  deadlineMs: number;
+  /** End the mount when the parent goes away. */
+  foreground: boolean;
+}
+
+export type MountReport =
+  | { type: 'notice'; line: string }
+  | { type: 'mounted'; name: string; directory: string; pid: number; readOnly: boolean }
+  | { type: 'failed'; message: string; exitCode: number; stack: string };
+
+/** Whether a message of the child is one of these. */
+export function isMountReport(value: unknown): value is MountReport {
+  if (typeof value !== 'object' || value === null) return false;
+  const { type } = value as Record<string, unknown>;
+  return type === 'notice' || type === 'mounted' || type === 'failed';
+}

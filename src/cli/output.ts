@@ -1,0 +1,52 @@
+/** What commands print. */
+import type { Writable } from 'node:stream';
+
+/** A table with aligned columns, two spaces apart. */
+export function formatTable(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, i) => {
+      widths[i] = Math.max(widths[i] ?? 0, cell.length);
+    });
+  }
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+/** Bytes for people: 0 B, 1.5 KiB, 20 MiB. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  const digits = unit === 0 || value >= 100 ? 0 : 1;
+  return `${value.toFixed(digits)} ${units[unit]}`;
+}
+
+/** One JSON value on one line. */
+export function formatJson(value: unknown): string {
+  return JSON.stringify(value);
+}
+
+/**
+ * An error as one line. A system call's names no function of ours: its text ("EACCES: permission denied, open '/x'")
+ * says what failed.
+ */
+export function formatError(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return `shoal: ${text.replace(/\s*\n\s*/g, ' ')}`;
+}
+
+/** Writes a line to a stream. */
+export function printLine(stream: Writable, line: string): void {
+  stream.write(`${line}\n`);
+}

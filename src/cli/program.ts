@@ -1,0 +1,75 @@
+/** The command line: which commands there are, and how errors end. */
+import { Command, CommanderError } from 'commander';
+import { UsageError } from '../errors.js';
+import { addBootstrapCommand } from './commands/bootstrap.js';
+import { addCreateCommand } from './commands/create.js';
+import { addListCommand } from './commands/list.js';
+import { addMountCommand } from './commands/mount.js';
+import { addShareCommand } from './commands/share.js';
+import { addStatusCommand } from './commands/status.js';
+import { addUnmountCommand } from './commands/unmount.js';
+import type { CliContext } from './context.js';
+import { exitCodeOf, exitCodes } from './exit-codes.js';
+import { formatError, printLine } from './output.js';
+import { MountFailedError } from './spawn-mount.js';
+import { readVersion } from './version.js';
+
+/** Runs one command and returns its exit code. Never throws. */
+export async function runCommand(parameters: string[], context: CliContext): Promise<number> {
+  try {
+    await buildProgram(context).parseAsync(parameters, { from: 'user' });
+    return exitCodes.ok;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok;
+    const shown = error instanceof CommanderError ? usageError(error) : error;
+    printLine(context.stderr, formatError(shown));
+    if (context.environment.SHOAL_DEBUG === '1' && shown instanceof Error) {
+      printLine(context.stderr, shown.stack ?? '');
+    }
+    return shown instanceof MountFailedError ? shown.exitCode : exitCodeOf(shown);
+  }
+}
+
+function buildProgram(context: CliContext): Command {
+  const program = new Command('shoal')
+    .description('A file system on a swarm: mount a drive, share it with a key')
+    .version(readVersion(), '--version')
+    .exitOverride()
+    .showSuggestionAfterError(false)
+    .configureOutput({
+      writeOut: (text) => context.stdout.write(text),
+      // Errors are printed in one place, below the command.
+      writeErr: () => undefined,
+    })
+    .action((_options, command: Command) => {
+      const [unknown] = command.args;
+      if (unknown !== undefined) {
+        throw new UsageError(`Unknown command '${unknown}'; 'shoal --help' shows all`);
+      }
+      program.outputHelp();
+    });
+  program.allowExcessArguments(true);
+  addCreateCommand(program, context);
+  addMountCommand(program, context);
+  addUnmountCommand(program, context);
+  addShareCommand(program, context);
+  addListCommand(program, context);
+  addStatusCommand(program, context);
+  addBootstrapCommand(program, context);
+  addMountProcessCommand(program);
+  return program;
+}
+
+function addMountProcessCommand(program: Command): void {
+  program.command('mount-process', { hidden: true }).action(async () => {
+    const { runMountProcess } = await import('./mount-process.js');
+    await runMountProcess();
+  });
+}
+
+/** "error: unknown option '--x'" in our form. */
+function usageError(error: CommanderError): UsageError {
+  const text = error.message.replace(/^error: /, '').replace(/\.$/, '');
+  const sentence = text.charAt(0).toUpperCase() + text.slice(1);
+  return new UsageError(`${sentence}; 'shoal --help' shows what there is`, { cause: error });
+}

@@ -1,0 +1,315 @@
+import type Hypercore from 'hypercore';
+import { InterruptedError, type ShoalError, StoreError } from '../errors.js';
+import { limits } from '../limits.js';
+import { blockPaddingBytes, type LogEncryption } from '../log/encryption.js';
+import type { SpaceGuard } from '../log/space-guard.js';
+import { asShoalError } from '../log/store-errors.js';
+import {
+  blockHeaderBytes,
+  blockVersion,
+  packBytesMax,
+  packedChunkBytesMax,
+} from './block-format.js';
+
+/** A batch of blocks is ended by this many bytes, too. */
+const batch_bytes_max = 2 << 20;
+
+/** A batch, with the block that ended it and all paddings. */
+const scratch_bytes =
+  batch_bytes_max + limits.block_bytes_max + limits.append_batch_blocks_max * blockPaddingBytes;
+
+/** An open pack is sealed when this much waits behind it. */
+const behind_pack_bytes_max = 1 << 20;
+
+/** A pack begins with this much memory and doubles. */
+const first_pack_bytes = 4 << 10;
+
+interface PendingBlock {
+  /** Plaintext; of an open pack, what is in it so far and room for more. */
+  data: Buffer;
+  /** Plaintext that counts. */
+  used: number;
+  /** An open pack may still grow, so it is not appended. */
+  open: boolean;
+}
+
+interface Waiter {
+  /** Resolved once the log has so many blocks; for those who wait for room, null. */
+  target: number | null;
+  resolve: () => void;
+  reject: (error: ShoalError) => void;
+}
+
+export interface AppenderOptions {
+  /** Ready. Nothing but this object may append to it. Stays the caller's to close. */
+  core: Hypercore;
+  encryption: LogEncryption;
+  spaceGuard?: SpaceGuard | undefined;
+  pendingBytesMax?: number | undefined;
+  /** Takes each block's plaintext over once it is in the log. */
+  onAppended: (block: number, data: Buffer) => void;
+}
+
+/**
+ * Chunks on their way into the log. A block has its number from the start, as the log grows by nothing else, and is
+ * readable under it at once. Blocks that could not be appended stay, in order, until a later attempt succeeds.
+ */
+export class Appender {
+  readonly #core: Hypercore;
+  readonly #encryption: LogEncryption;
+  /** The same log without encryption: blocks are sealed here, in one pass and without Hypercore's copy. */
+  readonly #sealedCore: Hypercore;
+  /** Memory of a batch's sealed blocks, used again for the next: Hypercore keeps none of it. */
+  readonly #scratch = Buffer.allocUnsafeSlow(scratch_bytes);
+  readonly #spaceGuard: SpaceGuard | undefined;
+  readonly #pendingBytesMax: number;
+  readonly #onAppended: (block: number, data: Buffer) => void;
+  /** Block number of `#queue[0]`: the log's length, but for the moment in which an append returns. */
+  #first: number;
+  readonly #queue: PendingBlock[] = [];
+  #pendingBytes = 0;
+  /** The one pack that may be open; it is in `#queue`, under this number. */
+  #pack: number | null = null;
+  #waiters: Waiter[] = [];
+  #running: Promise<void> | null = null;
+  /** Set when the log is not as it must be; nothing is ever appended again. */
+  #broken: StoreError | null = null;
+  #closed = false;
+
+  static async open(options: AppenderOptions): Promise<Appender> {
+    const sealedCore = options.core.session();
+    await sealedCore.ready();
+    await sealedCore.setEncryption(null);
+    return new Appender(options, sealedCore);
+  }
+
+  private constructor(options: AppenderOptions, sealedCore: Hypercore) {
+    this.#core = options.core;
+    this.#encryption = options.encryption;
+    this.#sealedCore = sealedCore;
+    this.#spaceGuard = options.spaceGuard;
+    this.#pendingBytesMax = options.pendingBytesMax ?? limits.pending_append_bytes_max;
+    this.#onAppended = options.onAppended;
+    this.#first = options.core.length;
+  }
+
+  /** Blocks in the log and on their way. */
+  get length(): number {
+    return this.#first + this.#queue.length;
+  }
+
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  /** Plaintext of a block that is not in the log yet. */
+  get(block: number): Buffer | undefined {
+    const pending = this.#queue[block - this.#first];
+    return pending?.data.subarray(0, pending.used);
+  }
+
+  /** Takes a copy of a chunk; answers where it will lie. Throws InterruptedError once closed, StoreError. */
+  put(chunk: Buffer): { block: number; offset: number } {
+    if (this.#closed) throw new InterruptedError('Cannot store a chunk: the drive is closed');
+    if (this.#broken !== null) throw this.#broken;
+    const place =
+      chunk.length < packedChunkBytesMax ? this.#putPacked(chunk) : this.#putAlone(chunk);
+    this.#pendingBytes += chunk.length;
+    this.#kick();
+    return place;
+  }
+
+  /** As `ContentStore.room`. */
+  async room(): Promise<void> {
+    if (this.#pendingBytes < this.#pendingBytesMax) return;
+    await this.#wait(null);
+  }
+
+  /** As `ContentStore.drain`. */
+  async drain(): Promise<void> {
+    if (this.#queue.length === 0 && this.#broken === null) return;
+    await this.#wait(this.length);
+  }
+
+  /** Appends what is pending; rejects like `drain` when that fails. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closed) {
+      await this.#running;
+      return;
+    }
+    this.#closed = true;
+    try {
+      if (this.#queue.length > 0) await this.#wait(this.length);
+    } finally {
+      await this.#running;
+      await this.#sealedCore.close();
+    }
+  }
+
+  #wait(target: number | null): Promise<void> {
+    if (this.#broken !== null) return Promise.reject(this.#broken);
+    // Who waits needs the open pack in the log (or, waiting for room, out of the way) and cannot fill it meanwhile.
+    this.#seal();
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ target, resolve, reject });
+      this.#kick();
+    });
+  }
+
+  #putAlone(chunk: Buffer): { block: number; offset: number } {
+    const data = Buffer.allocUnsafeSlow(blockHeaderBytes + chunk.length);
+    data[0] = blockVersion;
+    chunk.copy(data, blockHeaderBytes);
+    this.#queue.push({ data, used: data.length, open: false });
+    return { block: this.length - 1, offset: blockHeaderBytes };
+  }
+
+  #putPacked(chunk: Buffer): { block: number; offset: number } {
+    let pack = this.#openPack();
+    if (pack !== undefined && pack.used + chunk.length > packBytesMax) {
+      this.#seal();
+      pack = undefined;
+    }
+    if (pack === undefined) {
+      pack = { data: Buffer.allocUnsafeSlow(first_pack_bytes), used: blockHeaderBytes, open: true };
+      pack.data[0] = blockVersion;
+      this.#pack = this.length;
+      this.#queue.push(pack);
+    }
+    const offset = pack.used;
+    reserve(pack, offset + chunk.length);
+    chunk.copy(pack.data, offset);
+    pack.used += chunk.length;
+    return { block: this.#pack as number, offset };
+  }
+
+  #openPack(): PendingBlock | undefined {
+    return this.#pack === null ? undefined : this.#queue[this.#pack - this.#first];
+  }
+
+  #seal(): void {
+    const pack = this.#openPack();
+    this.#pack = null;
+    if (pack !== undefined) pack.open = false;
+  }
+
+  #kick(): void {
+    // After the caller's own turn, so that the chunks of one write make one batch.
+    this.#running ??= Promise.resolve().then(() => this.#run());
+  }
+
+  async #run(): Promise<void> {
+    try {
+      for (;;) {
+        const count = this.#batch();
+        if (count === 0) break;
+        await this.#append(count);
+        this.#tell();
+      }
+    } catch (error) {
+      const failure = asShoalError(error, 'append to the chunk log');
+      const waiters = this.#waiters;
+      this.#waiters = [];
+      // With nobody waiting the failure goes unreported here: whoever needs these blocks calls drain(), which tries
+      // again and fails likewise.
+      for (const waiter of waiters) waiter.reject(failure);
+    } finally {
+      this.#running = null;
+    }
+  }
+
+  /** How many blocks from the front go into the next batch. */
+  #batch(): number {
+    const queue = this.#queue;
+    let count = 0;
+    let bytes = 0;
+    while (
+      count < queue.length &&
+      count < limits.append_batch_blocks_max &&
+      bytes < batch_bytes_max
+    ) {
+      const block = queue[count] as PendingBlock;
+      if (block.open) {
+        const behind = this.#pendingBytes - bytes - block.used;
+        if (count > 0 || behind < behind_pack_bytes_max) break;
+        this.#seal();
+      }
+      bytes += block.used;
+      count++;
+    }
+    return count;
+  }
+
+  async #append(count: number): Promise<void> {
+    const first = this.#first;
+    const blocks = this.#queue.slice(0, count).map((block) => block.data.subarray(0, block.used));
+    this.#expectLength(first);
+    this.#spaceGuard?.claim(blocks.reduce((bytes, block) => bytes + block.length, 0));
+    try {
+      await this.#sealedCore.append(this.#sealAll(blocks));
+    } catch (error) {
+      // Hypercore writes hints of its own after the blocks. When that fails the append rejects although it was done,
+      // and doing it again would store the blocks twice, under wrong numbers.
+      if (this.#core.length !== first + count) {
+        this.#expectLength(first);
+        throw error;
+      }
+    }
+    this.#expectLength(first + count);
+    this.#first += count;
+    this.#queue.splice(0, count);
+    for (const [index, data] of blocks.entries()) {
+      this.#pendingBytes -= data.length - blockHeaderBytes;
+      this.#onAppended(first + index, trim(data));
+    }
+  }
+
+  #sealAll(blocks: Buffer[]): Buffer[] {
+    const core = this.#core.core;
+    if (core === null) throw new StoreError('Cannot append to the chunk log: it is not open');
+    let at = 0;
+    return blocks.map((plain) => {
+      const block = this.#scratch.subarray(at, at + blockPaddingBytes + plain.length);
+      at += block.length;
+      this.#encryption.seal(plain, block, core);
+      return block;
+    });
+  }
+
+  /** References to pending blocks hold numbers already, so at any other length they would name others' data. */
+  #expectLength(length: number): void {
+    if (this.#core.length === length) return;
+    this.#broken = new StoreError(
+      `Cannot append to the chunk log: it has ${this.#core.length} blocks, expected ${length}; mount the drive again`,
+    );
+    throw this.#broken;
+  }
+
+  #tell(): void {
+    const waiting: Waiter[] = [];
+    for (const waiter of this.#waiters) {
+      const done =
+        waiter.target === null
+          ? this.#pendingBytes < this.#pendingBytesMax
+          : waiter.target <= this.#first;
+      if (done) waiter.resolve();
+      else waiting.push(waiter);
+    }
+    this.#waiters = waiting;
+  }
+}
+
+/** Makes room for `bytes` in an open pack. What was handed out of the smaller buffer stays as it is. */
+function reserve(pack: PendingBlock, bytes: number): void {
+  if (bytes <= pack.data.length) return;
+  const grown = Buffer.allocUnsafeSlow(
+    Math.min(packBytesMax, Math.max(bytes, pack.data.length * 2)),
+  );
+  pack.data.copy(grown, 0, 0, pack.used);
+  pack.data = grown;
+}
+
+/** Without the room a pack was given to grow, which would be held as long as the block is cached. */
+function trim(data: Buffer): Buffer {
+  return data.length * 1.25 < data.buffer.byteLength ? Buffer.from(data) : data;
+}

@@ -1,0 +1,237 @@
+import Hypercore, { type ActiveRequests } from 'hypercore';
+import { DamagedError, InterruptedError, StoreError, UnavailableError } from '../errors.js';
+import { limits } from '../limits.js';
+import { blockPaddingBytes, type LogEncryption } from '../log/encryption.js';
+import { asShoalError } from '../log/store-errors.js';
+import type { BlockCache } from './block-cache.js';
+import { checkBlock } from './block-format.js';
+import type { ReadOptions } from './content-store.js';
+
+/** A peer that owes a block for so long is asked around. */
+const hedge_ms = 250;
+
+/** The longest wait for a block that should be on this machine. */
+const local_deadline_ms = 10_000;
+
+/** One writer's blocks in the common cache: block numbers stay below this. */
+const cacheKeysPerLog = 2 ** 40;
+
+interface Fetch {
+  readonly promise: Promise<Buffer>;
+  /** To cancel it with. */
+  readonly requests: ActiveRequests;
+  readonly startedAt: number;
+  readonly local: boolean;
+  waiters: number;
+}
+
+/**
+ * Blocks of one chunk log, decrypted: from the cache, the local store or peers. Everyone who waits for a block shares
+ * one request, which ends when the last of them gives up.
+ */
+export class BlockReader {
+  readonly #core: Hypercore;
+  readonly #encryption: LogEncryption;
+  readonly #cache: BlockCache;
+  readonly #cacheBase: number;
+  readonly #deadlineMs: number;
+  readonly #fetches = new Map<number, Fetch>();
+  #hedging: NodeJS.Timeout | null = null;
+  #closed = false;
+  readonly #onDownload = (_index: number, bytes: number): void => {
+    this.downloadedBlocks++;
+    this.downloadedBytes += bytes;
+  };
+
+  /** Since this reader was opened. */
+  downloadedBlocks = 0;
+  downloadedBytes = 0;
+
+  /**
+   * @param core Ready.
+   * @param writer Keeps logs apart in the cache.
+   * @param deadlineMs Default deadline of a wait for peers.
+   */
+  constructor(
+    core: Hypercore,
+    encryption: LogEncryption,
+    writer: number,
+    cache: BlockCache,
+    deadlineMs: number,
+  ) {
+    this.#core = core;
+    this.#encryption = encryption;
+    this.#cache = cache;
+    this.#cacheBase = writer * cacheKeysPerLog;
+    this.#deadlineMs = deadlineMs;
+    core.on('download', this.#onDownload);
+  }
+
+  get core(): Hypercore {
+    return this.#core;
+  }
+
+  /** From memory. */
+  cached(block: number): Buffer | undefined {
+    return this.#cache.get(this.#cacheBase + block);
+  }
+
+  /** Whether the block is in memory, or being fetched. */
+  isAtHand(block: number): boolean {
+    return this.#cache.has(this.#cacheBase + block) || this.#fetches.has(block);
+  }
+
+  /** Whether the local store has the block. */
+  isLocal(block: number): boolean {
+    return this.#core.core?.bitfield.get(block) ?? false;
+  }
+
+  /** Puts a block's plaintext into the cache. */
+  remember(block: number, data: Buffer): void {
+    this.#cache.set(this.#cacheBase + block, data);
+  }
+
+  /**
+   * The block's plaintext, from the local store or peers.
+   * Rejects with DamagedError, UnavailableError, InterruptedError, StoreError.
+   */
+  fetch(block: number, options: ReadOptions = {}): Promise<Buffer> {
+    const { signal } = options;
+    if (this.#closed) return Promise.reject(closedError(block));
+    if (signal?.aborted) return Promise.reject(interruptedError(block));
+    let fetch = this.#fetches.get(block);
+    if (fetch === undefined) {
+      fetch = this.#start(block);
+      this.#fetches.set(block, fetch);
+    }
+    return this.#wait(block, fetch, signal, options.deadlineMs ?? this.#deadlineMs);
+  }
+
+  /** Ends all waits with InterruptedError. The core stays open. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#core.removeListener('download', this.#onDownload);
+    if (this.#hedging !== null) clearInterval(this.#hedging);
+    for (const [block, fetch] of this.#fetches) {
+      Hypercore.destroyRequests(fetch.requests, closedError(block));
+    }
+  }
+
+  #wait(
+    block: number,
+    fetch: Fetch,
+    signal: AbortSignal | undefined,
+    deadlineMs: number,
+  ): Promise<Buffer> {
+    fetch.waiters++;
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+        fetch.waiters--;
+        if (fetch.waiters === 0) this.#abandon(block, fetch);
+      };
+      const fail = (error: unknown): void => {
+        leave();
+        reject(error);
+      };
+      const onAbort = (): void => fail(interruptedError(block));
+      // The deadline is for peers; the disk of this machine has its own, generous one.
+      const wait = fetch.local ? Math.max(deadlineMs, local_deadline_ms) : deadlineMs;
+      const timer = setTimeout(() => fail(unavailableError(block, wait)), wait);
+      signal?.addEventListener('abort', onAbort, { once: true });
+      fetch.promise.then((plain) => {
+        leave();
+        resolve(plain);
+      }, fail);
+    });
+  }
+
+  #start(block: number): Fetch {
+    const requests: ActiveRequests = [];
+    const local = this.isLocal(block);
+    const promise = this.#load(block, requests);
+    const fetch = { promise, requests, startedAt: performance.now(), local, waiters: 0 };
+    const settle = (): void => {
+      if (this.#fetches.get(block) === fetch) this.#fetches.delete(block);
+    };
+    promise.then(settle, settle);
+    if (!local) this.#hedge();
+    return fetch;
+  }
+
+  async #load(block: number, requests: ActiveRequests): Promise<Buffer> {
+    const core = this.#core;
+    try {
+      let fromPeer = false;
+      const onwait = (): void => {
+        fromPeer = true;
+      };
+      // Raw, since Hypercore would copy the block before it has it decrypted.
+      const options = { raw: true, timeout: 0, activeRequests: requests, onwait };
+      const stored = await core.get(block, options);
+      if (stored === null || core.core === null) {
+        throw new StoreError(`Cannot read block ${block} of the chunk log: it is missing`);
+      }
+      if (stored.length > limits.block_bytes_max + blockPaddingBytes) {
+        throw new DamagedError(
+          `Cannot read block ${block} of the chunk log: it has ${stored.length} bytes`,
+        );
+      }
+      // A block from a peer is handed to everyone who waits for it; one from the disk is ours alone.
+      const plain = this.#encryption.open(block, stored, core.core, !fromPeer);
+      checkBlock(plain, block);
+      this.remember(block, plain);
+      return plain;
+    } catch (error) {
+      throw asShoalError(error, `read block ${block} of the chunk log`);
+    }
+  }
+
+  /** Nobody waits any more: takes the request back, unless it is over already. */
+  #abandon(block: number, fetch: Fetch): void {
+    if (this.#fetches.get(block) !== fetch) return;
+    this.#fetches.delete(block);
+    Hypercore.destroyRequests(fetch.requests);
+  }
+
+  /**
+   * A peer that has stopped answering keeps the blocks it was asked for until its connection times out. Hypercore asks
+   * another peer for them as well when that one's turn is forced.
+   */
+  #hedge(): void {
+    this.#hedging ??= setInterval(() => {
+      const now = performance.now();
+      let waiting = false;
+      let late = false;
+      for (const fetch of this.#fetches.values()) {
+        if (fetch.local) continue;
+        waiting = true;
+        if (now - fetch.startedAt >= hedge_ms) late = true;
+      }
+      if (!waiting && this.#hedging !== null) {
+        clearInterval(this.#hedging);
+        this.#hedging = null;
+      }
+      if (!late) return;
+      const replicator = this.#core.replicator;
+      if (replicator === null) return;
+      for (const peer of [...replicator.peers]) replicator.updatePeer(peer);
+    }, hedge_ms);
+  }
+}
+
+function interruptedError(block: number): InterruptedError {
+  return new InterruptedError(`Cannot read block ${block} of the chunk log: the wait was ended`);
+}
+
+function closedError(block: number): InterruptedError {
+  return new InterruptedError(`Cannot read block ${block} of the chunk log: the drive is closed`);
+}
+
+function unavailableError(block: number, ms: number): UnavailableError {
+  return new UnavailableError(
+    `Cannot read block ${block} of the chunk log: no peer delivered it in ${ms} ms`,
+  );
+}

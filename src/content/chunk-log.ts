@@ -1,0 +1,252 @@
+import type Hypercore from 'hypercore';
+import { DamagedError, ReadOnlyError, StoreError } from '../errors.js';
+import { limits } from '../limits.js';
+import { isLogEncryption, type LogEncryption } from '../log/encryption.js';
+import type { SpaceGuard } from '../log/space-guard.js';
+import { asShoalError } from '../log/store-errors.js';
+import { Appender } from './appender.js';
+import { BlockCache } from './block-cache.js';
+import { checkRead, sliceChunk } from './block-format.js';
+import { BlockReader } from './block-reader.js';
+import { chunkHash } from './chunk-hash.js';
+import { ChunkIndex } from './chunk-index.js';
+import type { Chunker } from './chunker.js';
+import type {
+  ChunkReference,
+  ContentStatistics,
+  ContentStore,
+  ReadOptions,
+} from './content-store.js';
+import { Readahead } from './readahead.js';
+
+export interface ChunkLogOptions {
+  /**
+   * The log of `coreWriter`, with an encryption of `createEncryptionProvider`. Nothing else may append to it. Stays
+   * the caller's to close, after this.
+   */
+  core: Hypercore;
+  /** This process's index in the table of writers; -1 to read only. */
+  writer: number;
+  /** Whose log `core` is. Default: `writer`, or 0 to read only. */
+  coreWriter?: number;
+  chunker: Chunker;
+  /** Key of the chunks' hashes, 32 bytes. */
+  hashKey: Buffer;
+  /** Default deadline of a wait for peers. */
+  deadlineMs?: number;
+  /** Other writers' logs by their index. */
+  foreign?: ReadonlyMap<number, Hypercore>;
+  /** Refuses appends to a disk that is nearly full. */
+  spaceGuard?: SpaceGuard;
+  /** Default: the limits of `src/limits.ts`. */
+  pendingBytesMax?: number;
+  cacheBytesMax?: number;
+  readaheadBytesMax?: number;
+  dedupEntriesMax?: number;
+}
+
+/** File data as chunks in append-only logs: one that this process appends to, and any that it reads. */
+export class ChunkLog implements ContentStore {
+  readonly writer: number;
+  readonly #chunker: Chunker;
+  readonly #hashKey: Buffer;
+  readonly #cache: BlockCache;
+  readonly #index: ChunkIndex;
+  readonly #readers: ReadonlyMap<number, BlockReader>;
+  readonly #readahead: Readahead;
+  readonly #core: Hypercore;
+  readonly #appender: Appender | null;
+  #storedBytes = 0;
+  #deduplicatedBytes = 0;
+  #closing: Promise<void> | null = null;
+
+  private constructor(
+    options: ChunkLogOptions,
+    cache: BlockCache,
+    readers: ReadonlyMap<number, BlockReader>,
+    appender: Appender | null,
+  ) {
+    this.writer = options.writer;
+    this.#core = options.core;
+    this.#chunker = options.chunker;
+    this.#hashKey = options.hashKey;
+    this.#cache = cache;
+    this.#index = new ChunkIndex(appender === null ? 0 : options.dedupEntriesMax);
+    this.#readers = readers;
+    this.#readahead = new Readahead(options.readaheadBytesMax);
+    this.#appender = appender;
+  }
+
+  /**
+   * Throws StoreError, also when a core has no encryption of `createEncryptionProvider`; ReadOnlyError when `writer`
+   * is set and the core is not writable.
+   */
+  static async open(options: ChunkLogOptions): Promise<ChunkLog> {
+    const { core, writer, deadlineMs = limits.network_deadline_ms } = options;
+    const coreWriter = options.coreWriter ?? Math.max(writer, 0);
+    const cache = new BlockCache(options.cacheBytesMax);
+    const readers = new Map<number, BlockReader>();
+    try {
+      for (const [index, log] of [...(options.foreign ?? []), [coreWriter, core] as const]) {
+        await log.ready();
+        readers.set(index, new BlockReader(log, encryptionOf(log), index, cache, deadlineMs));
+      }
+      if (writer < 0) return new ChunkLog(options, cache, readers, null);
+      if (!core.writable) {
+        throw new ReadOnlyError('Cannot open the chunk log for writing: its key is not here');
+      }
+      const appender = await Appender.open({
+        core,
+        encryption: encryptionOf(core),
+        spaceGuard: options.spaceGuard,
+        pendingBytesMax: options.pendingBytesMax,
+        onAppended: (block, data) => readers.get(coreWriter)?.remember(block, data),
+      });
+      return new ChunkLog(options, cache, readers, appender);
+    } catch (error) {
+      for (const reader of readers.values()) reader.close();
+      throw asShoalError(error, 'open the chunk log');
+    }
+  }
+
+  get pendingBytes(): number {
+    return this.#appender?.pendingBytes ?? 0;
+  }
+
+  boundaries(data: Buffer, final: boolean): number[] {
+    return this.#chunker.boundaries(data, final);
+  }
+
+  put(data: Buffer): ChunkReference {
+    const appender = this.#appender;
+    if (appender === null) {
+      throw new ReadOnlyError('Cannot store a chunk: the drive is open for reading');
+    }
+    if (data.length === 0 || data.length > this.#chunker.parameters.maxBytes) {
+      throw new RangeError(`Cannot store a chunk of ${data.length} bytes`);
+    }
+    const hash = chunkHash(this.#hashKey, data);
+    const known = this.#index.get(hash);
+    if (
+      known !== undefined &&
+      known.length === data.length &&
+      this.#exists(known.writer, known.block)
+    ) {
+      this.#deduplicatedBytes += data.length;
+      return { ...known, hash };
+    }
+    const { block, offset } = appender.put(data);
+    const place = { writer: this.writer, block, offset, length: data.length };
+    this.#index.set(hash, place);
+    this.#storedBytes += data.length;
+    return { ...place, hash };
+  }
+
+  async room(): Promise<void> {
+    await this.#appender?.room();
+  }
+
+  async drain(): Promise<void> {
+    await this.#appender?.drain();
+  }
+
+  /** As the interface says. What it returns shares memory with the cache: it must not be changed. */
+  read(
+    chunk: ChunkReference,
+    offset: number,
+    length: number,
+    options?: ReadOptions,
+  ): Buffer | Promise<Buffer> {
+    checkRead(chunk, offset, length);
+    const reader = this.#readerOf(chunk);
+    const ready = this.#pending(chunk) ?? reader.cached(chunk.block);
+    if (ready !== undefined) return sliceChunk(ready, chunk, offset, length);
+    if (this.#isBeyondOwnLog(chunk)) {
+      throw new DamagedError(`Cannot read a chunk: the log has no block ${chunk.block}`);
+    }
+    return reader
+      .fetch(chunk.block, options)
+      .then((block) => sliceChunk(block, chunk, offset, length));
+  }
+
+  prefetch(chunks: readonly ChunkReference[]): void {
+    if (this.#closing !== null) return;
+    const byReader = new Map<BlockReader, ChunkReference[]>();
+    for (const chunk of chunks) {
+      const reader = this.#readers.get(chunk.writer);
+      // What is wrong with a reference is told to who reads it.
+      if (reader === undefined || this.#isBeyondOwnLog(chunk) || this.#pending(chunk)) continue;
+      const list = byReader.get(reader);
+      if (list === undefined) byReader.set(reader, [chunk]);
+      else list.push(chunk);
+    }
+    for (const [reader, list] of byReader) this.#readahead.announce(reader, list);
+  }
+
+  learn(chunk: ChunkReference): void {
+    if (this.#appender !== null) this.#index.set(chunk.hash, chunk);
+  }
+
+  /**
+   * Forgets all chunks in the blocks [start, end) of a writer's log, so that no new data comes to refer to them. To be
+   * called before the collector decides that nothing refers to them, and clears them.
+   */
+  forget(writer: number, start: number, end: number): void {
+    this.#index.forget(writer, start, end);
+  }
+
+  statistics(): ContentStatistics {
+    const readers = [...this.#readers.values()];
+    return {
+      blocks: this.#appender?.length ?? this.#core.length,
+      storedBytes: this.#storedBytes,
+      deduplicatedBytes: this.#deduplicatedBytes,
+      pendingBytes: this.pendingBytes,
+      downloadedBlocks: readers.reduce((sum, reader) => sum + reader.downloadedBlocks, 0),
+      downloadedBytes: readers.reduce((sum, reader) => sum + reader.downloadedBytes, 0),
+      cachedBytes: this.#cache.bytes,
+    };
+  }
+
+  /** As the interface says; rejects like `drain` when what is pending cannot be appended. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#readahead.close();
+    for (const reader of this.#readers.values()) reader.close();
+    try {
+      await this.#appender?.close();
+    } finally {
+      this.#cache.clear();
+    }
+  }
+
+  #readerOf(chunk: ChunkReference): BlockReader {
+    const reader = this.#readers.get(chunk.writer);
+    if (reader !== undefined) return reader;
+    throw new DamagedError(`Cannot read a chunk: no log of a writer ${chunk.writer} is known`);
+  }
+
+  #pending(chunk: ChunkReference): Buffer | undefined {
+    return chunk.writer === this.writer ? this.#appender?.get(chunk.block) : undefined;
+  }
+
+  /** Nobody else can have a block of this process's log that it has not appended, so nobody is asked. */
+  #isBeyondOwnLog(chunk: ChunkReference): boolean {
+    return chunk.writer === this.writer && !this.#exists(chunk.writer, chunk.block);
+  }
+
+  /** Whether a known writer's log has such a block; its own may be pending. */
+  #exists(writer: number, block: number): boolean {
+    if (writer === this.writer && this.#appender !== null) return block < this.#appender.length;
+    return this.#readers.has(writer);
+  }
+}
+
+function encryptionOf(core: Hypercore): LogEncryption {
+  if (isLogEncryption(core.encryption)) return core.encryption;
+  throw new StoreError('Cannot open the chunk log: it was opened without its encryption');
+}

@@ -1,0 +1,97 @@
+/** File data: what the file system layer asks of the chunk log. */
+
+/** Where a chunk lies: a stretch of the plaintext of one block of one writer's chunk log. */
+export interface ChunkReference {
+  /** Index into the superblock's table of writers. */
+  writer: number;
+  /** Block of that writer's chunk log. */
+  block: number;
+  /** First byte in the block's plaintext. */
+  offset: number;
+  /** Bytes. */
+  length: number;
+  /** First 16 bytes of the chunk's keyed hash. */
+  hash: Buffer;
+}
+
+/** How a read may wait. */
+export interface ReadOptions {
+  /** Ends the wait with InterruptedError. */
+  signal?: AbortSignal | undefined;
+  /** Ends the wait with UnavailableError. Default: the store's own deadline. */
+  deadlineMs?: number;
+}
+
+/** Counters for `shoal status` and metrics. */
+export interface ContentStatistics {
+  /** Blocks in the log, appended or about to be. */
+  blocks: number;
+  /** Bytes of chunks stored by this process, before encryption. */
+  storedBytes: number;
+  /** Bytes of chunks that were there already. */
+  deduplicatedBytes: number;
+  /** Bytes sealed and not yet appended. */
+  pendingBytes: number;
+  /** Blocks and bytes fetched from peers by this process. */
+  downloadedBlocks: number;
+  downloadedBytes: number;
+  cachedBytes: number;
+}
+
+/**
+ * Chunks in an append-only log. `put` answers at once, because a block's number is known before it is appended: this
+ * process is the only one that appends to its log, and in order.
+ *
+ * A reference may be used as soon as `put` returned it. It may be written to a tree only once `drain` has resolved.
+ */
+export interface ContentStore {
+  /** This writer's index; -1 when the drive is open for reading. */
+  readonly writer: number;
+
+  /**
+   * Finds where content-defined boundaries fall in `data`, which begins at a boundary: the end offsets of all complete
+   * chunks in it, ascending. With `final`, the rest is the last chunk, so the last one is `data.length`.
+   */
+  boundaries(data: Buffer, final: boolean): number[];
+
+  /**
+   * Stores one chunk (1 byte up to the chunk maximum), or finds it. Small chunks are packed into a common block.
+   * Copies `data` when it keeps it. Throws ReadOnlyError.
+   */
+  put(data: Buffer): ChunkReference;
+
+  /** Bytes waiting to be appended, to hold back writers. */
+  readonly pendingBytes: number;
+  /** Resolves once fewer than `pending_append_bytes_max` are pending. Rejects like `drain`. */
+  room(): Promise<void>;
+  /**
+   * Resolves once every block put before the call is in the log (appended; not yet synced to disk).
+   * Rejects with NoSpaceError or StoreError when an append fails; the blocks stay pending and readable under their
+   * numbers, and the next `drain` or `put` tries again.
+   */
+  drain(): Promise<void>;
+
+  /**
+   * Up to the whole chunk: the bytes [offset, offset + length) of it. Answers at once from memory, else a promise.
+   * Throws DamagedError, UnavailableError, InterruptedError, StoreError.
+   */
+  read(
+    chunk: ChunkReference,
+    offset: number,
+    length: number,
+    options?: ReadOptions,
+  ): Buffer | Promise<Buffer>;
+
+  /**
+   * These chunks will be wanted soon, in this order: fetch and decrypt what is missing, in the background, in ranges.
+   * Never throws and never waits.
+   */
+  prefetch(chunks: readonly ChunkReference[]): void;
+
+  /** Tells the deduplication index of a chunk that the tree refers to (rebuild after a start). */
+  learn(chunk: ChunkReference): void;
+
+  statistics(): ContentStatistics;
+  /** Ends all waits with InterruptedError, appends what is pending. Idempotent. */
+  close(): Promise<void>;
+}

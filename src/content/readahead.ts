@@ -1,0 +1,151 @@
+import type { Download } from 'hypercore';
+import { limits } from '../limits.js';
+import type { BlockReader } from './block-reader.js';
+import type { ChunkReference } from './content-store.js';
+
+/** Blocks that are read and decrypted ahead at once. */
+const local_concurrency = 8;
+
+/** While enough is on its way, fewer than these more are left for a later announcement. */
+const small_range_blocks = 16;
+
+/** A stretch of one log that is being fetched from peers. */
+interface FetchedRange {
+  reader: BlockReader;
+  start: number;
+  end: number;
+  bytes: number;
+  download: Download;
+}
+
+/**
+ * Fetches what will be wanted soon. Blocks on this machine are decrypted into the cache; others are asked of peers in
+ * ranges, since many single requests are answered several times over. What was announced longest ago gives way when
+ * there is too much, so what a seek made pointless soon ends.
+ */
+export class Readahead {
+  readonly #bytesMax: number;
+  /** Blocks to decrypt: for each, its reader and the bytes it is taken to have. */
+  readonly #wanted = new Map<BlockReader, Map<number, number>>();
+  #wantedBytes = 0;
+  #loading = 0;
+  /** Least recently announced first. */
+  #ranges: FetchedRange[] = [];
+  #closed = false;
+
+  constructor(bytesMax: number = limits.readahead_bytes_max) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** As `ContentStore.prefetch`, of chunks of one log. */
+  announce(reader: BlockReader, chunks: readonly ChunkReference[]): void {
+    if (this.#closed) return;
+    const missing = new Map<number, number>();
+    let onTheWay = false;
+    let bytes = 0;
+    for (const chunk of chunks) {
+      bytes += chunk.length;
+      if (bytes > this.#bytesMax) break;
+      if (reader.isAtHand(chunk.block)) continue;
+      if (reader.isLocal(chunk.block)) this.#want(reader, chunk);
+      else if (this.#touch(reader, chunk.block)) onTheWay = true;
+      else {
+        missing.set(chunk.block, (missing.get(chunk.block) ?? 0) + chunk.length);
+      }
+    }
+    this.#load();
+    // A window that moves on by a block or two is not worth a range each time.
+    const fewMore = onTheWay && missing.size < small_range_blocks;
+    if (fewMore && this.#rangeBytes() * 2 > this.#bytesMax) return;
+    this.#download(reader, missing);
+  }
+
+  /** Idempotent. */
+  close(): void {
+    this.#closed = true;
+    this.#wanted.clear();
+    for (const range of this.#ranges) range.download.destroy();
+    this.#ranges = [];
+  }
+
+  #want(reader: BlockReader, chunk: ChunkReference): void {
+    let blocks = this.#wanted.get(reader);
+    if (blocks === undefined) {
+      blocks = new Map();
+      this.#wanted.set(reader, blocks);
+    }
+    if (blocks.has(chunk.block)) return;
+    blocks.set(chunk.block, chunk.length);
+    this.#wantedBytes += chunk.length;
+    while (this.#wantedBytes > this.#bytesMax && this.#takeWanted() !== undefined);
+  }
+
+  #takeWanted(): { reader: BlockReader; block: number } | undefined {
+    for (const [reader, blocks] of this.#wanted) {
+      for (const [block, bytes] of blocks) {
+        blocks.delete(block);
+        this.#wantedBytes -= bytes;
+        return { reader, block };
+      }
+    }
+    return undefined;
+  }
+
+  #load(): void {
+    while (this.#loading < local_concurrency) {
+      const next = this.#takeWanted();
+      if (next === undefined) return;
+      if (next.reader.isAtHand(next.block)) continue;
+      this.#loading++;
+      const done = (): void => {
+        this.#loading--;
+        this.#load();
+      };
+      // A failure is told to whoever reads the block in earnest: that read tries again.
+      next.reader.fetch(next.block).then(done, done);
+    }
+  }
+
+  /** Whether the block is on its way; its range counts as announced just now. */
+  #touch(reader: BlockReader, block: number): boolean {
+    const at = this.#ranges.findIndex(
+      (range) => range.reader === reader && range.start <= block && block < range.end,
+    );
+    if (at < 0) return false;
+    const last = this.#ranges.length - 1;
+    if (at !== last) this.#ranges.push(...this.#ranges.splice(at, 1));
+    return true;
+  }
+
+  #download(reader: BlockReader, missing: Map<number, number>): void {
+    if (missing.size === 0) return;
+    const blocks = [...missing.keys()].sort((a, b) => a - b);
+    let start = 0;
+    for (let i = 1; i <= blocks.length; i++) {
+      if (i < blocks.length && blocks[i] === blocks[i - 1]! + 1) continue;
+      this.#downloadRange(reader, blocks.slice(start, i), missing);
+      start = i;
+    }
+    while (this.#ranges.length > 1 && this.#rangeBytes() > this.#bytesMax) {
+      this.#ranges.shift()?.download.destroy();
+    }
+  }
+
+  #downloadRange(reader: BlockReader, blocks: number[], sizes: Map<number, number>): void {
+    const start = blocks[0] as number;
+    const end = start + blocks.length;
+    const bytes = blocks.reduce((sum, block) => sum + (sizes.get(block) ?? 0), 0);
+    const download = reader.core.download({ start, end, linear: true });
+    const range = { reader, start, end, bytes, download };
+    this.#ranges.push(range);
+    const drop = (): void => {
+      this.#ranges = this.#ranges.filter((other) => other !== range);
+    };
+    // It fails when the core closes, and then reads fail too.
+    download.done().then(drop, drop);
+  }
+
+  #rangeBytes(): number {
+    return this.#ranges.reduce((sum, range) => sum + range.bytes, 0);
+  }
+}

@@ -1,0 +1,73 @@
+/** Small files that are whole or absent, whatever happens while they are written. */
+import { open, readFile, rename, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { FormatVersionError, StoreError } from '../errors.js';
+
+/** A settings file larger than this is not one of ours. */
+const FILE_BYTES_MAX = 64 << 10;
+
+/** Replaces a file: temporary file, fsync, rename, fsync of the folder. Readable by its owner only. */
+export async function writeFileAtomically(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`;
+  const file = await open(temporary, 'w', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } catch (error) {
+    await file.close();
+    await unlink(temporary);
+    throw error;
+  }
+  await file.close();
+  await rename(temporary, path);
+  await syncDirectory(dirname(path));
+}
+
+/** Makes creations and renames in a folder durable. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+/**
+ * Reads a JSON object that says its `formatVersion`. Null when there is no such file. Throws FormatVersionError for a
+ * newer one, StoreError for one that is no such object.
+ */
+export async function readVersionedJson(
+  path: string,
+  knownVersion: number,
+): Promise<Record<string, unknown> | null> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+  const value = text.length <= FILE_BYTES_MAX ? parseObject(text) : null;
+  const version = value?.formatVersion;
+  if (value === null || typeof version !== 'number' || !Number.isInteger(version) || version < 1) {
+    throw new StoreError(`Cannot read '${path}': it is damaged; restore it from a copy`);
+  }
+  if (version > knownVersion) {
+    throw new FormatVersionError(
+      `Cannot read '${path}': it has format version ${version}, this program knows ${knownVersion}; update Shoal`,
+    );
+  }
+  return value;
+}
+
+function parseObject(text: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
+    return value as Record<string, unknown>;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}

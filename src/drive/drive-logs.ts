@@ -1,0 +1,151 @@
+/** The store of a drive and the logs in it. */
+import Corestore from 'corestore';
+import Hypercore from 'hypercore';
+import { StoreError, UnavailableError } from '../errors.js';
+import type { LogEncryption } from '../log/encryption.js';
+import { createEncryptionProvider } from '../log/encryption.js';
+import { asShoalError } from '../log/store-errors.js';
+import type { Capability } from './capability.js';
+import type { WriterKeys } from './key-derivation.js';
+import { deriveEncryptionSecret, deriveWriterKeys } from './key-derivation.js';
+import type { LogLengths } from './lease-messages.js';
+
+/** What a capability that can read yields. */
+export interface DriveKeys {
+  treeLogKey: Buffer;
+  readSecret: Buffer;
+  /** Null without the write key. */
+  writer: WriterKeys | null;
+}
+
+/** The keys behind a capability. A host's has none of them. */
+export function driveKeysOf(capability: Exclude<Capability, { type: 'host' }>): DriveKeys {
+  if (capability.type === 'read') {
+    const { treeLogKey, readSecret } = capability;
+    return { treeLogKey, readSecret, writer: null };
+  }
+  const writer = deriveWriterKeys(capability.seed);
+  return { treeLogKey: writer.treeLog.key, readSecret: writer.readSecret, writer };
+}
+
+/** Sessions of the logs of one drive in one store. */
+export class DriveLogs {
+  readonly store: Corestore;
+  readonly #keys: DriveKeys;
+  readonly #encryption: LogEncryption;
+
+  private constructor(store: Corestore, keys: DriveKeys) {
+    this.store = store;
+    this.#keys = keys;
+    this.#encryption = createEncryptionProvider(deriveEncryptionSecret(keys.readSecret));
+  }
+
+  /**
+   * Opens the store. `mayBeCopy`: a copy of the folder is fine, because nothing is appended here. Throws StoreError.
+   */
+  static async open(directory: string, keys: DriveKeys, mayBeCopy: boolean): Promise<DriveLogs> {
+    const store = new Corestore(directory, { allowBackup: mayBeCopy });
+    try {
+      await store.ready();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'DEVICE_FILE') {
+        throw new StoreError(
+          `Cannot open the store '${directory}': it was copied or restored from another place, so it may lack what was written since; join the drive with its key under a new name`,
+          { cause: error },
+        );
+      }
+      throw asShoalError(error, `open the store '${directory}'`);
+    }
+    return new DriveLogs(store, keys);
+  }
+
+  /** A session of the tree's log. */
+  tree(writable: boolean): Hypercore {
+    const { writer, treeLogKey } = this.#keys;
+    const encryption = this.#encryption;
+    if (!writable || writer === null) {
+      return this.store.get({ key: treeLogKey, encryption, writable: false });
+    }
+    const { key, keyPair, manifest } = writer.treeLog;
+    return this.store.get({ key, keyPair, manifest, encryption });
+  }
+
+  /** A session of a chunk log. */
+  content(key: Buffer, writable: boolean): Hypercore {
+    const { writer } = this.#keys;
+    const encryption = this.#encryption;
+    if (!writable || writer === null || !key.equals(writer.contentLog.key)) {
+      return this.store.get({ key, encryption, writable: false });
+    }
+    const { keyPair, manifest } = writer.contentLog;
+    return this.store.get({ key, keyPair, manifest, encryption });
+  }
+
+  /** Lengths of both logs as they are here. */
+  async lengths(contentKey: Buffer): Promise<LogLengths> {
+    const tree = this.tree(false);
+    const content = this.content(contentKey, false);
+    try {
+      await Promise.all([tree.ready(), content.ready()]);
+      return {
+        treeFork: tree.fork,
+        treeLength: tree.length,
+        contentFork: content.fork,
+        contentLength: content.length,
+      };
+    } finally {
+      await Promise.all([tree.close(), content.close()]);
+    }
+  }
+
+  /** Waits until both logs have at least these lengths. Throws UnavailableError after the deadline. */
+  async reach(contentKey: Buffer, lengths: LogLengths, deadlineMs: number): Promise<void> {
+    const tree = this.tree(false);
+    const content = this.content(contentKey, false);
+    try {
+      await Promise.all([
+        reachLength(tree, lengths.treeFork, lengths.treeLength, deadlineMs),
+        reachLength(content, lengths.contentFork, lengths.contentLength, deadlineMs),
+      ]);
+    } finally {
+      await Promise.all([tree.close(), content.close()]);
+    }
+  }
+}
+
+async function reachLength(
+  core: Hypercore,
+  fork: number,
+  length: number,
+  deadlineMs: number,
+): Promise<void> {
+  await core.ready();
+  const isReached = (): boolean => core.fork === fork && core.length >= length;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(
+      () => reject(new UnavailableError('Cannot complete the logs: no peer delivered their end')),
+      deadlineMs,
+    );
+  });
+  try {
+    while (!isReached()) {
+      const changed = new Promise<void>((resolve) => {
+        core.once('append', resolve);
+        core.once('truncate', resolve);
+      });
+      // Asks the peers; what they announce later ends the wait, too.
+      core.update({ wait: true }).catch(() => undefined);
+      if (isReached()) return;
+      await Promise.race([changed, late]);
+    }
+  } finally {
+    clearTimeout(timer);
+    late.catch(() => undefined);
+  }
+}
+
+/** What peers of the drive find each other by: 32 bytes, a hash of the tree log's key. */
+export function topicOf(keys: DriveKeys): Buffer {
+  return Hypercore.discoveryKey(keys.treeLogKey);
+}

@@ -1,0 +1,92 @@
+/** state.json: what a drive's last process left behind. */
+
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { StoreError } from '../errors.js';
+import { readVersionedJson, writeFileAtomically } from './atomic-file.js';
+
+const STATE_FORMAT_VERSION = 1;
+const STORE_ID_BYTES = 16;
+
+/**
+ * Who may append to the drive's logs. Exactly one store of a drive holds the lease; it goes to another only by a
+ * message that names the receiver, after the giver has recorded that it is gone (docs/protocol.md). Each hand-over
+ * raises the generation, so that a copy cannot be given again what it has passed on since.
+ */
+export type Lease =
+  | { state: 'held'; generation: number }
+  | { state: 'none'; generation: number }
+  | { state: 'given'; generation: number; to: string };
+
+/** What state.json says. */
+export interface DriveState {
+  /** Random name of this copy of the drive, 32 hex digits. */
+  storeId: string;
+  lease: Lease;
+  /** Whether the last process closed the store in order. */
+  clean: boolean;
+  /** Identity of the machine's boot when it was last opened. */
+  bootId: string;
+}
+
+/** A state for a new copy of a drive. */
+export function createState(lease: Lease): DriveState {
+  return { storeId: randomBytes(STORE_ID_BYTES).toString('hex'), lease, clean: true, bootId: '' };
+}
+
+/** Identity of this boot of the machine; empty where the system has none. */
+export async function readBootId(): Promise<string> {
+  try {
+    return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
+}
+
+/**
+ * Whether the log may have lost what was appended last: the process did not end in order, and the machine was started
+ * again since (an awaited append survives the end of its process, but not a loss of power).
+ */
+export function endedUncleanlyBeforeReboot(state: DriveState, bootId: string): boolean {
+  return !state.clean && (bootId === '' || state.bootId !== bootId);
+}
+
+/** Throws FormatVersionError, StoreError. */
+export async function readState(path: string): Promise<DriveState | null> {
+  const value = await readVersionedJson(path, STATE_FORMAT_VERSION);
+  if (value === null) return null;
+  const { storeId, clean, bootId } = value;
+  const lease = decodeLease(value.lease);
+  if (
+    !isStoreId(storeId) ||
+    typeof clean !== 'boolean' ||
+    typeof bootId !== 'string' ||
+    lease === null
+  ) {
+    throw new StoreError(`Cannot read '${path}': it is damaged; restore it from a copy`);
+  }
+  return { storeId, lease, clean, bootId };
+}
+
+/** Durable when it resolves. */
+export async function writeState(path: string, state: DriveState): Promise<void> {
+  const value = { formatVersion: STATE_FORMAT_VERSION, ...state };
+  await writeFileAtomically(path, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** Whether a value is the name of a copy of a drive. */
+export function isStoreId(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f]{32}$/.test(value);
+}
+
+function decodeLease(value: unknown): Lease | null {
+  if (typeof value !== 'object' || value === null) return null;
+  const { state, to, generation } = value as Record<string, unknown>;
+  if (typeof generation !== 'number' || !Number.isSafeInteger(generation) || generation < 0) {
+    return null;
+  }
+  if (state === 'held' || state === 'none') return { state, generation };
+  if (state === 'given' && isStoreId(to)) return { state, generation, to };
+  return null;
+}

@@ -1,0 +1,350 @@
+/** An open drive: its lock, store, logs, tree, content and swarm. */
+
+import type Hypercore from 'hypercore';
+import type { NodeAddress } from 'hyperdht';
+import { ChunkLog } from '../content/chunk-log.js';
+import { Chunker } from '../content/chunker.js';
+import { CapabilityError, DamagedError, type ShoalError, UnavailableError } from '../errors.js';
+import { limits } from '../limits.js';
+import { SpaceGuard } from '../log/space-guard.js';
+import { StoreSync } from '../log/store-sync.js';
+import { Swarm } from '../swarm/swarm.js';
+import { HyperbeeTree } from '../tree/hyperbee-tree.js';
+import { readSuperblock, type Superblock } from '../tree/superblock.js';
+import { type Capability, requireCapability } from './capability.js';
+import { type DriveKeys, DriveLogs, driveKeysOf, topicOf } from './drive-logs.js';
+import { createState, endedUncleanlyBeforeReboot, readBootId, readState } from './drive-state.js';
+import type { DrivePaths, DriveRecord, Home } from './home.js';
+import { deriveChunkerKey, deriveChunkHashKey } from './key-derivation.js';
+import { StateFile } from './state-file.js';
+import { StoreLock } from './store-lock.js';
+import { WriterLease } from './writer-lease.js';
+
+export interface OpenDriveOptions {
+  /** What the process does, for others who find the drive locked. */
+  command: string;
+  /** Never write, even if the key allows it. */
+  readOnly?: boolean;
+  /** No network at all. */
+  offline?: boolean;
+  /** Nodes of a private DHT; absent for the public one. */
+  bootstrap?: NodeAddress[] | undefined;
+  /** Default deadline of waits on the network. */
+  deadlineMs?: number;
+  /** How long to ask other copies for the writer lease. */
+  leaseWaitMs?: number;
+  /** One line for the drive's log. */
+  log: (line: string) => void;
+  /** One line for the person who opens the drive. */
+  onNotice?: (line: string) => void;
+  /** Ends the waits of opening with InterruptedError. */
+  signal?: AbortSignal;
+}
+
+/** What a drive is made of while it is open. */
+interface DriveParts {
+  record: DriveRecord;
+  paths: DrivePaths;
+  lock: StoreLock;
+  stateFile: StateFile;
+  logs: DriveLogs;
+  storeSync: StoreSync;
+  swarm: Swarm | null;
+  tree: HyperbeeTree;
+  content: ChunkLog;
+  contentCore: Hypercore;
+  superblock: Superblock;
+  /** See {@link Drive.openedUncleanlyAfterReboot}. */
+  openedUncleanlyAfterReboot: boolean;
+  log: (line: string) => void;
+}
+
+/** A drive that this process has open. Close it. */
+export class Drive {
+  readonly #parts: DriveParts;
+  #closing: Promise<void> | null = null;
+
+  /** Use {@link openDrive}. */
+  constructor(parts: DriveParts) {
+    this.#parts = parts;
+  }
+
+  get name(): string {
+    return this.#parts.record.name;
+  }
+  get capability(): Capability {
+    return this.#parts.record.capability;
+  }
+  get paths(): DrivePaths {
+    return this.#parts.paths;
+  }
+  get lock(): StoreLock {
+    return this.#parts.lock;
+  }
+  get tree(): HyperbeeTree {
+    return this.#parts.tree;
+  }
+  get content(): ChunkLog {
+    return this.#parts.content;
+  }
+  get superblock(): Superblock {
+    return this.#parts.superblock;
+  }
+  /** Null when offline. */
+  get swarm(): Swarm | null {
+    return this.#parts.swarm;
+  }
+  get writable(): boolean {
+    return this.#parts.tree.writable;
+  }
+  /**
+   * The last process did not close the drive and the machine was started again since, so what was appended last may
+   * be lost. A log that lost its tail must not be appended to under the same fork when peers have that tail.
+   */
+  get openedUncleanlyAfterReboot(): boolean {
+    return this.#parts.openedUncleanlyAfterReboot;
+  }
+
+  /** Resolves once everything appended before the call survives a loss of power. Throws NoSpaceError, StoreError. */
+  sync(): Promise<void> {
+    return this.#parts.storeSync.sync();
+  }
+
+  /** Syncs and lets everything go. Idempotent. Throws what the sync throws, after everything is let go. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { tree, content, contentCore, swarm, storeSync, logs, stateFile, lock } = this.#parts;
+    const errors: unknown[] = [];
+    const attempt = async (step: () => Promise<void>): Promise<void> => {
+      await step().catch((error: unknown) => errors.push(error));
+    };
+    await attempt(() => content.close());
+    await attempt(() => storeSync.sync());
+    await attempt(async () => swarm?.close());
+    await attempt(() => tree.close());
+    await attempt(() => contentCore.close());
+    await attempt(() => storeSync.close());
+    await attempt(() => logs.store.close());
+    // Only an end without any error is clean.
+    if (errors.length === 0) await attempt(() => stateFile.update({ clean: true }));
+    lock.release();
+    if (errors.length > 0) throw errors[0];
+  }
+}
+
+/**
+ * Opens a drive that is on this machine. A drive that was joined and never seen waits for a peer.
+ * Throws NotFoundError, BusyError, CapabilityError, FormatVersionError, DamagedError, UnavailableError, StoreError.
+ */
+export async function openDrive(
+  home: Home,
+  name: string,
+  options: OpenDriveOptions,
+): Promise<Drive> {
+  const record = await home.read(name);
+  requireCapability(record.capability, 'read');
+  const paths = home.paths(name);
+  const lock = StoreLock.acquire(paths.lock, name, options.command);
+  const undo: (() => Promise<void>)[] = [async () => lock.release()];
+  try {
+    return await openLocked(home, record, paths, lock, options, undo);
+  } catch (error) {
+    for (const step of undo.reverse()) {
+      await step().catch((failure: unknown) => options.log(`Cannot close: ${String(failure)}`));
+    }
+    throw error;
+  }
+}
+
+/** Pushes onto `undo` what lets go of each part, in case a later one cannot be had. */
+async function openLocked(
+  home: Home,
+  record: DriveRecord,
+  paths: DrivePaths,
+  lock: StoreLock,
+  options: OpenDriveOptions,
+  undo: (() => Promise<void>)[],
+): Promise<Drive> {
+  const { log, readOnly = false, offline = false } = options;
+  const deadlineMs = options.deadlineMs ?? limits.network_deadline_ms;
+  // A missing state is that of a copy which may not write: the lease could be anywhere.
+  const state = (await readState(paths.state)) ?? createState({ state: 'none', generation: 0 });
+  const bootId = await readBootId();
+  const openedUncleanlyAfterReboot = endedUncleanlyBeforeReboot(state, bootId);
+  const stateFile = new StateFile(paths.state, state);
+  const wasClean = state.clean;
+  await stateFile.update({ clean: false, bootId });
+  if (openedUncleanlyAfterReboot) {
+    log('The last mount did not end in order before the machine was restarted');
+  }
+
+  const { capability } = record;
+  if (capability.type === 'host') throw new CapabilityError('Cannot read with a host key');
+  const keys = driveKeysOf(capability);
+  const holdsLease = state.lease.state === 'held';
+  const logs = await DriveLogs.open(paths.store, keys, !holdsLease);
+  undo.push(async () => {
+    await logs.store.close();
+    // Nothing was appended, so it is as clean as it was.
+    await stateFile.update({ clean: wasClean });
+  });
+
+  const lease = await openLease(logs, keys, stateFile, readOnly, log);
+  let swarm: Swarm | null = null;
+  if (!offline) {
+    swarm = startSwarm(logs, keys, lease, options);
+    undo.push(() => (swarm as Swarm).close());
+    if (lease !== null && !lease.writing && !readOnly) {
+      await obtainLease(lease, logs, keys, options, deadlineMs);
+    }
+  }
+  const writing = lease?.writing === true;
+  if (lease !== null && !writing && !readOnly) {
+    options.onNotice?.(
+      `Opened '${record.name}' read-only: the machine that wrote last has to hand over first; mount it there with --read-only, then mount here again`,
+    );
+  }
+
+  const tree = await HyperbeeTree.open({ core: logs.tree(writing), deadlineMs });
+  undo.push(() => tree.close());
+  const superblock = await findSuperblock(tree, record.name, options, deadlineMs);
+  const contentKey = checkWriters(superblock, keys);
+  if (record.contentLogKey === null) await home.update({ ...record, contentLogKey: contentKey });
+  const contentCore = logs.content(contentKey, writing);
+  const content = await ChunkLog.open({
+    core: contentCore,
+    writer: writing ? 0 : -1,
+    chunker: new Chunker(superblock.chunker, deriveChunkerKey(keys.readSecret)),
+    hashKey: deriveChunkHashKey(keys.readSecret),
+    deadlineMs,
+    spaceGuard: new SpaceGuard({
+      directory: paths.store,
+      reserveBytes: limits.store_reserve_bytes,
+    }),
+  });
+  undo.push(() => content.close());
+
+  return new Drive({
+    record,
+    paths,
+    lock,
+    stateFile,
+    logs,
+    storeSync: new StoreSync(paths.store, () => logs.store.storage.rocks.flush()),
+    swarm,
+    tree,
+    content,
+    contentCore,
+    superblock,
+    openedUncleanlyAfterReboot,
+    log,
+  });
+}
+
+function startSwarm(
+  logs: DriveLogs,
+  keys: DriveKeys,
+  lease: WriterLease | null,
+  options: OpenDriveOptions,
+): Swarm {
+  return new Swarm({
+    store: logs.store,
+    topic: topicOf(keys),
+    bootstrap: options.bootstrap,
+    log: options.log,
+    ...(lease === null ? {} : { onConnection: (connection) => lease.attach(connection) }),
+  });
+}
+
+/** This copy's part in agreeing on the writer; null without the write key. */
+async function openLease(
+  logs: DriveLogs,
+  keys: DriveKeys,
+  stateFile: StateFile,
+  readOnly: boolean,
+  log: (line: string) => void,
+): Promise<WriterLease | null> {
+  const { writer } = keys;
+  if (writer === null) return null;
+  return new WriterLease({
+    leaseKey: writer.leaseKey,
+    topic: topicOf(keys),
+    storeId: stateFile.state.storeId,
+    lease: stateFile.state.lease,
+    readOnly,
+    lengths: () => logs.lengths(writer.contentLog.key),
+    record: (lease) => stateFile.update({ lease }),
+    log,
+  });
+}
+
+async function obtainLease(
+  lease: WriterLease,
+  logs: DriveLogs,
+  keys: DriveKeys,
+  options: OpenDriveOptions,
+  deadlineMs: number,
+): Promise<void> {
+  const { writer } = keys;
+  if (writer === null) return;
+  const answer = await lease.request(
+    options.leaseWaitMs ?? limits.writer_lease_wait_ms,
+    options.signal,
+  );
+  if (!answer.granted) return;
+  await logs.reach(writer.contentLog.key, answer.lengths, deadlineMs);
+  await lease.take(answer.generation);
+}
+
+async function findSuperblock(
+  tree: HyperbeeTree,
+  name: string,
+  options: OpenDriveOptions,
+  deadlineMs: number,
+): Promise<Superblock> {
+  const { signal } = options;
+  try {
+    if (tree.head.length === 0 && options.offline === true) {
+      throw new UnavailableError('Nothing of the drive is on this machine');
+    }
+    await tree.whenFound({ deadlineMs, signal });
+    return await readSuperblock(tree, { deadlineMs, signal });
+  } catch (error) {
+    if (!(error instanceof UnavailableError)) throw error;
+    throw noPeer(name, options.offline === true, deadlineMs, error);
+  }
+}
+
+function noPeer(
+  name: string,
+  offline: boolean,
+  deadlineMs: number,
+  cause: ShoalError,
+): UnavailableError {
+  if (offline) {
+    return new UnavailableError(
+      `Cannot open '${name}': nothing of it is on this machine yet; mount it once without --offline`,
+      { cause },
+    );
+  }
+  return new UnavailableError(
+    `Cannot open '${name}': no peer that has it answered within ${deadlineMs / 1000} s; is the origin mounted, and is --bootstrap the same there`,
+    { cause },
+  );
+}
+
+/** The chunk log's key. Throws DamagedError when the superblock is not this key's. */
+function checkWriters(superblock: Superblock, keys: DriveKeys): Buffer {
+  const [first] = superblock.writers;
+  if (first === undefined || !first.treeKey.equals(keys.treeLogKey)) {
+    throw new DamagedError('Cannot open the drive: its superblock names another tree log');
+  }
+  if (keys.writer !== null && !first.contentKey.equals(keys.writer.contentLog.key)) {
+    throw new DamagedError('Cannot open the drive: its superblock names another content log');
+  }
+  return first.contentKey;
+}

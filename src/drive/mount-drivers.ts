@@ -1,0 +1,21 @@
+/** The drivers that `--driver` can name. */
+import type { MountDriver } from '../../mount/file-system.js';
+import { KernelDriver } from '../../mount/kernel/kernel-driver.js';
+import { UsageError } from '../errors.js';
+
+const drivers: Record<string, () => MountDriver> = {
+  kernel: () => new KernelDriver(),
+};
+
+export const DEFAULT_DRIVER = 'kernel';
+
+/** Throws UsageError for a name that is none. */
+export function createDriver(name: string): MountDriver {
+  const create = Object.hasOwn(drivers, name) ? drivers[name] : undefined;
+  if (create === undefined) {
+    throw new UsageError(
+      `Cannot use driver '${name}': known are ${Object.keys(drivers).join(', ')}`,
+    );
+  }
+  return create();
+}

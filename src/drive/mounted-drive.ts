@@ -1,0 +1,261 @@
+/** A drive, its file system and its mount, from the first to the last moment of a mount process. */
+import type { NodeAddress } from 'hyperdht';
+import { MountBusyError } from '../../mount/errors.js';
+import type { DriverStatistics, Mount, MountDriver } from '../../mount/file-system.js';
+import { ControlServer } from '../control/server.js';
+import { BusyError } from '../errors.js';
+import { DriveFileSystem, type DriveFileSystemFigures } from '../fs/drive-file-system.js';
+import { limits } from '../limits.js';
+import { controlSocketPath } from './control-socket-path.js';
+import { type Drive, openDrive } from './drive.js';
+import type { Home } from './home.js';
+import { MOUNT_SUBTYPE, mountSource } from './mount-table.js';
+
+export interface MountDriveOptions {
+  home: Home;
+  name: string;
+  /** Checked before; absolute, without symbolic links. */
+  directory: string;
+  driver: MountDriver;
+  readOnly: boolean;
+  offline: boolean;
+  allowOther: boolean;
+  numericOwner: boolean;
+  bootstrap?: NodeAddress[] | undefined;
+  deadlineMs: number;
+  log: (line: string) => void;
+  onNotice: (line: string) => void;
+  signal?: AbortSignal;
+  environment: NodeJS.ProcessEnv;
+}
+
+/** How a mount ended. */
+export interface MountEnd {
+  /** What was written last and could not be committed is lost when this is set. */
+  commitError: Error | null;
+}
+
+/** What `status` answers. */
+export interface MountStatus {
+  name: string;
+  directory: string;
+  pid: number;
+  driver: string;
+  readOnly: boolean;
+  offline: boolean;
+  peers: number;
+  receivedBytes: number;
+  sentBytes: number;
+  swarmReachable: boolean;
+  downloadedBlocks: number;
+  downloadedBytes: number;
+  storedBytes: number;
+  deduplicatedBytes: number;
+  treeLength: number;
+  treeFork: number;
+  residentBytes: number;
+  fileSystem: DriveFileSystemFigures;
+  requests: DriverStatistics;
+}
+
+/** A mount that answers. */
+export class MountedDrive {
+  readonly #drive: Drive;
+  readonly #fileSystem: DriveFileSystem;
+  readonly #driverName: string;
+  readonly #log: (line: string) => void;
+  #mount!: Mount;
+  #control!: ControlServer;
+  #ending: Promise<MountEnd> | null = null;
+  #resolveEnded!: (end: MountEnd) => void;
+
+  /** Resolves when the mount has ended, for whatever reason, and everything is closed. */
+  readonly ended: Promise<MountEnd>;
+
+  private constructor(
+    drive: Drive,
+    fileSystem: DriveFileSystem,
+    driverName: string,
+    log: (line: string) => void,
+  ) {
+    this.#drive = drive;
+    this.#fileSystem = fileSystem;
+    this.#driverName = driverName;
+    this.#log = log;
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+  }
+
+  /** Throws what {@link openDrive} throws, and MountError of the driver; nothing is left behind then. */
+  static async start(options: MountDriveOptions): Promise<MountedDrive> {
+    const { home, name, directory, driver, log } = options;
+    const drive = await openDrive(home, name, { ...options, command: 'mount' });
+    try {
+      drive.lock.update({ directory });
+      const fileSystem = await DriveFileSystem.open({
+        tree: drive.tree,
+        content: drive.content,
+        sync: () => drive.sync(),
+        readOnly: !drive.writable,
+        mountUid: process.getuid?.() ?? 0,
+        mountGid: process.getgid?.() ?? 0,
+        numericOwner: options.numericOwner,
+        storeDirectory: drive.paths.store,
+        log,
+      });
+      const mounted = new MountedDrive(drive, fileSystem, driver.name, log);
+      try {
+        await mounted.#mountAndListen(options);
+      } catch (error) {
+        await fileSystem.close();
+        throw error;
+      }
+      return mounted;
+    } catch (error) {
+      await drive.close();
+      throw error;
+    }
+  }
+
+  get name(): string {
+    return this.#drive.name;
+  }
+  get directory(): string {
+    return this.#mount.directory;
+  }
+  get readOnly(): boolean {
+    return !this.#drive.writable;
+  }
+
+  async #mountAndListen(options: MountDriveOptions): Promise<void> {
+    const path = controlSocketPath(this.#drive.paths.directory, options.environment);
+    this.#control = await ControlServer.listen({
+      path,
+      log: this.#log,
+      handlers: {
+        status: () => this.status(),
+        sync: () => this.#fileSystem.commit(),
+        unmount: async ({ force }) => {
+          const { commitError } = await this.unmount(force === true);
+          if (commitError !== null) throw commitError;
+        },
+      },
+    });
+    try {
+      this.#mount = await options.driver.mount(this.#fileSystem, {
+        directory: options.directory,
+        sourceName: mountSource(this.name),
+        subtype: MOUNT_SUBTYPE,
+        allowOther: options.allowOther,
+        onNotice: options.onNotice,
+        onEnd: (error) => {
+          this.#log(
+            `The mount was ended from outside${error === null ? '' : `: ${error.message}`}`,
+          );
+          void this.#finish();
+        },
+      });
+    } catch (error) {
+      await this.#control.close();
+      throw error;
+    }
+    this.#drive.lock.update({ socket: path });
+  }
+
+  status(): MountStatus {
+    const { swarm, content, tree } = this.#drive;
+    const network = swarm?.statistics();
+    const chunks = content.statistics();
+    return {
+      name: this.name,
+      directory: this.directory,
+      pid: process.pid,
+      driver: this.#driverName,
+      readOnly: this.readOnly,
+      offline: swarm === null,
+      peers: network?.peers ?? 0,
+      receivedBytes: network?.receivedBytes ?? 0,
+      sentBytes: network?.sentBytes ?? 0,
+      swarmReachable: network?.reachable ?? false,
+      downloadedBlocks: chunks.downloadedBlocks,
+      downloadedBytes: chunks.downloadedBytes,
+      storedBytes: chunks.storedBytes,
+      deduplicatedBytes: chunks.deduplicatedBytes,
+      treeLength: tree.head.length,
+      treeFork: tree.head.fork,
+      residentBytes: process.memoryUsage.rss(),
+      fileSystem: this.#fileSystem.figures(),
+      requests: this.#mount.statistics(),
+    };
+  }
+
+  /**
+   * Commits, unmounts, closes everything. Without `force` it throws BusyError naming who uses the directory, or the
+   * error of the commit, and the mount goes on. With `force` the directory is detached whatever happens.
+   */
+  async unmount(force: boolean): Promise<MountEnd> {
+    if (this.#ending !== null) return await this.#ending;
+    try {
+      await this.#fileSystem.commit();
+    } catch (error) {
+      if (!force) throw error;
+      this.#log(`Cannot commit before unmounting: ${errorText(error)}`);
+    }
+    try {
+      await this.#mount.unmount({ force });
+    } catch (error) {
+      if (error instanceof MountBusyError) throw new BusyError(error.message, { cause: error });
+      throw error;
+    }
+    return await this.#finish();
+  }
+
+  /** For a signal: unmounts, with force when the directory is in use. Never throws. */
+  async stop(): Promise<MountEnd> {
+    try {
+      return await this.unmount(false);
+    } catch (error) {
+      this.#log(`${errorText(error)}; detaching the directory`);
+    }
+    try {
+      return await this.unmount(true);
+    } catch (error) {
+      this.#log(`Cannot unmount '${this.directory}': ${errorText(error)}`);
+      return await this.#finish();
+    }
+  }
+
+  /** The kernel asks nothing any more. Commits what is left and closes. Idempotent, never rejects. */
+  #finish(): Promise<MountEnd> {
+    this.#ending ??= this.#close();
+    return this.#ending;
+  }
+
+  async #close(): Promise<MountEnd> {
+    let commitError: Error | null = null;
+    const keep = (error: unknown): void => {
+      this.#log(`Cannot close '${this.name}' in order: ${errorText(error)}`);
+      commitError ??= error instanceof Error ? error : new Error(String(error));
+    };
+    await this.#fileSystem.close().catch(keep);
+    // Before the lock is let go: afterwards the socket's path is the next mount's.
+    this.#control.stopListening();
+    await this.#drive.close().catch(keep);
+    const end: MountEnd = { commitError };
+    this.#resolveEnded(end);
+    return end;
+  }
+
+  /** Sends the last answers. Call it after `ended`. */
+  async closeControl(): Promise<void> {
+    const late = new Promise<void>((resolve) => {
+      setTimeout(resolve, 2 * limits.control_goodbye_ms_max).unref();
+    });
+    await Promise.race([this.#control.close(), late]);
+  }
+}
+
+function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

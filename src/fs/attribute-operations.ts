@@ -1,0 +1,136 @@
+/** Operations on attributes and extended attributes. */
+import type { Answer, AttributeChanges, Caller, TimedAttributes } from '../../mount/file-system.js';
+import { limits } from '../limits.js';
+import { dropSuidGid, type FileOperations } from './file-operations.js';
+import { type Inode, S_IFMT } from './inode.js';
+import { withMemory } from './not-in-memory.js';
+import { PosixError } from './posix-error.js';
+import type { Volume } from './volume.js';
+
+const XATTR_CREATE = 1;
+const XATTR_REPLACE = 2;
+const XATTR_NAMESPACES = ['user.', 'trusted.', 'security.'];
+
+export class AttributeOperations {
+  readonly #volume: Volume;
+  readonly #files: FileOperations;
+
+  constructor(volume: Volume, files: FileOperations) {
+    this.#volume = volume;
+    this.#files = files;
+  }
+
+  getattr(ino: number, caller: Caller): Answer<TimedAttributes> {
+    const volume = this.#volume;
+    return withMemory(() => volume.timedAttributes(volume.table.need(ino)), caller);
+  }
+
+  setattr(ino: number, changes: AttributeChanges, caller: Caller): Answer<TimedAttributes> {
+    const volume = this.#volume;
+    return withMemory(() => {
+      volume.requireWritable();
+      const inode = volume.table.need(ino);
+      if (changes.size !== undefined) {
+        if (!inode.isFile) throw new PosixError(inode.isDirectory ? 'EISDIR' : 'EINVAL');
+        // Nothing may change before this: it can find that something is not in memory.
+        if (changes.size !== inode.size) this.#files.truncate(inode, changes.size);
+      }
+      this.#apply(inode, changes);
+      return volume.timedAttributes(inode);
+    }, caller);
+  }
+
+  #apply(inode: Inode, changes: AttributeChanges): void {
+    const now = this.#volume.clock.now();
+    if (changes.uid !== undefined) inode.uid = changes.uid;
+    if (changes.gid !== undefined) inode.gid = changes.gid;
+    const ownerChanged = changes.uid !== undefined || changes.gid !== undefined;
+    if (inode.isFile && (ownerChanged || changes.killSuidGid)) dropSuidGid(inode);
+    if (changes.mode !== undefined) {
+      inode.mode = (inode.mode & S_IFMT) | (changes.mode & ~S_IFMT & 0o7777);
+    }
+    if (changes.size !== undefined && changes.mtime === undefined) inode.setMtime(now);
+    if (changes.atime !== undefined) inode.setAtime(changes.atime === 'now' ? now : changes.atime);
+    if (changes.mtime !== undefined) inode.setMtime(changes.mtime === 'now' ? now : changes.mtime);
+    inode.setCtime(changes.ctime ?? now);
+    this.#volume.committer.markInode(inode);
+  }
+
+  readlink(ino: number, caller: Caller): Answer<Buffer> {
+    return withMemory(() => {
+      const inode = this.#volume.table.need(ino);
+      if (!inode.isSymlink) throw new PosixError('EINVAL');
+      return inode.target;
+    }, caller);
+  }
+
+  getxattr(ino: number, name: string, caller: Caller): Answer<Buffer> {
+    requireNamespace(name);
+    const { table } = this.#volume;
+    return withMemory(() => {
+      const inode = table.need(ino);
+      // The common case needs no look-up of values.
+      const value = inode.xattrCount === 0 ? undefined : table.needXattrs(inode).values.get(name);
+      if (value === undefined) throw new PosixError('ENODATA');
+      return value;
+    }, caller);
+  }
+
+  listxattr(ino: number, caller: Caller): Answer<string[]> {
+    const { table } = this.#volume;
+    return withMemory(() => {
+      const inode = table.need(ino);
+      return inode.xattrCount === 0 ? [] : [...table.needXattrs(inode).values.keys()];
+    }, caller);
+  }
+
+  setxattr(ino: number, name: string, value: Buffer, flags: number, caller: Caller): Answer<void> {
+    requireNamespace(name);
+    if (value.length > limits.xattr_value_bytes_max) throw new PosixError('ERANGE');
+    const kept = Buffer.from(value);
+    return withMemory(() => {
+      this.#volume.requireWritable();
+      const inode = this.#volume.table.need(ino);
+      const xattrs = this.#volume.table.needXattrs(inode);
+      const exists = xattrs.values.has(name);
+      if (exists && (flags & XATTR_CREATE) !== 0) throw new PosixError('EEXIST');
+      if (!exists && (flags & XATTR_REPLACE) !== 0) throw new PosixError('ENODATA');
+      if (!exists && listBytes(xattrs.values) + name.length + 1 > limits.xattr_list_bytes_max) {
+        throw new PosixError('ENOSPC');
+      }
+      xattrs.values.set(name, kept);
+      this.#xattrChanged(inode, name);
+    }, caller);
+  }
+
+  removexattr(ino: number, name: string, caller: Caller): Answer<void> {
+    requireNamespace(name);
+    return withMemory(() => {
+      this.#volume.requireWritable();
+      const inode = this.#volume.table.need(ino);
+      const xattrs = this.#volume.table.needXattrs(inode);
+      if (!xattrs.values.delete(name)) throw new PosixError('ENODATA');
+      this.#xattrChanged(inode, name);
+    }, caller);
+  }
+
+  #xattrChanged(inode: Inode, name: string): void {
+    inode.xattrs?.dirtyNames.add(name);
+    inode.xattrCount = inode.xattrs?.values.size ?? 0;
+    inode.setCtime(this.#volume.clock.now());
+    this.#volume.committer.markInode(inode);
+  }
+}
+
+function requireNamespace(name: string): void {
+  if (name.length > limits.name_bytes_max) throw new PosixError('ERANGE');
+  if (!XATTR_NAMESPACES.some((prefix) => name.startsWith(prefix) && name !== prefix)) {
+    throw new PosixError('EOPNOTSUPP');
+  }
+}
+
+function listBytes(values: ReadonlyMap<string, Buffer>): number {
+  let bytes = 0;
+  for (const name of values.keys()) bytes += name.length + 1;
+  return bytes;
+}

@@ -1,0 +1,139 @@
+/** What one commit carries: made in one go from what is dirty in memory, so that it is one moment's state. */
+import { limits } from '../limits.js';
+import type { CommitChanges } from '../tree/commit-record.js';
+import { encodeEntry } from '../tree/entry-record.js';
+import { encodeInode } from '../tree/inode-record.js';
+import { entryKey, inodeKey, orphanKey, segmentKey, xattrKey } from '../tree/keys.js';
+import { type ExtentRecord, encodeSegment } from '../tree/segment-record.js';
+import type { TreeChange } from '../tree/tree.js';
+import { type Extent, isMemory, UNWRITTEN } from './extents.js';
+import type { Inode, Segment } from './inode.js';
+import type { Deletion } from './reaper.js';
+
+/** Bytes of names a commit record lists before it says "everything" instead. */
+const LISTED_NAME_BYTES_MAX = 128 << 10;
+
+function recordOf(extent: Extent): ExtentRecord {
+  if (isMemory(extent)) throw new Error('A commit refers to data that is in no chunk');
+  const chunk = extent.source === UNWRITTEN ? null : extent.source;
+  return {
+    start: extent.start,
+    length: extent.length,
+    chunk: chunk as ExtentRecord['chunk'],
+    skip: extent.skip,
+  };
+}
+
+export class CommitBatch {
+  readonly changes: TreeChange[] = [];
+  /** With what the inode had before, to restore it. */
+  readonly #inodes: { inode: Inode; orphaned: boolean }[] = [];
+  readonly #segments: Segment[] = [];
+  readonly #names: { inode: Inode; name: string }[] = [];
+  readonly #xattrs: { inode: Inode; name: string }[] = [];
+  readonly deletions: Deletion[] = [];
+  #nameBytes = 0;
+  readonly #touchedInodes = new Set<number>();
+
+  get isEmpty(): boolean {
+    return this.changes.length === 0;
+  }
+
+  /** Takes up an inode's record, segments and extended attributes. Its data must be sealed. */
+  addInode(inode: Inode): void {
+    inode.committing++;
+    this.#inodes.push({ inode, orphaned: inode.orphaned });
+    this.#touchedInodes.add(inode.ino);
+    inode.dirty = false;
+    this.changes.push({ key: inodeKey(inode.ino), value: encodeInode(inode) });
+    if (inode.nlink === 0 && !inode.orphaned) {
+      this.changes.push({ key: orphanKey(inode.ino), value: Buffer.alloc(0) });
+      inode.orphaned = true;
+    } else if (inode.nlink > 0 && inode.orphaned) {
+      this.changes.push({ key: orphanKey(inode.ino), value: null });
+      inode.orphaned = false;
+    }
+    this.#addSegments(inode);
+    this.#addXattrs(inode);
+  }
+
+  #addSegments(inode: Inode): void {
+    for (const [index, segment] of inode.data?.segments ?? []) {
+      if (!segment.dirty) continue;
+      segment.dirty = false;
+      this.#segments.push(segment);
+      const key = segmentKey(inode.ino, index);
+      const { extents } = segment;
+      if (extents.length > 0)
+        this.changes.push({ key, value: encodeSegment(extents.map(recordOf)) });
+      else if (index < inode.persistedSegmentsEnd) this.changes.push({ key, value: null });
+    }
+    inode.persistedSegmentsEnd = Math.max(inode.persistedSegmentsEnd, inode.segmentsEnd);
+  }
+
+  #addXattrs(inode: Inode): void {
+    if (inode.xattrs === null) return;
+    for (const name of inode.xattrs.dirtyNames) {
+      const value = inode.xattrs.values.get(name) ?? null;
+      this.changes.push({ key: xattrKey(inode.ino, name), value });
+      this.#xattrs.push({ inode, name });
+    }
+    inode.xattrs.dirtyNames.clear();
+  }
+
+  /** Takes up the changed names of a directory. */
+  addNames(inode: Inode): void {
+    const { directory } = inode;
+    if (directory === null) return;
+    inode.committing++;
+    this.#inodes.push({ inode, orphaned: inode.orphaned });
+    for (const name of directory.dirtyNames) {
+      const entry = directory.entries.get(name) ?? null;
+      const value = entry === null ? null : encodeEntry(entry);
+      this.changes.push({ key: entryKey(inode.ino, name), value });
+      this.#names.push({ inode, name });
+      this.#nameBytes += name.length;
+    }
+    directory.dirtyNames.clear();
+  }
+
+  /** Takes up the removal of records of a deleted inode. */
+  addDeletion(deletion: Deletion): void {
+    this.deletions.push(deletion);
+    this.#touchedInodes.add(deletion.ino);
+    this.changes.push(...deletion.changes);
+  }
+
+  /** For followers; null when there is too much to list. */
+  listChanges(): CommitChanges | null {
+    if (
+      this.#touchedInodes.size > limits.commit_changes_max ||
+      this.#names.length > limits.commit_changes_max ||
+      this.#nameBytes > LISTED_NAME_BYTES_MAX
+    ) {
+      return null;
+    }
+    const entries = this.#names.map(({ inode, name }) => ({ parent: inode.ino, name }));
+    return { inodes: [...this.#touchedInodes], entries };
+  }
+
+  /** The tree has it. */
+  succeeded(): void {
+    for (const { inode } of this.#inodes) {
+      inode.committing--;
+      inode.persisted = true;
+    }
+  }
+
+  /** Nothing of it is in the tree: all of it is dirty again. `mark` puts an inode back on the list. */
+  failed(mark: (inode: Inode) => void): void {
+    for (const { inode, name } of this.#names) inode.directory?.dirtyNames.add(name);
+    for (const { inode, name } of this.#xattrs) inode.xattrs?.dirtyNames.add(name);
+    for (const segment of this.#segments) segment.dirty = true;
+    for (const { inode, orphaned } of this.#inodes.reverse()) {
+      inode.committing--;
+      inode.orphaned = orphaned;
+      mark(inode);
+    }
+  }
+}

@@ -1,0 +1,260 @@
+/**
+ * Group commit: gathers what is dirty and writes it as one batch. First the chunks go to their log, then the records
+ * to the tree, then both are synced to disk; so a record never refers to content that is not there.
+ */
+import type { ContentStore } from '../content/content-store.js';
+import { limits } from '../limits.js';
+import { type CommitRecord, encodeCommit } from '../tree/commit-record.js';
+import { commitKey } from '../tree/keys.js';
+import type { Tree } from '../tree/tree.js';
+import { CommitBatch } from './commit-batch.js';
+import type { Inode } from './inode.js';
+import { Reaper } from './reaper.js';
+import type { Sealer } from './sealer.js';
+
+/** After a failed commit the next try waits this long, unless somebody asks for it. */
+const RETRY_MS = 2000;
+
+export interface CommitterOptions {
+  tree: Tree;
+  content: ContentStore;
+  sealer: Sealer;
+  /** Syncs the store to stable storage. */
+  sync: () => Promise<void>;
+  last: CommitRecord;
+  log: (line: string) => void;
+}
+
+export class Committer {
+  readonly #options: CommitterOptions;
+  readonly #reaper = new Reaper();
+  readonly #dirtyInodes = new Set<Inode>();
+  readonly #dirtyDirectories = new Set<Inode>();
+  #last: CommitRecord;
+  #timer: NodeJS.Timeout | null = null;
+  #running: Promise<void> | null = null;
+  #next: Promise<void> | null = null;
+  #failing = false;
+  #closed = false;
+  #syncOwed = false;
+
+  /** Counters that the next commit records. */
+  nextIno: number;
+  inodeCount: number;
+  fileBytes: number;
+  /** Written data that is in no chunk yet, in bytes. */
+  dirtyBytes = 0;
+
+  constructor(options: CommitterOptions) {
+    this.#options = options;
+    this.#last = options.last;
+    this.nextIno = options.last.nextIno;
+    this.inodeCount = options.last.inodeCount;
+    this.fileBytes = options.last.fileBytes;
+  }
+
+  get version(): number {
+    return this.#last.version;
+  }
+
+  get dirtyRecords(): number {
+    return this.#dirtyInodes.size + this.#dirtyDirectories.size;
+  }
+
+  get isClean(): boolean {
+    return this.dirtyRecords === 0 && this.#reaper.isEmpty && !this.#syncOwed;
+  }
+
+  // What is dirty
+
+  /** DirtyBytesAccount: data came in or was sealed. */
+  add(bytes: number): void {
+    this.dirtyBytes += bytes;
+    if (this.dirtyBytes > limits.dirty_bytes_max / 2) this.#soon();
+  }
+
+  markInode(inode: Inode): void {
+    inode.dirty = true;
+    this.#dirtyInodes.add(inode);
+    this.#schedule();
+  }
+
+  markNames(directory: Inode): void {
+    this.#dirtyDirectories.add(directory);
+    this.#schedule();
+  }
+
+  /** The records of a deleted inode are to go. */
+  doom(inode: Inode, xattrNames: readonly string[]): void {
+    this.unmark(inode);
+    this.#reaper.add({
+      ino: inode.ino,
+      segmentsEnd: Math.max(inode.persistedSegmentsEnd, inode.segmentsEnd),
+      xattrNames,
+      orphaned: inode.orphaned,
+    });
+    this.#schedule();
+  }
+
+  /** A deleted inode is not to be written any more. */
+  unmark(inode: Inode): void {
+    inode.dirty = false;
+    this.#dirtyInodes.delete(inode);
+    this.#dirtyDirectories.delete(inode);
+  }
+
+  // Commits
+
+  /**
+   * Resolves once all that was changed before the call is committed and on stable storage.
+   * Rejects with NoSpaceError, StoreError; what was dirty stays dirty.
+   */
+  commit(): Promise<void> {
+    if (this.#running === null) {
+      if (this.isClean) return Promise.resolve();
+      this.#running = this.#run().finally(() => {
+        this.#running = null;
+      });
+      return this.#running;
+    }
+    // The running one has taken up everything if nothing is dirty since.
+    if (this.dirtyRecords === 0) return this.#running;
+    this.#next ??= this.#running
+      .catch(() => undefined)
+      .then(() => {
+        this.#next = null;
+        return this.commit();
+      });
+    return this.#next;
+  }
+
+  /** Twice the limits: taking in more must wait. */
+  get isOverfull(): boolean {
+    return (
+      this.dirtyBytes > 2 * limits.dirty_bytes_max ||
+      this.#options.content.pendingBytes > 2 * limits.pending_append_bytes_max
+    );
+  }
+
+  /**
+   * For a writer: undefined when there is room, else a promise that resolves once there is.
+   * Rejects with NoSpaceError, StoreError.
+   */
+  room(): Promise<void> | undefined {
+    const { content } = this.#options;
+    if (this.dirtyBytes > limits.dirty_bytes_max) return this.commit();
+    if (content.pendingBytes > limits.pending_append_bytes_max) return content.room();
+    return undefined;
+  }
+
+  /** Commits what is dirty and stops. Rejects like `commit`; then a later call tries again. */
+  async close(): Promise<void> {
+    this.#clearTimer();
+    while (!this.isClean || this.#running !== null) await this.commit();
+    this.#closed = true;
+    this.#clearTimer();
+  }
+
+  async #run(): Promise<void> {
+    this.#clearTimer();
+    const { tree, content, sync, log } = this.#options;
+    const batch = new CommitBatch();
+    try {
+      this.#freeze(batch);
+      if (!batch.isEmpty) {
+        const record = this.#recordFor(batch);
+        batch.changes.push({ key: commitKey, value: encodeCommit(record) });
+        await content.drain();
+        await tree.write(batch.changes);
+        this.#last = record;
+        this.#syncOwed = true;
+        batch.succeeded();
+      }
+    } catch (error) {
+      batch.failed((inode) => {
+        if (inode.gone) return;
+        inode.dirty = true;
+        this.#dirtyInodes.add(inode);
+        if (inode.hasDirtyNames) this.#dirtyDirectories.add(inode);
+      });
+      this.#reaper.putBack(batch.deletions);
+      this.#reportFailure(error);
+      throw error;
+    }
+    try {
+      await sync();
+      this.#syncOwed = false;
+    } catch (error) {
+      this.#reportFailure(error);
+      throw error;
+    }
+    if (this.#failing) log('commits succeed again');
+    this.#failing = false;
+    if (!this.#reaper.isEmpty) this.#soon();
+    else if (!this.isClean) this.#schedule();
+  }
+
+  /** All in one tick: nothing may change between the first and the last record. */
+  #freeze(batch: CommitBatch): void {
+    // Sealing first: it is the part that may fail, and nothing is taken off the lists yet.
+    for (const inode of this.#dirtyInodes) this.#options.sealer.sealAll(inode);
+    for (const inode of this.#dirtyInodes) {
+      // A file that never had a name in the tree and has none now lives in memory only.
+      if (inode.nlink === 0 && !inode.persisted) inode.dirty = false;
+      else batch.addInode(inode);
+    }
+    for (const inode of this.#dirtyDirectories) batch.addNames(inode);
+    for (const deletion of this.#reaper.take()) batch.addDeletion(deletion);
+    this.#dirtyInodes.clear();
+    this.#dirtyDirectories.clear();
+  }
+
+  #recordFor(batch: CommitBatch): CommitRecord {
+    return {
+      version: this.#last.version + 1,
+      timeMs: Date.now(),
+      previous: this.#options.tree.head,
+      nextIno: this.nextIno,
+      inodeCount: this.inodeCount,
+      fileBytes: Math.max(0, this.fileBytes),
+      changes: batch.listChanges(),
+    };
+  }
+
+  #reportFailure(error: unknown): void {
+    if (!this.#failing) {
+      const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+      this.#options.log(`commit failed, will be tried again: ${text}`);
+    }
+    this.#failing = true;
+    if (!this.#closed) this.#startTimer(RETRY_MS);
+  }
+
+  #schedule(): void {
+    if (this.dirtyRecords > limits.dirty_records_max) this.#soon();
+    else if (this.#timer === null && this.#running === null && !this.#closed) {
+      this.#startTimer(limits.commit_interval_ms);
+    }
+  }
+
+  /** Starts a commit in the background unless one runs or the last one failed. */
+  #soon(): void {
+    if (this.#running !== null || this.#failing || this.#closed) return;
+    this.#clearTimer();
+    this.#startTimer(0);
+  }
+
+  #startTimer(ms: number): void {
+    this.#clearTimer();
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      // Reported by the commit itself, and tried again.
+      this.commit().catch(() => undefined);
+    }, ms);
+  }
+
+  #clearTimer(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+}

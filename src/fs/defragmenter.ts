@@ -1,0 +1,114 @@
+/**
+ * Joins the extents of a segment that many small overwrites have split. A record with thousands of extents would be
+ * written anew with every commit, and a sequential read would touch as many blocks.
+ *
+ * The segment's content becomes written data again, and the next commit cuts it into chunks like any other; chunks
+ * that are still whole are found by deduplication.
+ */
+import { limits } from '../limits.js';
+import { type Extent, MemoryBuffer, UNWRITTEN } from './extents.js';
+import type { Inode, Segment } from './inode.js';
+import { withMemory } from './not-in-memory.js';
+import type { Volume } from './volume.js';
+
+const SEGMENT = limits.segment_bytes;
+
+export class Defragmenter {
+  readonly #volume: Volume;
+  /** Segments to do in the background, each once. */
+  readonly #queue = new Map<string, { ino: number; index: number }>();
+  #running: Promise<void> | null = null;
+  #closed = false;
+
+  constructor(volume: Volume) {
+    this.#volume = volume;
+  }
+
+  /** Looks for fragmented segments of a file that was just committed. Never throws and never waits. */
+  consider(inode: Inode): void {
+    for (const [index, segment] of inode.data?.segments ?? []) {
+      if (!segment.dirty || segment.extents.length <= limits.segment_extents_wanted) continue;
+      if (this.#queue.size >= limits.defragment_queue_segments_max) return;
+      this.#queue.set(`${inode.ino}/${index}`, { ino: inode.ino, index });
+    }
+    if (this.#queue.size > 0) this.#running ??= this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    for (const [key, { ino, index }] of this.#queue) {
+      if (this.#closed) break;
+      this.#queue.delete(key);
+      try {
+        await this.join(ino, index);
+      } catch (error) {
+        // A gone file is no matter; anything else shows to whoever reads there.
+        if (this.#volume.table.peek(ino)?.gone === false) {
+          this.#volume.log(`cannot defragment segment ${index} of inode ${ino}: ${String(error)}`);
+        }
+      }
+    }
+    this.#running = null;
+  }
+
+  /**
+   * Joins the extents of one segment, unless somebody writes to it meanwhile. Small holes between them are filled with
+   * zeros, as a file system with blocks of that size would. Throws what reading throws.
+   */
+  async join(ino: number, index: number): Promise<void> {
+    const { table, contents } = this.#volume;
+    const base = index * SEGMENT;
+    let found: { inode: Inode; segment: Segment; changes: number } | undefined;
+    const answer = await withMemory(() => {
+      const inode = table.need(ino);
+      const segment = table.needSegment(inode, index);
+      found = { inode, segment, changes: segment.changes };
+      return contents.read(inode, base, SEGMENT, {});
+    }, null);
+    if (found === undefined) return;
+    const { inode, segment, changes } = found;
+    const overtaken = segment.changes !== changes || inode.data?.segments.get(index) !== segment;
+    if (overtaken || inode.gone) return;
+    const bytes = Array.isArray(answer) ? Buffer.concat(answer) : answer;
+    contents.replaceSegment(inode, index, joined(segment.extents, bytes));
+    this.#volume.committer.markInode(inode);
+  }
+}
+
+/** The same content in as few extents as its larger holes allow. */
+function joined(extents: readonly Extent[], bytes: Buffer): Extent[] {
+  const result: Extent[] = [];
+  let start = -1;
+  let end = 0;
+  const finish = (): void => {
+    if (start === -1) return;
+    const data = bytes.subarray(start, end);
+    const source = new MemoryBuffer(data, data.length);
+    result.push({ start, length: data.length, source, skip: 0 });
+    start = -1;
+  };
+  for (const extent of extents) {
+    const small = extent.length < limits.hole_bytes_min;
+    if (extent.source === UNWRITTEN && !small) {
+      finish();
+      result.push(extent);
+      continue;
+    }
+    // Space allocated behind the end of the file has no bytes to join.
+    const stop = Math.min(extent.start + extent.length, bytes.length);
+    if (stop <= extent.start) {
+      finish();
+      result.push(extent);
+      continue;
+    }
+    if (start !== -1 && extent.start - end >= limits.hole_bytes_min) finish();
+    if (start === -1) start = extent.start;
+    end = stop;
+  }
+  finish();
+  return result.sort((a, b) => a.start - b.start);
+}

@@ -1,0 +1,429 @@
+/** A drive as a file system: joins the operations, and starts and ends what runs behind them. */
+import { statfsSync } from 'node:fs';
+import type {
+  Answer,
+  AttributeChanges,
+  Caller,
+  DirectorySink,
+  Entry,
+  FileSystem,
+  FileSystemStatistics,
+  KernelNotifier,
+  MountParameters,
+  NegativeEntry,
+  OpenAnswer,
+  TimedAttributes,
+  WriteOptions,
+} from '../../mount/file-system.js';
+import type { ContentStore } from '../content/content-store.js';
+import { NoSpaceError } from '../errors.js';
+import { limits } from '../limits.js';
+import { inoOfKey, RecordKind, rangeOfKind } from '../tree/keys.js';
+import { decodeSegment } from '../tree/segment-record.js';
+import type { Tree } from '../tree/tree.js';
+import { AttributeOperations } from './attribute-operations.js';
+import { type Clock, SystemClock } from './clock.js';
+import { Committer } from './committer.js';
+import { Defragmenter } from './defragmenter.js';
+import { DirectoryOperations } from './directory-operations.js';
+import { errnoOf } from './errno.js';
+import { FileContents } from './file-contents.js';
+import { FileOperations } from './file-operations.js';
+import { Follower, readCommit } from './follower.js';
+import { InodeTable } from './inode-table.js';
+import { NameOperations } from './name-operations.js';
+import { withMemory } from './not-in-memory.js';
+import { Sealer } from './sealer.js';
+import { Volume } from './volume.js';
+
+const ROOT_INO = 1;
+const STATFS_BLOCK_BYTES = 4096;
+
+export interface DriveFileSystemOptions {
+  tree: Tree;
+  content: ContentStore;
+  /** Brings everything appended so far to stable storage. */
+  sync: () => Promise<void>;
+  readOnly: boolean;
+  /** Who mounts: the owner of everything on a drive that is open for reading, unless `numericOwner`. */
+  mountUid: number;
+  mountGid: number;
+  numericOwner: boolean;
+  /** `statfs` shows the disk that this is on. */
+  storeDirectory: string;
+  log: (line: string) => void;
+  clock?: Clock;
+}
+
+/** Figures for `shoal status`. */
+export interface DriveFileSystemFigures {
+  /** Commits so far. */
+  version: number;
+  inodes: number;
+  /** Sum of the sizes of all files. */
+  fileBytes: number;
+  /** Written and not yet committed. */
+  dirtyBytes: number;
+  dirtyRecords: number;
+  openFiles: number;
+  cachedInodes: number;
+}
+
+/** What runs behind the operations. Without a committer the drive is followed, with one it is changed here. */
+interface Parts {
+  volume: Volume;
+  committer: Committer | null;
+  follower: Follower | null;
+  defragmenter: Defragmenter | null;
+}
+
+export class DriveFileSystem implements FileSystem {
+  readonly wantsWritebackCache: boolean;
+  readonly readOnly: boolean;
+  readonly #options: DriveFileSystemOptions;
+  readonly #volume: Volume;
+  readonly #committer: Committer | null;
+  readonly #follower: Follower | null;
+  readonly #defragmenter: Defragmenter | null;
+  readonly #files: FileOperations;
+  readonly #names: NameOperations;
+  readonly #attributes: AttributeOperations;
+  readonly #directories: DirectoryOperations;
+  #closed = false;
+
+  private constructor(options: DriveFileSystemOptions, parts: Parts) {
+    const { volume, committer, follower } = parts;
+    this.readOnly = options.readOnly;
+    this.wantsWritebackCache = !options.readOnly;
+    this.#options = options;
+    this.#volume = volume;
+    this.#committer = committer;
+    this.#follower = follower;
+    this.#defragmenter = parts.defragmenter;
+    this.#files = new FileOperations(volume);
+    this.#names = new NameOperations(volume, this.#files);
+    this.#attributes = new AttributeOperations(volume, this.#files);
+    this.#directories = new DirectoryOperations(volume);
+  }
+
+  /** Reads the newest commit. Throws DamagedError, UnavailableError, StoreError. */
+  static async open(options: DriveFileSystemOptions): Promise<DriveFileSystem> {
+    const { tree, content, readOnly, log } = options;
+    const view = readOnly ? tree.at(tree.head) : tree;
+    const last = await readCommit(view);
+    const table = new InodeTable({ view, readOnly, log });
+    // The account and the committer need each other; the committer comes second.
+    let committer: Committer | null = null;
+    let defragmenter: Defragmenter | null = null;
+    const account = { add: (bytes: number) => committer?.add(bytes) };
+    const sealer = new Sealer(content, account, (inode) => defragmenter?.consider(inode));
+    if (!readOnly) {
+      committer = new Committer({ tree, content, sealer, sync: options.sync, last, log });
+    }
+    const join = async (ino: number, index: number) => defragmenter?.join(ino, index);
+    const keepsOwners = !readOnly || options.numericOwner;
+    const volume = new Volume({
+      table,
+      content,
+      contents: new FileContents(table, content, account, join),
+      sealer,
+      committer,
+      clock: options.clock ?? new SystemClock(),
+      owner: keepsOwners ? null : { uid: options.mountUid, gid: options.mountGid },
+      log,
+    });
+    if (!readOnly) defragmenter = new Defragmenter(volume);
+    const follower = readOnly ? new Follower(volume, tree, last) : null;
+    const parts = { volume, committer, follower, defragmenter };
+    const fileSystem = new DriveFileSystem(options, parts);
+    if (!readOnly) {
+      await fileSystem.#collectOrphans();
+      fileSystem.#learnChunks().catch((error: unknown) => {
+        log(`cannot rebuild the deduplication index: ${String(error)}`);
+      });
+    }
+    return fileSystem;
+  }
+
+  figures(): DriveFileSystemFigures {
+    const committer = this.#committer;
+    const last = this.#follower?.last;
+    return {
+      version: committer?.version ?? last?.version ?? 0,
+      inodes: committer?.inodeCount ?? last?.inodeCount ?? 0,
+      fileBytes: committer?.fileBytes ?? last?.fileBytes ?? 0,
+      dirtyBytes: (committer?.dirtyBytes ?? 0) + this.#volume.content.pendingBytes,
+      dirtyRecords: committer?.dirtyRecords ?? 0,
+      openFiles: this.#files.openCount,
+      cachedInodes: this.#volume.table.size,
+    };
+  }
+
+  /** Commits everything that is dirty. Throws NoSpaceError, StoreError. */
+  async commit(): Promise<void> {
+    await this.#committer?.commit();
+  }
+
+  /** Commits and stops. Idempotent. Throws like `commit`; then it may be called again. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#follower?.close();
+    await this.#defragmenter?.close();
+    await this.#committer?.close();
+    this.#closed = true;
+  }
+
+  /** Files that were deleted while open, and then the process ended. */
+  async #collectOrphans(): Promise<void> {
+    const { table } = this.#volume;
+    const { from, to } = rangeOfKind(RecordKind.orphan);
+    for await (const { key } of this.#options.tree.range(from, to)) {
+      const ino = inoOfKey(key);
+      const inode = await withMemory(() => table.need(ino), null);
+      inode.orphaned = true;
+      inode.nlink = 0;
+      this.#volume.deleteIfUnused(inode);
+    }
+  }
+
+  /** Deduplication knows the chunks that the tree refers to. In the background: a large drive has many. */
+  async #learnChunks(): Promise<void> {
+    const { from, to } = rangeOfKind(RecordKind.segment);
+    const { content } = this.#volume;
+    let learned = 0;
+    for await (const { key, value } of this.#options.tree.range(from, to)) {
+      if (this.#closed || learned > limits.dedup_entries_max) return;
+      for (const { chunk } of decodeSegment(inoOfKey(key), 0, value)) {
+        if (chunk === null) continue;
+        content.learn(chunk);
+        learned++;
+      }
+    }
+  }
+
+  // mount/file-system.ts
+
+  start(kernel: KernelNotifier, parameters: MountParameters): void {
+    this.#volume.kernel = kernel;
+    this.#volume.writebackCache = parameters.writebackCache;
+    this.#volume.table.remember(ROOT_INO);
+  }
+
+  stopped(): void {
+    this.#volume.kernel = null;
+  }
+
+  errnoOf(error: unknown, operation: string, ino: number): number {
+    return errnoOf(error, operation, ino, this.#options.log);
+  }
+
+  lookup(parent: number, name: string, caller: Caller): Answer<Entry | NegativeEntry> {
+    return this.#names.lookup(parent, name, caller);
+  }
+
+  forget(ino: number, count: number): void {
+    const { table } = this.#volume;
+    if (!table.forget(ino, count)) return;
+    const inode = table.peek(ino);
+    if (inode !== undefined && inode.nlink === 0) this.#volume.deleteIfUnused(inode);
+  }
+
+  getattr(ino: number, _handle: number | undefined, caller: Caller): Answer<TimedAttributes> {
+    return this.#attributes.getattr(ino, caller);
+  }
+
+  setattr(ino: number, changes: AttributeChanges, caller: Caller): Answer<TimedAttributes> {
+    return this.#attributes.setattr(ino, changes, caller);
+  }
+
+  readlink(ino: number, caller: Caller): Answer<Buffer> {
+    return this.#attributes.readlink(ino, caller);
+  }
+
+  symlink(parent: number, name: string, target: Buffer, caller: Caller): Answer<Entry> {
+    return this.#names.symlink(parent, name, target, caller);
+  }
+
+  mknod(parent: number, name: string, mode: number, rdev: number, caller: Caller): Answer<Entry> {
+    return this.#names.mknod(parent, name, mode, rdev, caller);
+  }
+
+  mkdir(parent: number, name: string, mode: number, caller: Caller): Answer<Entry> {
+    return this.#names.mkdir(parent, name, mode, caller);
+  }
+
+  unlink(parent: number, name: string, caller: Caller): Answer<void> {
+    return this.#names.unlink(parent, name, caller);
+  }
+
+  rmdir(parent: number, name: string, caller: Caller): Answer<void> {
+    return this.#names.rmdir(parent, name, caller);
+  }
+
+  rename(
+    parent: number,
+    name: string,
+    newParent: number,
+    newName: string,
+    flags: number,
+    caller: Caller,
+  ): Answer<void> {
+    return this.#names.rename(parent, name, newParent, newName, flags, caller);
+  }
+
+  link(ino: number, newParent: number, newName: string, caller: Caller): Answer<Entry> {
+    return this.#names.link(ino, newParent, newName, caller);
+  }
+
+  open(ino: number, flags: number, caller: Caller): Answer<OpenAnswer> {
+    return this.#files.open(ino, flags, caller);
+  }
+
+  create(
+    parent: number,
+    name: string,
+    mode: number,
+    flags: number,
+    caller: Caller,
+  ): Answer<{ entry: Entry; open: OpenAnswer }> {
+    return this.#names.create(parent, name, mode, flags, caller);
+  }
+
+  tmpfile(
+    parent: number,
+    mode: number,
+    flags: number,
+    caller: Caller,
+  ): Answer<{ entry: Entry; open: OpenAnswer }> {
+    return this.#names.tmpfile(parent, mode, flags, caller);
+  }
+
+  read(
+    _ino: number,
+    handle: number,
+    offset: number,
+    length: number,
+    caller: Caller,
+  ): Answer<Buffer | Buffer[]> {
+    return this.#files.read(handle, offset, length, caller);
+  }
+
+  write(
+    ino: number,
+    _handle: number,
+    offset: number,
+    data: Buffer,
+    options: WriteOptions,
+    caller: Caller,
+  ): Answer<number> {
+    return this.#files.write(ino, offset, data, options, caller);
+  }
+
+  flush(ino: number): Answer<void> {
+    return this.#files.flush(ino);
+  }
+
+  release(_ino: number, handle: number): Answer<void> {
+    return this.#files.release(handle);
+  }
+
+  fsync(): Answer<void> {
+    return this.#files.fsync();
+  }
+
+  fallocate(
+    ino: number,
+    _handle: number,
+    mode: number,
+    offset: number,
+    length: number,
+    caller: Caller,
+  ): Answer<void> {
+    const { blocksAvailable, blockSize } = this.statfs();
+    const punches = (mode & 2) !== 0;
+    if (!punches && length > blocksAvailable * blockSize) {
+      throw new NoSpaceError(`Cannot allocate ${length} bytes: the disk has not so much left`);
+    }
+    return this.#files.fallocate(ino, mode, offset, length, caller);
+  }
+
+  lseek(
+    ino: number,
+    _handle: number,
+    offset: number,
+    whence: number,
+    caller: Caller,
+  ): Answer<number> {
+    return this.#files.lseek(ino, offset, whence, caller);
+  }
+
+  copyFileRange(
+    ino: number,
+    _handle: number,
+    offset: number,
+    toIno: number,
+    _toHandle: number,
+    toOffset: number,
+    length: number,
+    caller: Caller,
+  ): Answer<number> {
+    return this.#files.copyFileRange(ino, offset, toIno, toOffset, length, caller);
+  }
+
+  opendir(ino: number, _flags: number, caller: Caller): Answer<OpenAnswer> {
+    return this.#directories.opendir(ino, caller);
+  }
+
+  readdir(
+    _ino: number,
+    handle: number,
+    offset: number,
+    sink: DirectorySink,
+    caller: Caller,
+  ): Answer<void> {
+    return this.#directories.readdir(handle, offset, sink, caller);
+  }
+
+  releasedir(_ino: number, handle: number): Answer<void> {
+    return this.#directories.releasedir(handle);
+  }
+
+  fsyncdir(): Answer<void> {
+    return this.#files.fsync();
+  }
+
+  getxattr(ino: number, name: string, caller: Caller): Answer<Buffer> {
+    return this.#attributes.getxattr(ino, name, caller);
+  }
+
+  setxattr(ino: number, name: string, value: Buffer, flags: number, caller: Caller): Answer<void> {
+    return this.#attributes.setxattr(ino, name, value, flags, caller);
+  }
+
+  listxattr(ino: number, caller: Caller): Answer<string[]> {
+    return this.#attributes.listxattr(ino, caller);
+  }
+
+  removexattr(ino: number, name: string, caller: Caller): Answer<void> {
+    return this.#attributes.removexattr(ino, name, caller);
+  }
+
+  /** The figures of the disk that the store is on. Never waits. */
+  statfs(): FileSystemStatistics {
+    const disk = statfsSync(this.#options.storeDirectory);
+    const scale = disk.bsize / STATFS_BLOCK_BYTES;
+    return {
+      blockSize: STATFS_BLOCK_BYTES,
+      blocks: Math.floor(disk.blocks * scale),
+      blocksFree: Math.floor(disk.bfree * scale),
+      blocksAvailable: Math.floor(disk.bavail * scale),
+      files: disk.files,
+      filesFree: disk.ffree,
+      nameBytesMax: limits.name_bytes_max,
+    };
+  }
+
+  syncfs(): Answer<void> {
+    return this.#files.fsync();
+  }
+}

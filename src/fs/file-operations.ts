@@ -1,0 +1,312 @@
+/** Operations on open files. */
+import type { Answer, Caller, OpenAnswer, WriteOptions } from '../../mount/file-system.js';
+import { limits } from '../limits.js';
+import { HandleTable } from './handle-table.js';
+import { type Inode, S_ISGID, S_ISUID, S_IXGRP, segmentOf } from './inode.js';
+import { untilInterrupted, withMemory } from './not-in-memory.js';
+import { PosixError } from './posix-error.js';
+import { Readahead } from './readahead.js';
+import type { Volume } from './volume.js';
+
+const O_ACCMODE = 3;
+const O_TRUNC = 0o1000;
+const FALLOC_KEEP_SIZE = 1;
+const FALLOC_PUNCH_HOLE = 2;
+const FALLOC_ZERO_RANGE = 16;
+const SEEK_HOLE = 4;
+const SEGMENT = limits.segment_bytes;
+/** One copy_file_range answers for this much; the caller asks again for the rest. */
+const COPY_BYTES_MAX = 256 << 20;
+
+/** An open file. */
+interface FileHandle {
+  inode: Inode;
+  writable: boolean;
+  readahead: Readahead;
+}
+
+export class FileOperations {
+  readonly #volume: Volume;
+  readonly #handles = new HandleTable<FileHandle>();
+
+  constructor(volume: Volume) {
+    this.#volume = volume;
+  }
+
+  get openCount(): number {
+    return this.#handles.size;
+  }
+
+  open(ino: number, flags: number, caller: Caller): Answer<OpenAnswer> {
+    return withMemory(() => {
+      const inode = this.#volume.table.need(ino);
+      if (inode.isDirectory) throw new PosixError('EISDIR');
+      return this.openInode(inode, flags);
+    }, caller);
+  }
+
+  /** For `create` and `tmpfile`, too. Throws NotInMemory, ReadOnlyError. */
+  openInode(inode: Inode, flags: number): OpenAnswer {
+    const volume = this.#volume;
+    const writable = (flags & O_ACCMODE) !== 0;
+    if (writable) volume.requireWritable();
+    if ((flags & O_TRUNC) !== 0 && inode.isFile) {
+      volume.requireWritable();
+      if (inode.size > 0 || inode.segmentsEnd > 0) this.truncate(inode, 0);
+    }
+    inode.opens++;
+    if (writable) {
+      inode.writers++;
+      inode.everWritable = true;
+    }
+    const readahead = new Readahead(volume.table, volume.content);
+    return { handle: this.#handles.open({ inode, writable, readahead }), keepCache: true };
+  }
+
+  /** Throws NotInMemory, EFBIG. */
+  truncate(inode: Inode, size: number): void {
+    const volume = this.#volume;
+    const before = inode.size;
+    volume.contents.truncate(inode, size);
+    volume.resized(before, inode);
+    inode.modified(volume.clock.now());
+    volume.committer.markInode(inode);
+  }
+
+  read(handle: number, offset: number, length: number, caller: Caller): Answer<Buffer | Buffer[]> {
+    const volume = this.#volume;
+    const { inode: opened, readahead } = this.#handles.get(handle);
+    return withMemory(() => {
+      // A follower's inode is replaced when its origin changes it.
+      const inode = volume.readOnly ? volume.table.need(opened.ino) : opened;
+      const answer = volume.contents.read(inode, offset, length, caller);
+      readahead.advance(inode, offset, length);
+      return answer;
+    }, caller) as Answer<Buffer | Buffer[]>;
+  }
+
+  write(
+    ino: number,
+    offset: number,
+    data: Buffer,
+    options: WriteOptions,
+    caller: Caller,
+  ): Answer<number> {
+    const { committer } = this.#volume;
+    if (committer.isOverfull) return this.#writeWhenRoom(ino, offset, data, options, caller);
+    const written = this.#writeNow(ino, offset, data, options, caller);
+    const room = committer.room();
+    if (room === undefined) return written;
+    // The data is in; the writer's next one waits, because this answer does.
+    return untilInterrupted(room, options.fromPageCache ? null : caller).then(() => written);
+  }
+
+  /** So much waits already that nothing more is taken in: what the disk refuses must not fill the memory. */
+  async #writeWhenRoom(
+    ino: number,
+    offset: number,
+    data: Buffer,
+    options: WriteOptions,
+    caller: Caller,
+  ): Promise<number> {
+    const { committer } = this.#volume;
+    const kept = copyOf(data);
+    while (committer.isOverfull) {
+      const room = committer.room() ?? committer.commit();
+      await untilInterrupted(room, options.fromPageCache ? null : caller);
+    }
+    return this.#writeNow(ino, offset, kept, options, caller);
+  }
+
+  #writeNow(
+    ino: number,
+    offset: number,
+    data: Buffer,
+    options: WriteOptions,
+    caller: Caller,
+  ): Answer<number> {
+    const volume = this.#volume;
+    let bytes = data;
+    const attempt = (): number => {
+      const inode = volume.table.need(ino);
+      if (!inode.isFile) throw new PosixError('EINVAL');
+      const before = inode.size;
+      volume.contents.write(inode, offset, bytes);
+      volume.resized(before, inode);
+      if (options.killSuidGid) dropSuidGid(inode);
+      // The kernel owns the times of what it caches, and tells them later.
+      if (!options.fromPageCache) inode.modified(volume.clock.now());
+      volume.committer.markInode(inode);
+      volume.sealer.sealStream(inode);
+      return bytes.length;
+    };
+    const answer = withMemory(attempt, caller);
+    // Only a first attempt may use the request's own buffer.
+    if (answer instanceof Promise) bytes = copyOf(data);
+    return answer;
+  }
+
+  /** A descriptor was closed: what the kernel held has arrived. */
+  flush(ino: number): void {
+    const volume = this.#volume;
+    const inode = volume.table.peek(ino);
+    if (inode !== undefined) this.#tellBlocks(inode);
+  }
+
+  release(handle: number): void {
+    const volume = this.#volume;
+    const { inode, writable } = this.#handles.close(handle);
+    inode.opens--;
+    if (writable) {
+      inode.writers--;
+      this.#tellBlocks(inode);
+    }
+    if (!volume.readOnly) volume.deleteIfUnused(inode);
+  }
+
+  /** The kernel remembers attributes for long, and cannot know how many blocks its own cached writes took. */
+  #tellBlocks(inode: Inode): void {
+    const volume = this.#volume;
+    if (inode.toldBlocks === -1 || inode.gone) return;
+    if (Math.ceil(inode.allocatedBytes / 512) === inode.toldBlocks) return;
+    inode.toldBlocks = -1;
+    volume.kernel?.invalidateAttributes(inode.ino).catch((error: unknown) => {
+      volume.log(`cannot tell the kernel of inode ${inode.ino}: ${String(error)}`);
+    });
+  }
+
+  fsync(): Answer<void> {
+    if (this.#volume.readOnly) return;
+    return this.#volume.committer.commit();
+  }
+
+  async fallocate(
+    ino: number,
+    mode: number,
+    offset: number,
+    length: number,
+    caller: Caller,
+  ): Promise<void> {
+    const volume = this.#volume;
+    volume.requireWritable();
+    const keepSize = (mode & FALLOC_KEEP_SIZE) !== 0;
+    const kind = mode & ~FALLOC_KEEP_SIZE;
+    if (kind !== 0 && kind !== FALLOC_PUNCH_HOLE && kind !== FALLOC_ZERO_RANGE) {
+      throw new PosixError('EOPNOTSUPP');
+    }
+    if (kind === FALLOC_PUNCH_HOLE && !keepSize) throw new PosixError('EOPNOTSUPP');
+    const end = offset + length;
+    if (end > limits.file_bytes_max) throw new PosixError('EFBIG');
+    // One segment at a time: each step is atomic, and a large range needs no memory.
+    for (let start = offset; start < end; ) {
+      const stop = Math.min(end, (segmentOf(start) + 1) * SEGMENT);
+      const from = start;
+      await withMemory(() => {
+        const inode = volume.table.need(ino);
+        if (!inode.isFile) throw new PosixError('EINVAL');
+        volume.table.needSegments(inode, segmentOf(from), segmentOf(from) + 1);
+        if (kind !== 0) volume.contents.punchWithin(inode, from, stop);
+        if (kind !== FALLOC_PUNCH_HOLE) volume.contents.allocateWithin(inode, from, stop);
+        volume.committer.markInode(inode);
+      }, caller);
+      start = stop;
+    }
+    await withMemory(() => {
+      const inode = volume.table.need(ino);
+      const before = inode.size;
+      if (!keepSize && end > inode.size) {
+        volume.contents.toExtents(inode);
+        inode.size = end;
+      }
+      volume.resized(before, inode);
+      dropSuidGid(inode);
+      inode.modified(volume.clock.now());
+      volume.committer.markInode(inode);
+    }, caller);
+  }
+
+  async lseek(ino: number, offset: number, whence: number, caller: Caller): Promise<number> {
+    const volume = this.#volume;
+    const inode = await withMemory(() => volume.table.need(ino), caller);
+    // The kernel asks without first writing out what it holds (unlike for fsync or fallocate). Dropping its cache of
+    // the file makes it write. It holds no page while it waits for this answer, so this cannot deadlock.
+    if (volume.writebackCache && inode.everWritable) {
+      await volume.kernel?.invalidateInode(ino, 0, 0);
+    }
+    if (offset >= inode.size) throw new PosixError('ENXIO');
+    const found = await this.#seek(inode, offset, whence === SEEK_HOLE, caller);
+    if (found === -1 || found >= inode.size) {
+      if (whence === SEEK_HOLE) return inode.size;
+      throw new PosixError('ENXIO');
+    }
+    return found;
+  }
+
+  async #seek(inode: Inode, offset: number, hole: boolean, caller: Caller): Promise<number> {
+    const { table, contents } = this.#volume;
+    if (inode.inline !== null) return hole ? inode.size : offset;
+    let at = offset;
+    while (at < inode.size) {
+      let index = segmentOf(at);
+      if (!hole) {
+        index = await untilInterrupted(table.nextSegment(inode, index), caller);
+        if (index === -1) return -1;
+        at = Math.max(at, index * SEGMENT);
+      }
+      const segment = await withMemory(() => table.needSegment(inode, index), caller);
+      const found = contents.seekWithin(segment, index, at, hole);
+      if (found !== -1) return found;
+      at = (index + 1) * SEGMENT;
+    }
+    return -1;
+  }
+
+  async copyFileRange(
+    ino: number,
+    offset: number,
+    toIno: number,
+    toOffset: number,
+    length: number,
+    caller: Caller,
+  ): Promise<number> {
+    const volume = this.#volume;
+    volume.requireWritable();
+    const { table } = volume;
+    const first = await withMemory(() => table.need(ino), caller);
+    const total = Math.min(length, COPY_BYTES_MAX, first.size - offset);
+    let done = 0;
+    while (done < total) {
+      const at = offset + done;
+      const to = toOffset + done;
+      const count = Math.min(total - done, SEGMENT - (at % SEGMENT), SEGMENT - (to % SEGMENT));
+      await withMemory(() => {
+        const source = table.need(ino);
+        const target = table.need(toIno);
+        if (!source.isFile || !target.isFile) throw new PosixError('EINVAL');
+        const before = target.size;
+        volume.contents.shareWithin(source, at, target, to, count);
+        volume.resized(before, target);
+        target.modified(volume.clock.now());
+        dropSuidGid(target);
+        // The source's inline content may have moved to an extent.
+        volume.committer.markInode(source);
+        volume.committer.markInode(target);
+      }, caller);
+      done += count;
+    }
+    return Math.max(0, done);
+  }
+}
+
+/** What a change of content or owner takes away, as the kernel does for local file systems. */
+export function dropSuidGid(inode: Inode): void {
+  inode.mode &= ~S_ISUID;
+  if ((inode.mode & S_IXGRP) !== 0) inode.mode &= ~S_ISGID;
+}
+
+/** `Buffer.from` would fill the new memory with zeros first. */
+function copyOf(data: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(data.length);
+  data.copy(copy);
+  return copy;
+}

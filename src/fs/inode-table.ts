@@ -1,0 +1,448 @@
+/**
+ * Inodes in memory, and the way from the tree into memory. Look-ups named `need…` answer from memory or throw
+ * {@link NotInMemory}; see there for the rule.
+ */
+import { DamagedError } from '../errors.js';
+import { limits } from '../limits.js';
+import { decodeEntry, type EntryRecord, entryNameOfKey } from '../tree/entry-record.js';
+import { decodeInode } from '../tree/inode-record.js';
+import {
+  entryKey,
+  inodeKey,
+  nameOfKey,
+  RecordKind,
+  rangeOfInode,
+  segmentKey,
+  segmentOfKey,
+} from '../tree/keys.js';
+import { decodeSegment, type ExtentRecord } from '../tree/segment-record.js';
+import type { TreeView } from '../tree/tree.js';
+import { type Extent, UNWRITTEN } from './extents.js';
+import { Directory, FileData, Inode, type Segment, Xattrs } from './inode.js';
+import { NotInMemory } from './not-in-memory.js';
+import { PosixError } from './posix-error.js';
+
+/** Segments loaded with one range scan at most. */
+const SEGMENTS_PER_SCAN_MAX = 256;
+
+/** Entries looked at per added one when the table is full, so that no single look-up pays for all. */
+const EVICTION_STEPS_MAX = 8;
+
+function extentOf(record: ExtentRecord): Extent {
+  return {
+    start: record.start,
+    length: record.length,
+    source: record.chunk ?? UNWRITTEN,
+    skip: record.skip,
+  };
+}
+
+const NO_SEGMENT: Segment = Object.freeze({
+  extents: Object.freeze([]) as unknown as Extent[],
+  dirty: false,
+  changes: 0,
+});
+
+export interface InodeTableOptions {
+  view: TreeView;
+  /** What a missing inode means: a follower may have been overtaken, the only writer has a damaged tree. */
+  readOnly: boolean;
+  log: (line: string) => void;
+}
+
+export class InodeTable {
+  /** Where records are read. A follower moves it when it takes over a newer head. */
+  view: TreeView;
+  readonly #readOnly: boolean;
+  readonly #log: (line: string) => void;
+  readonly #inodes = new Map<number, Inode>();
+  /** Lookups the kernel was answered and has not forgotten. */
+  readonly #lookups = new Map<number, number>();
+  /** Loads under way, so that callers share them. */
+  #loading = new Map<string, Promise<void>>();
+  /** Loaded segments, oldest first. */
+  #segmentQueue: { inode: Inode; index: number }[] = [];
+  #segmentQueueStart = 0;
+  /** Directories with names in memory, oldest first, and the number of those names. */
+  readonly #directories = new Set<Inode>();
+  #directoryEntries = 0;
+  /** Lines about damage are written once per inode. */
+  readonly #reported = new Set<number>();
+
+  constructor(options: InodeTableOptions) {
+    this.view = options.view;
+    this.#readOnly = options.readOnly;
+    this.#log = options.log;
+  }
+
+  get size(): number {
+    return this.#inodes.size;
+  }
+
+  // Inodes
+
+  /** Throws NotInMemory. */
+  need(ino: number): Inode {
+    const inode = this.#inodes.get(ino);
+    if (inode !== undefined) {
+      inode.touched = true;
+      return inode;
+    }
+    throw new NotInMemory(this.load(ino));
+  }
+
+  peek(ino: number): Inode | undefined {
+    return this.#inodes.get(ino);
+  }
+
+  /** Brings an inode into memory. Rejects with DamagedError, UnavailableError, or ESTALE for a follower. */
+  load(ino: number): Promise<void> {
+    return this.#share(`i${ino}`, async () => {
+      const { view } = this;
+      const bytes = await view.get(inodeKey(ino));
+      if (view !== this.view || this.#inodes.has(ino)) return;
+      if (bytes === null) {
+        if (this.#readOnly) throw new PosixError('ESTALE');
+        throw new DamagedError(`Inode ${ino} is missing from the tree`);
+      }
+      this.add(new Inode(ino, decodeInode(ino, bytes)));
+    });
+  }
+
+  /** Takes in a new or loaded inode. */
+  add(inode: Inode): void {
+    this.#inodes.set(inode.ino, inode);
+    if (this.#inodes.size > limits.cached_inodes_max) this.#evictInodes();
+  }
+
+  /** Drops an inode that was deleted, or that somebody else changed. */
+  remove(inode: Inode): void {
+    this.#dropContents(inode);
+    if (this.#inodes.get(inode.ino) === inode) this.#inodes.delete(inode.ino);
+  }
+
+  /** Drops everything; for a follower that lost track. */
+  removeAll(): void {
+    for (const inode of this.#inodes.values()) this.#dropContents(inode);
+    this.#inodes.clear();
+  }
+
+  // The kernel's references
+
+  remember(ino: number): void {
+    this.#lookups.set(ino, (this.#lookups.get(ino) ?? 0) + 1);
+  }
+
+  /** Returns whether the kernel has forgotten the inode altogether. */
+  forget(ino: number, count: number): boolean {
+    const left = (this.#lookups.get(ino) ?? 0) - count;
+    if (left > 0) {
+      this.#lookups.set(ino, left);
+      return false;
+    }
+    this.#lookups.delete(ino);
+    return true;
+  }
+
+  isRemembered(ino: number): boolean {
+    return this.#lookups.has(ino);
+  }
+
+  rememberedInodes(): IterableIterator<number> {
+    return this.#lookups.keys();
+  }
+
+  // Directories
+
+  /** What a name leads to; null when there is no such name. Throws NotInMemory, ENOTDIR. */
+  needEntry(inode: Inode, name: string): EntryRecord | null {
+    const directory = this.#directoryOf(inode);
+    const entry = directory.entries.get(name);
+    if (entry !== undefined) return entry;
+    if (directory.complete) return null;
+    throw new NotInMemory(this.#loadEntry(inode, directory, name));
+  }
+
+  /** The directory with all its names. Throws NotInMemory, ENOTDIR. */
+  needAllEntries(inode: Inode): Directory {
+    const directory = this.#directoryOf(inode);
+    if (directory.complete) return directory;
+    throw new NotInMemory(this.#loadAllEntries(inode, directory));
+  }
+
+  /** Changes what a name leads to in memory. The caller marks it for the commit. */
+  setEntry(inode: Inode, name: string, entry: EntryRecord | null): void {
+    const directory = this.#directoryOf(inode);
+    const before = directory.entries.size;
+    if (entry === null && directory.complete) directory.entries.delete(name);
+    else directory.entries.set(name, entry);
+    this.#directoryEntries += directory.entries.size - before;
+    directory.dirtyNames.add(name);
+  }
+
+  /** A follower drops a name that somebody else changed. */
+  dropEntry(inode: Inode, name: string): void {
+    const { directory } = inode;
+    if (directory === null) return;
+    // A complete list stays in use only with its names right, so it starts over.
+    this.#dropContents(inode);
+    for (const [other, entry] of directory.entries) {
+      if (other !== name) this.#directoryOf(inode).entries.set(other, entry);
+    }
+    this.#directoryEntries += inode.directory?.entries.size ?? 0;
+  }
+
+  #directoryOf(inode: Inode): Directory {
+    if (!inode.isDirectory) throw new PosixError('ENOTDIR');
+    if (inode.directory === null) inode.directory = new Directory(!inode.persisted);
+    if (!this.#directories.has(inode)) this.#directories.add(inode);
+    return inode.directory;
+  }
+
+  #loadEntry(inode: Inode, directory: Directory, name: string): Promise<void> {
+    return this.#share(`e${inode.ino}/${name}`, async () => {
+      const bytes = await this.view.get(entryKey(inode.ino, name));
+      // What was changed meanwhile is newer than what was read.
+      if (directory.complete || directory.entries.has(name)) return;
+      directory.entries.set(name, bytes === null ? null : decodeEntry(bytes));
+      this.#countEntries(inode, directory, 1);
+    });
+  }
+
+  #loadAllEntries(inode: Inode, directory: Directory): Promise<void> {
+    return this.#share(`d${inode.ino}`, async () => {
+      const { from, to } = rangeOfInode(RecordKind.entry, inode.ino);
+      const before = directory.entries.size;
+      for await (const { key, value } of this.view.range(from, to)) {
+        try {
+          const name = entryNameOfKey(key);
+          if (!directory.entries.has(name)) directory.entries.set(name, decodeEntry(value));
+        } catch (error) {
+          // One bad name must not hide the others.
+          if (!(error instanceof DamagedError)) throw error;
+          this.#reportOnce(inode.ino, error.message);
+        }
+      }
+      directory.complete = true;
+      for (const [name, entry] of directory.entries) {
+        if (entry === null) directory.entries.delete(name);
+      }
+      this.#countEntries(inode, directory, directory.entries.size - before);
+    });
+  }
+
+  #countEntries(inode: Inode, directory: Directory, added: number): void {
+    if (inode.directory !== directory) return;
+    this.#directoryEntries += added;
+    if (this.#directoryEntries > limits.cached_directory_entries_max) this.#evictDirectories(inode);
+  }
+
+  // Segments
+
+  /** For reading: the segment, or an empty one. Throws NotInMemory. */
+  needSegment(inode: Inode, index: number): Segment {
+    const segment = inode.data?.segments.get(index);
+    if (segment !== undefined) return segment;
+    if (index >= inode.segmentsEnd || !inode.persisted) return NO_SEGMENT;
+    throw new NotInMemory(this.loadSegments(inode, index, index + 1));
+  }
+
+  /** Makes sure that segments [first, end) can be had with `needSegment`. Throws NotInMemory. */
+  needSegments(inode: Inode, first: number, end: number): void {
+    const last = Math.min(end, inode.segmentsEnd);
+    for (let index = first; index < last; index++) {
+      if (inode.data?.segments.has(index) || !inode.persisted) continue;
+      const until = Math.min(last, index + SEGMENTS_PER_SCAN_MAX);
+      throw new NotInMemory(this.loadSegments(inode, index, until));
+    }
+  }
+
+  /** For writing: the segment, which becomes part of the file. Call `needSegments` before. */
+  segmentForWriting(inode: Inode, index: number): Segment {
+    const data = this.dataOf(inode);
+    let segment = data.segments.get(index);
+    if (segment === undefined) {
+      segment = { extents: [], dirty: false, changes: 0 };
+      data.segments.set(index, segment);
+      this.#segmentQueue.push({ inode, index });
+    }
+    segment.dirty = true;
+    segment.changes++;
+    if (index >= inode.segmentsEnd) inode.segmentsEnd = index + 1;
+    return segment;
+  }
+
+  dataOf(inode: Inode): FileData {
+    inode.data ??= new FileData();
+    return inode.data;
+  }
+
+  /** Loads segments [first, end) with one range scan. */
+  loadSegments(inode: Inode, first: number, end: number): Promise<void> {
+    return this.#share(`s${inode.ino}/${first}-${end}`, async () => {
+      const data = this.dataOf(inode);
+      const found = new Map<number, Segment>();
+      if (end === first + 1) {
+        const bytes = await this.view.get(segmentKey(inode.ino, first));
+        if (bytes !== null) this.#decodeInto(found, inode.ino, first, bytes);
+      } else {
+        const range = this.view.range(segmentKey(inode.ino, first), segmentKey(inode.ino, end));
+        for await (const { key, value } of range) {
+          this.#decodeInto(found, inode.ino, segmentOfKey(key), value);
+        }
+      }
+      for (let index = first; index < end; index++) {
+        if (data.segments.has(index)) continue;
+        data.segments.set(index, found.get(index) ?? { extents: [], dirty: false, changes: 0 });
+        this.#segmentQueue.push({ inode, index });
+      }
+      this.#evictSegments();
+    });
+  }
+
+  #decodeInto(found: Map<number, Segment>, ino: number, index: number, bytes: Buffer): void {
+    const extents = decodeSegment(ino, index, bytes).map(extentOf);
+    found.set(index, { extents, dirty: false, changes: 0 });
+  }
+
+  /**
+   * The first segment at or behind `index` that may hold data, or -1. Skips what the tree has no record of.
+   */
+  async nextSegment(inode: Inode, index: number): Promise<number> {
+    for (let at = index; at < inode.segmentsEnd; at++) {
+      const segment = inode.data?.segments.get(at);
+      if (segment !== undefined) {
+        if (segment.extents.length > 0) return at;
+        continue;
+      }
+      if (!inode.persisted) continue;
+      const range = this.view.range(
+        segmentKey(inode.ino, at),
+        segmentKey(inode.ino, inode.segmentsEnd),
+      );
+      let stored = -1;
+      for await (const { key } of range) {
+        stored = segmentOfKey(key);
+        break;
+      }
+      // In memory there may be a newer one before the next stored one.
+      const until = stored === -1 ? inode.segmentsEnd : stored;
+      for (; at < until; at++) {
+        if ((inode.data?.segments.get(at)?.extents.length ?? 0) > 0) return at;
+      }
+      if (stored === -1) return -1;
+      if (!inode.data?.segments.has(stored)) return stored;
+      at = stored - 1;
+    }
+    return -1;
+  }
+
+  // Extended attributes
+
+  /** Throws NotInMemory. */
+  needXattrs(inode: Inode): Xattrs {
+    if (inode.xattrs !== null) return inode.xattrs;
+    if (inode.xattrCount === 0) {
+      inode.xattrs = new Xattrs();
+      return inode.xattrs;
+    }
+    throw new NotInMemory(
+      this.#share(`x${inode.ino}`, async () => {
+        const xattrs = new Xattrs();
+        const { from, to } = rangeOfInode(RecordKind.xattr, inode.ino);
+        let bytes = 0;
+        for await (const { key, value } of this.view.range(from, to)) {
+          const name = nameOfKey(key);
+          bytes += name.length + 1;
+          if (bytes > limits.xattr_list_bytes_max) {
+            this.#reportOnce(inode.ino, `inode ${inode.ino} has too many extended attributes`);
+            break;
+          }
+          xattrs.values.set(name, value);
+        }
+        inode.xattrs ??= xattrs;
+      }),
+    );
+  }
+
+  // Loading and forgetting
+
+  /** A follower moved to another head: what is being loaded from the old one is of no use. */
+  startOver(view: TreeView): void {
+    this.view = view;
+    this.#loading = new Map();
+  }
+
+  #share(what: string, load: () => Promise<void>): Promise<void> {
+    const loading = this.#loading;
+    const existing = loading.get(what);
+    if (existing !== undefined) return existing;
+    const promise = load().finally(() => loading.delete(what));
+    loading.set(what, promise);
+    return promise;
+  }
+
+  #reportOnce(ino: number, line: string): void {
+    if (this.#reported.has(ino) || this.#reported.size >= limits.cached_inodes_max) return;
+    this.#reported.add(ino);
+    this.#log(`damaged record in directory or inode ${ino}: ${line}`);
+  }
+
+  #dropContents(inode: Inode): void {
+    if (inode.directory !== null) {
+      this.#directoryEntries -= inode.directory.entries.size;
+      this.#directories.delete(inode);
+      inode.directory = null;
+    }
+    inode.data = null;
+    inode.xattrs = null;
+  }
+
+  #evictInodes(): void {
+    let steps = 0;
+    for (const [ino, inode] of this.#inodes) {
+      if (this.#inodes.size <= limits.cached_inodes_max || steps++ >= EVICTION_STEPS_MAX) return;
+      this.#inodes.delete(ino);
+      if (inode.isPinned || inode.touched) {
+        inode.touched = false;
+        this.#inodes.set(ino, inode);
+      } else {
+        this.#dropContents(inode);
+      }
+    }
+  }
+
+  #evictSegments(): void {
+    const queue = this.#segmentQueue;
+    while (queue.length - this.#segmentQueueStart > limits.cached_segments_max) {
+      const oldest = queue[this.#segmentQueueStart++];
+      if (oldest === undefined) break;
+      const { inode, index } = oldest;
+      const segment = inode.data?.segments.get(index);
+      if (segment === undefined) continue;
+      if (segment.dirty || inode.committing > 0 || !inode.persisted) {
+        queue.push(oldest);
+        // Everything may be dirty: then the next commit makes room.
+        if (queue.length > 4 * limits.cached_segments_max) break;
+      } else {
+        inode.data?.segments.delete(index);
+      }
+    }
+    if (this.#segmentQueueStart > limits.cached_segments_max) {
+      this.#segmentQueue = queue.slice(this.#segmentQueueStart);
+      this.#segmentQueueStart = 0;
+    }
+  }
+
+  #evictDirectories(except: Inode): void {
+    for (const inode of this.#directories) {
+      if (this.#directoryEntries <= limits.cached_directory_entries_max) return;
+      if (inode === except || inode.hasDirtyNames || inode.committing > 0 || !inode.persisted) {
+        continue;
+      }
+      this.#directoryEntries -= inode.directory?.entries.size ?? 0;
+      this.#directories.delete(inode);
+      inode.directory = null;
+    }
+  }
+}

@@ -1,0 +1,79 @@
+/** Notices sequential reading of one open file, and asks for what comes next. */
+import type { ChunkReference, ContentStore } from '../content/content-store.js';
+import { limits } from '../limits.js';
+import { MemoryBuffer, UNWRITTEN } from './extents.js';
+import { type Inode, segmentOf } from './inode.js';
+import type { InodeTable } from './inode-table.js';
+
+const SEGMENT = limits.segment_bytes;
+const FIRST_WINDOW_BYTES = 256 << 10;
+/** The kernel asks for pieces out of order within its own read-ahead; this far apart is still sequential. */
+const SLACK_BYTES = 2 << 20;
+
+export class Readahead {
+  readonly #table: InodeTable;
+  readonly #content: ContentStore;
+  /** Where the next sequential read would begin. */
+  #expected = 0;
+  #window = 0;
+  /** Asked for up to here. */
+  #askedEnd = 0;
+
+  constructor(table: InodeTable, content: ContentStore) {
+    this.#table = table;
+    this.#content = content;
+  }
+
+  /** Call after each read. Never throws and never waits. */
+  advance(inode: Inode, offset: number, length: number): void {
+    const end = offset + length;
+    const sequential = Math.abs(offset - this.#expected) <= SLACK_BYTES;
+    const fromStart = this.#expected === 0 && offset !== 0;
+    if (!sequential || fromStart) {
+      this.#window = 0;
+      this.#askedEnd = 0;
+      this.#expected = end;
+      return;
+    }
+    this.#expected = Math.max(this.#expected, end);
+    if (inode.inline !== null || this.#expected >= inode.size) return;
+    this.#window = Math.min(
+      limits.readahead_bytes_max,
+      Math.max(FIRST_WINDOW_BYTES, 2 * this.#window),
+    );
+    // Ask again when half of what was asked for is used up.
+    if (this.#askedEnd > this.#expected + this.#window / 2) return;
+    const from = Math.max(this.#expected, this.#askedEnd);
+    const until = Math.min(inode.size, this.#expected + this.#window);
+    this.#askedEnd = this.#ask(inode, from, until);
+  }
+
+  /** Returns up to where it asked. */
+  #ask(inode: Inode, from: number, until: number): number {
+    const chunks: ChunkReference[] = [];
+    let at = from;
+    for (let index = segmentOf(from); at < until; index++) {
+      const segment = inode.data?.segments.get(index);
+      if (segment === undefined) {
+        this.#loadSegments(inode, index);
+        break;
+      }
+      const base = index * SEGMENT;
+      for (const { start, length, source } of segment.extents) {
+        if (base + start + length <= from || base + start >= until) continue;
+        if (source === UNWRITTEN || source instanceof MemoryBuffer) continue;
+        if (chunks[chunks.length - 1] !== source) chunks.push(source);
+      }
+      at = base + SEGMENT;
+    }
+    if (chunks.length > 0) this.#content.prefetch(chunks);
+    return Math.min(at, until);
+  }
+
+  #loadSegments(inode: Inode, index: number): void {
+    if (index >= inode.segmentsEnd || !inode.persisted) return;
+    const end = Math.min(inode.segmentsEnd, index + 16);
+    // A failure shows when the reader gets there.
+    this.#table.loadSegments(inode, index, end).catch(() => undefined);
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Sealing turns written data into chunks: content-defined ones where a stretch is long, small ones of their own for
+ * small overwrites, and inline content for small files. It is synchronous; chunks have their place before they are
+ * appended.
+ */
+import type { ContentStore } from '../content/content-store.js';
+import { limits } from '../limits.js';
+import { insert, isMemory, type MemoryBuffer, memoryBytes, punch } from './extents.js';
+import type { DirtyBytesAccount } from './file-contents.js';
+import { type FileData, type Inode, segmentOf } from './inode.js';
+
+const SEGMENT = limits.segment_bytes;
+/** While a file is being written, stretches shorter than this wait for more. */
+const STREAMED_RUN_BYTES_MIN = 1 << 20;
+/** Data that a file gathers before it is looked through for complete chunks. */
+const STREAM_SEAL_BYTES = 2 << 20;
+
+/** A stretch of a file that is in memory without a gap. */
+interface Run {
+  start: number;
+  length: number;
+  pieces: Buffer[];
+  sources: Set<MemoryBuffer>;
+}
+
+export class Sealer {
+  readonly #content: ContentStore;
+  readonly #account: DirtyBytesAccount;
+  readonly #onSealed: (inode: Inode) => void;
+
+  /** `onSealed` is called when all of a file was sealed for a commit. */
+  constructor(content: ContentStore, account: DirtyBytesAccount, onSealed: (inode: Inode) => void) {
+    this.#content = content;
+    this.#account = account;
+    this.#onSealed = onSealed;
+  }
+
+  /** Seals complete chunks of long stretches once enough has gathered. Cheap when there is nothing to do. */
+  sealStream(inode: Inode): void {
+    const { data } = inode;
+    if (data === null || data.memoryBytes < Math.max(data.sealAtBytes, STREAM_SEAL_BYTES)) return;
+    for (const run of runsOf(data)) {
+      if (run.length < STREAMED_RUN_BYTES_MIN) continue;
+      this.#sealRun(inode, data, run, false);
+      recycleUnused(data, run);
+    }
+    data.sealAtBytes = data.memoryBytes + STREAMED_RUN_BYTES_MIN;
+  }
+
+  /** Seals everything that a commit is to carry. Afterwards the file has inline content or extents of chunks only. */
+  sealAll(inode: Inode): void {
+    const { data } = inode;
+    if (data === null || data.memorySegments.size === 0) return;
+    if (this.#toInline(inode, data)) return;
+    for (const run of runsOf(data)) {
+      this.#sealRun(inode, data, run, true);
+      recycleUnused(data, run);
+    }
+    data.sealAtBytes = 0;
+    this.#onSealed(inode);
+  }
+
+  #toInline(inode: Inode, data: FileData): boolean {
+    const { size } = inode;
+    if (size > limits.inline_file_bytes_max || inode.segmentsEnd > 1) return false;
+    const segment = data.segments.get(0);
+    if (segment === undefined || !segment.extents.every(isMemory)) return false;
+    const extents = segment.extents as {
+      source: MemoryBuffer;
+      length: number;
+      start: number;
+      skip: number;
+    }[];
+    const held = extents.reduce((sum, extent) => sum + extent.length, 0);
+    // A file with holes keeps them.
+    if (held !== size) return false;
+    inode.inline = Buffer.concat(extents.map((extent) => memoryBytes(extent)));
+    punch(segment.extents, 0, SEGMENT);
+    segment.dirty = true;
+    segment.changes++;
+    inode.segmentsEnd = 0;
+    inode.allocatedBytes = size;
+    data.memorySegments.clear();
+    this.#release(data, held);
+    return true;
+  }
+
+  #sealRun(inode: Inode, data: FileData, run: Run, final: boolean): void {
+    const bytes = run.pieces.length === 1 ? (run.pieces[0] as Buffer) : Buffer.concat(run.pieces);
+    let start = 0;
+    for (const end of this.#content.boundaries(bytes, final)) {
+      this.#placeChunk(data, run.start + start, bytes.subarray(start, end));
+      start = end;
+    }
+    this.#release(data, start);
+    const last = segmentOf(run.start + Math.max(0, start - 1));
+    for (let index = segmentOf(run.start); index <= last; index++) {
+      if (!data.segments.get(index)?.extents.some(isMemory)) data.memorySegments.delete(index);
+    }
+    inode.touched = true;
+  }
+
+  /** Stores one chunk and lets the extents at its place refer to it. A chunk may lie across segments. */
+  #placeChunk(data: FileData, offset: number, bytes: Buffer): void {
+    const source = this.#content.put(bytes);
+    let skip = 0;
+    while (skip < bytes.length) {
+      const index = segmentOf(offset + skip);
+      const start = offset + skip - index * SEGMENT;
+      const length = Math.min(bytes.length - skip, SEGMENT - start);
+      const segment = data.segments.get(index);
+      if (segment === undefined) throw new Error(`Segment ${index} vanished while it was sealed`);
+      punch(segment.extents, start, start + length);
+      insert(segment.extents, { start, length, source, skip });
+      segment.changes++;
+      skip += length;
+    }
+  }
+
+  #release(data: FileData, bytes: number): void {
+    data.memoryBytes -= bytes;
+    this.#account.add(-bytes);
+  }
+}
+
+/** All stretches of a file that are in memory, ascending. */
+function runsOf(data: FileData): Run[] {
+  const runs: Run[] = [];
+  let run: Run | undefined;
+  for (const index of [...data.memorySegments].sort((a, b) => a - b)) {
+    const base = index * SEGMENT;
+    for (const extent of data.segments.get(index)?.extents ?? []) {
+      if (!isMemory(extent)) continue;
+      const start = base + extent.start;
+      if (run === undefined || run.start + run.length !== start) {
+        run = { start, length: 0, pieces: [], sources: new Set() };
+        runs.push(run);
+      }
+      run.pieces.push(memoryBytes(extent));
+      run.sources.add(extent.source);
+      run.length += extent.length;
+    }
+  }
+  return runs;
+}
+
+/** Gives memory back that held the run, unless another part of it is still in use. */
+function recycleUnused(data: FileData, run: Run): void {
+  const used = new Set<MemoryBuffer>();
+  for (const index of data.memorySegments) {
+    for (const extent of data.segments.get(index)?.extents ?? []) {
+      if (isMemory(extent)) used.add(extent.source);
+    }
+  }
+  for (const source of run.sources) if (!used.has(source)) source.recycle();
+}

@@ -1,0 +1,206 @@
+/** What all operations share: the inodes, the ways to change them, and the form of an answer. */
+import type {
+  Caller,
+  Entry,
+  KernelNotifier,
+  NegativeEntry,
+  TimedAttributes,
+} from '../../mount/file-system.js';
+import type { ContentStore } from '../content/content-store.js';
+import { LimitError, ReadOnlyError } from '../errors.js';
+import type { Clock, Timestamp } from './clock.js';
+import type { Committer } from './committer.js';
+import type { FileContents } from './file-contents.js';
+import {
+  attributesOf,
+  Directory,
+  Inode,
+  type OwnerOverride,
+  S_IFDIR,
+  S_IFMT,
+  S_ISGID,
+} from './inode.js';
+import type { InodeTable } from './inode-table.js';
+import { withMemory } from './not-in-memory.js';
+import type { Sealer } from './sealer.js';
+
+/**
+ * How long the kernel may remember. Nobody else changes a drive that is open for writing, and a follower tells the
+ * kernel what changed, so it is long.
+ */
+const REMEMBER_SEC = 3600;
+
+/** Inode numbers carry the writer in the bits above these. */
+const INO_COUNTER_BITS = 40;
+
+export interface VolumeOptions {
+  table: InodeTable;
+  contents: FileContents;
+  content: ContentStore;
+  sealer: Sealer;
+  /** null when the drive is open for reading. */
+  committer: Committer | null;
+  clock: Clock;
+  owner: OwnerOverride | null;
+  log: (line: string) => void;
+}
+
+export class Volume {
+  readonly table: InodeTable;
+  readonly contents: FileContents;
+  readonly content: ContentStore;
+  readonly sealer: Sealer;
+  readonly clock: Clock;
+  readonly owner: OwnerOverride | null;
+  readonly log: (line: string) => void;
+  readonly #committer: Committer | null;
+  /** Set when the mount is up. */
+  kernel: KernelNotifier | null = null;
+  writebackCache = false;
+
+  constructor(options: VolumeOptions) {
+    this.table = options.table;
+    this.contents = options.contents;
+    this.content = options.content;
+    this.sealer = options.sealer;
+    this.clock = options.clock;
+    this.owner = options.owner;
+    this.log = options.log;
+    this.#committer = options.committer;
+  }
+
+  get readOnly(): boolean {
+    return this.#committer === null;
+  }
+
+  /** Throws ReadOnlyError. */
+  get committer(): Committer {
+    if (this.#committer === null) {
+      throw new ReadOnlyError('Cannot change the drive: it is open for reading');
+    }
+    return this.#committer;
+  }
+
+  /** Throws ReadOnlyError. */
+  requireWritable(): void {
+    void this.committer;
+  }
+
+  // Answers
+
+  /** What the kernel gets to know of an inode; with it, it may ask for the inode until it forgets it. */
+  entryOf(inode: Inode): Entry {
+    this.table.remember(inode.ino);
+    const { attributes, attributesTimeoutSec } = this.timedAttributes(inode);
+    return { attributes, attributesTimeoutSec, entryTimeoutSec: REMEMBER_SEC };
+  }
+
+  timedAttributes(inode: Inode): TimedAttributes {
+    const attributes = attributesOf(inode, this.owner);
+    // While a file is being written through the kernel's cache its block count changes behind the kernel's back.
+    const changing = inode.writers > 0;
+    if (!changing) inode.toldBlocks = attributes.blocks;
+    return { attributes, attributesTimeoutSec: changing ? 0 : REMEMBER_SEC };
+  }
+
+  get negativeEntry(): NegativeEntry {
+    return { attributes: null, entryTimeoutSec: REMEMBER_SEC };
+  }
+
+  // Changes
+
+  /** A new inode without a name. The set-group-id bit of its directory rules its group. */
+  newInode(parent: Inode, mode: number, caller: Caller, now: Timestamp): Inode {
+    const { committer } = this;
+    const counter = committer.nextIno;
+    if (counter >= 2 ** INO_COUNTER_BITS)
+      throw new LimitError('Cannot create: out of inode numbers');
+    committer.nextIno++;
+    const inode = new Inode(this.content.writer * 2 ** INO_COUNTER_BITS + counter);
+    const inherits = (parent.mode & S_ISGID) !== 0;
+    const isDirectory = (mode & S_IFMT) === S_IFDIR;
+    inode.mode = isDirectory && inherits ? mode | S_ISGID : mode;
+    inode.uid = caller.uid;
+    inode.gid = inherits ? parent.gid : caller.gid;
+    inode.setAtime(now);
+    inode.modified(now);
+    inode.btimeSec = now.sec;
+    inode.btimeNsec = now.nsec;
+    if (isDirectory) {
+      inode.nlink = 2;
+      inode.parent = parent.ino;
+      inode.directory = new Directory(true);
+    }
+    this.table.add(inode);
+    committer.inodeCount++;
+    return inode;
+  }
+
+  /** Lets a name lead to an inode. The name must be free or about to be replaced by the caller. */
+  addName(parent: Inode, name: string, inode: Inode, now: Timestamp): void {
+    this.table.setEntry(parent, name, { ino: inode.ino, type: inode.mode & S_IFMT });
+    this.#namesChanged(parent, 1, now);
+  }
+
+  removeName(parent: Inode, name: string, now: Timestamp): void {
+    this.table.setEntry(parent, name, null);
+    this.#namesChanged(parent, -1, now);
+  }
+
+  /** Lets a name that is there lead elsewhere. */
+  replaceName(parent: Inode, name: string, inode: Inode, now: Timestamp): void {
+    this.table.setEntry(parent, name, { ino: inode.ino, type: inode.mode & S_IFMT });
+    this.#namesChanged(parent, 0, now);
+  }
+
+  #namesChanged(parent: Inode, count: number, now: Timestamp): void {
+    parent.size = Math.max(0, parent.size + count);
+    parent.modified(now);
+    this.committer.markNames(parent);
+    this.committer.markInode(parent);
+  }
+
+  /** A name of the inode is gone. Deletes the inode when it was the last and nobody holds it. */
+  dropLink(inode: Inode, now: Timestamp): void {
+    inode.nlink = inode.isDirectory ? 0 : Math.max(0, inode.nlink - 1);
+    inode.setCtime(now);
+    this.committer.markInode(inode);
+    this.deleteIfUnused(inode);
+  }
+
+  /** The inode has no name, no handle, and the kernel has forgotten it: its records go. */
+  deleteIfUnused(inode: Inode): void {
+    if (inode.nlink > 0 || inode.opens > 0 || inode.gone || this.readOnly) return;
+    if (this.table.isRemembered(inode.ino)) return;
+    inode.gone = true;
+    const { committer } = this;
+    committer.inodeCount--;
+    if (inode.isFile) committer.fileBytes -= inode.size;
+    if (inode.persisted && inode.xattrCount > 0) this.#doomWithXattrs(inode);
+    else this.#doom(inode, []);
+  }
+
+  #doom(inode: Inode, xattrNames: readonly string[]): void {
+    this.contents.discard(inode);
+    if (inode.persisted || inode.committing > 0) this.committer.doom(inode, xattrNames);
+    else this.committer.unmark(inode);
+    this.table.remove(inode);
+  }
+
+  /** The names must be known before the records can go; until then an orphan record keeps hold of the inode. */
+  #doomWithXattrs(inode: Inode): void {
+    const attempt = () => this.table.needXattrs(inode);
+    Promise.resolve(withMemory(attempt, null)).then(
+      // Names removed in memory only may still be in the tree.
+      (xattrs) => this.#doom(inode, [...xattrs.values.keys(), ...xattrs.dirtyNames]),
+      (error: unknown) => {
+        this.log(`inode ${inode.ino} stays an orphan until the next mount: ${String(error)}`);
+      },
+    );
+  }
+
+  /** Sets the size of a regular file and keeps the drive's total. */
+  resized(before: number, inode: Inode): void {
+    if (inode.size !== before) this.committer.fileBytes += inode.size - before;
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Every limit on a queue, a cache, a loop or an input, in one place. Units last in the name.
+ * Limits of the FUSE protocol are in `mount/`, which does not know this program.
+ */
+export const limits = {
+  // File system
+  /** A file name. */
+  name_bytes_max: 255,
+  /** The target of a symbolic link. */
+  symlink_target_bytes_max: 4095,
+  /** The largest file: offsets stay exact in a double, and segment numbers in 32 bits. */
+  file_bytes_max: 2 ** 50,
+  /** A file up to this size lives in its inode record. */
+  inline_file_bytes_max: 800,
+  /** Extents of a file are kept in records that each cover this stretch of it. */
+  segment_bytes: 1 << 20,
+  /** A segment with more extents is joined in the background. */
+  segment_extents_wanted: 128,
+  /** A writer waits until a segment with more extents is joined; keeps records below `record_bytes_max`. */
+  segment_extents_max: 2048,
+  /** Smaller holes between written stretches are filled when a segment is joined. */
+  hole_bytes_min: 4096,
+  /** Segments waiting to be joined. */
+  defragment_queue_segments_max: 4096,
+  /** Links to one inode. */
+  link_count_max: 65_000,
+  /** One extended attribute's value, as in Linux. */
+  xattr_value_bytes_max: 65_536,
+  /** Names of all extended attributes of one inode together, as in Linux. */
+  xattr_list_bytes_max: 65_536,
+  /** Data written but in no block of the log yet; a writer waits above it. */
+  dirty_bytes_max: 48 << 20,
+  /** Segments' worth of memory kept for the next writes. */
+  pooled_segments_max: 16,
+  /** Changed records waiting for a commit; the next one is started early above it. */
+  dirty_records_max: 50_000,
+  /** Longest time between a change and its commit. */
+  commit_interval_ms: 1000,
+  /** Inodes held in memory beyond those in use. */
+  cached_inodes_max: 65_536,
+  /** Directories whose names are held in memory, in names over all of them. */
+  cached_directory_entries_max: 500_000,
+  /** Segments of extents held in memory. */
+  cached_segments_max: 16_384,
+  /** Changes listed in one commit record; a larger commit tells followers to forget everything. */
+  commit_changes_max: 4096,
+  /** Commits a follower walks back before it forgets everything instead. */
+  followed_commits_max: 64,
+
+  // Content
+  /** Decrypted blocks held in memory. */
+  block_cache_bytes_max: 48 << 20,
+  /** Blocks sealed and not yet appended; a writer waits above it. */
+  pending_append_bytes_max: 8 << 20,
+  /** Blocks appended to the log in one batch. */
+  append_batch_blocks_max: 32,
+  /** A block of the chunk log; a peer's larger one is refused. */
+  block_bytes_max: 1 << 20,
+  /** Chunks the deduplication index remembers. */
+  dedup_entries_max: 2_000_000,
+  /** Read-ahead of one open file, in bytes. */
+  readahead_bytes_max: 8 << 20,
+
+  /** Free space that the store leaves on its disk, so that deletes and commits still work. */
+  store_reserve_bytes: 32 << 20,
+
+  // Tree
+  /** Nodes of the tree held in memory. */
+  tree_cache_nodes_max: 1024,
+  /** A record's value; a peer's larger one is refused. */
+  record_bytes_max: 256 << 10,
+
+  // Network
+  /** Default deadline of a wait on the network. */
+  network_deadline_ms: 30_000,
+  /** Connections to peers. */
+  peers_max: 64,
+
+  /** Pause between two look-ups of peers while none is connected; grows from the first to the second. */
+  peer_lookup_interval_ms_min: 1000,
+  peer_lookup_interval_ms_max: 10_000,
+  /** Pauses before a lost peer is tried again: after one, two, three attempts, and from then on. */
+  peer_retry_ms: [500, 1500, 5000, 600_000],
+  peer_retry_jitter_ms: 200,
+  /** How long a drive that was joined with a write key waits for the answer of the copy that may write. */
+  writer_lease_wait_ms: 10_000,
+
+  // Control
+  /** One request or answer on the control socket. */
+  control_message_bytes_max: 1 << 20,
+  /** Clients of the control socket at once. */
+  control_clients_max: 32,
+  /** Requests of one client under way. */
+  control_requests_max: 16,
+  /** How long a client may take to read its last answer. */
+  control_goodbye_ms_max: 1000,
+  /** How long a command waits for an answer of a running mount. */
+  control_answer_ms_max: 60_000,
+
+  // Log
+  /** One line of a drive's log. */
+  log_line_bytes_max: 2000,
+  /** A drive's log; one older file of this size is kept. */
+  log_file_bytes_max: 1 << 20,
+} as const;

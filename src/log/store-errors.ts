@@ -1,0 +1,71 @@
+import {
+  DamagedError,
+  InterruptedError,
+  NoSpaceError,
+  ReadOnlyError,
+  ShoalError,
+  StoreError,
+  UnavailableError,
+} from '../errors.js';
+
+/** Codes of hypercore-errors and of RocksDB's (which are libuv's names) that say what happened. */
+const classes = new Map<string, new (message: string, options?: ErrorOptions) => ShoalError>([
+  ['ENOSPC', NoSpaceError],
+  ['EDQUOT', NoSpaceError],
+  ['REQUEST_TIMEOUT', UnavailableError],
+  ['BLOCK_NOT_AVAILABLE', UnavailableError],
+  ['SNAPSHOT_NOT_AVAILABLE', UnavailableError],
+  ['REQUEST_CANCELLED', InterruptedError],
+  ['SESSION_CLOSED', InterruptedError],
+  ['DECODING_ERROR', DamagedError],
+  ['INVALID_CHECKSUM', DamagedError],
+  ['INVALID_SIGNATURE', DamagedError],
+  ['SESSION_NOT_WRITABLE', ReadOnlyError],
+]);
+
+/** What RocksDB and Hypercore say where they give no code of use. */
+const texts: readonly [RegExp, new (message: string, options?: ErrorOptions) => ShoalError][] = [
+  [/no space left on device|disk quota exceeded/i, NoSpaceError],
+  [/^corruption|checksum mismatch|bad block|truncated block|corrupted/i, DamagedError],
+  [/session is closed|corestore is closed|batch is destroyed|^closed$/i, InterruptedError],
+];
+
+/** Errors wrap each other a few deep; a longer chain is a ring. */
+const causes_max = 8;
+
+/**
+ * Gives an error of Hypercore, RocksDB or the file system below them its name here. RocksDB reports a failed write as
+ * "Batch was not applied", with the reason only in its cause.
+ *
+ * @param what What was tried, to follow "Cannot": "append to the chunk log".
+ */
+export function asShoalError(error: unknown, what: string): ShoalError {
+  if (error instanceof ShoalError) return error;
+  let reason = String(error);
+  let below: unknown = error;
+  for (let depth = 0; below instanceof Error && depth < causes_max; depth++) {
+    reason = below.message;
+    const found = classOf(below);
+    if (found !== undefined) {
+      return new found(`Cannot ${what}: ${advice(found, reason)}`, { cause: error });
+    }
+    below =
+      below instanceof AggregateError ? (below.errors.find(Boolean) ?? below.cause) : below.cause;
+  }
+  return new StoreError(`Cannot ${what}: ${reason}`, { cause: error });
+}
+
+function classOf(
+  error: Error,
+): (new (message: string, options?: ErrorOptions) => ShoalError) | undefined {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return classes.get(code) ?? texts.find(([pattern]) => pattern.test(error.message))?.[1];
+}
+
+function advice(found: unknown, reason: string): string {
+  if (found === NoSpaceError)
+    return 'the disk of the store is full; free space there and try again';
+  if (found === UnavailableError) return 'no peer delivered it in time';
+  if (found === InterruptedError) return 'the wait was ended';
+  return reason;
+}

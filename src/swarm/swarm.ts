@@ -1,0 +1,185 @@
+/**
+ * Finds the peers of a drive and replicates its logs with them. Works in the background: it never throws after it was
+ * made, a mount does not wait for it, and it goes on looking while nobody is there.
+ */
+import type Corestore from 'corestore';
+import type { NodeAddress } from 'hyperdht';
+import HyperDHT from 'hyperdht';
+import type { Discovery, PeerConnection } from 'hyperswarm';
+import Hyperswarm from 'hyperswarm';
+import { limits } from '../limits.js';
+import { isLoopback } from './address.js';
+
+/** What a drive's swarm needs. */
+export interface SwarmOptions {
+  store: Corestore;
+  /** 32 bytes: the tree log's discovery key. */
+  topic: Buffer;
+  /** Nodes of a private DHT; absent for the public one. */
+  bootstrap?: NodeAddress[] | undefined;
+  /** One line for the log. */
+  log: (line: string) => void;
+  /** Called for each new connection, before anything is replicated over it. */
+  onConnection?: (connection: PeerConnection) => void;
+}
+
+/** Counters for `shoal status`. */
+export interface SwarmStatistics {
+  peers: number;
+  /** Bytes over all connections, transport overhead included. */
+  receivedBytes: number;
+  sentBytes: number;
+  /** Whether the DHT answered. */
+  reachable: boolean;
+}
+
+/** Peers of one drive. */
+export class Swarm {
+  readonly #options: SwarmOptions;
+  readonly #swarm: Hyperswarm;
+  readonly #discovery: Discovery;
+  readonly #connections = new Set<PeerConnection>();
+  #closedReceivedBytes = 0;
+  #closedSentBytes = 0;
+  #lookupTimer: NodeJS.Timeout | null = null;
+  #lookupIntervalMs: number = limits.peer_lookup_interval_ms_min;
+  #reachable = false;
+  #saidUnreachable = false;
+  #closing: Promise<void> | null = null;
+
+  constructor(options: SwarmOptions) {
+    this.#options = options;
+    const { bootstrap } = options;
+    const onlyHere = bootstrap?.every(isLoopback) === true;
+    const dht = new HyperDHT({
+      ...(bootstrap === undefined ? {} : { bootstrap }),
+      ...(onlyHere ? { host: '127.0.0.1' } : {}),
+    });
+    this.#swarm = new Hyperswarm({
+      dht,
+      maxPeers: limits.peers_max,
+      backoffs: [...limits.peer_retry_ms],
+      jitter: limits.peer_retry_jitter_ms,
+    });
+    this.#swarm.on('connection', (connection) => this.#adopt(connection));
+    this.#discovery = this.#swarm.join(options.topic, { client: true, server: true });
+    this.#lookUpLater();
+    void this.#watchFirstLookup();
+  }
+
+  get connections(): ReadonlySet<PeerConnection> {
+    return this.#connections;
+  }
+
+  /** Resolves when this peer is announced and has asked the DHT once; never rejects. */
+  async announced(): Promise<void> {
+    await this.#discovery.flushed().catch(this.#report('announce'));
+  }
+
+  statistics(): SwarmStatistics {
+    let receivedBytes = this.#closedReceivedBytes;
+    let sentBytes = this.#closedSentBytes;
+    for (const connection of this.#connections) {
+      receivedBytes += connection.rawBytesRead;
+      sentBytes += connection.rawBytesWritten;
+    }
+    return { peers: this.#connections.size, receivedBytes, sentBytes, reachable: this.#reachable };
+  }
+
+  /** Leaves the swarm. Idempotent; never rejects. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    if (this.#lookupTimer !== null) clearTimeout(this.#lookupTimer);
+    for (const connection of this.#connections) connection.destroy();
+    // Saying goodbye to a DHT that does not answer takes long: it forgets us by itself.
+    await this.#swarm.destroy({ force: !this.#reachable }).catch(this.#report('leave the swarm'));
+  }
+
+  #adopt(connection: PeerConnection): void {
+    if (this.#closing !== null) {
+      connection.on('error', ignoreConnectionError);
+      connection.destroy();
+      return;
+    }
+    this.#connections.add(connection);
+    this.#reachable = true;
+    connection.on('error', ignoreConnectionError);
+    connection.on('close', () => {
+      this.#connections.delete(connection);
+      this.#closedReceivedBytes += connection.rawBytesRead;
+      this.#closedSentBytes += connection.rawBytesWritten;
+      this.#lookupIntervalMs = limits.peer_lookup_interval_ms_min;
+      this.#lookUpLater();
+    });
+    try {
+      this.#options.onConnection?.(connection);
+      this.#options.store.replicate(connection);
+    } catch (error) {
+      this.#report('replicate with a peer')(error);
+      connection.destroy();
+    }
+  }
+
+  async #watchFirstLookup(): Promise<void> {
+    await this.announced();
+    if (this.#closing !== null || this.#isAnswered()) return;
+    const { bootstrap } = this.#options;
+    const nodes = bootstrap?.map(({ host, port }) => `${host}:${port}`).join(', ');
+    this.#saidUnreachable = true;
+    this.#options.log(
+      `Cannot reach the swarm: ${nodes === undefined ? 'no public DHT node' : `bootstrap ${nodes}`} answered; going on with local data and trying again`,
+    );
+  }
+
+  /** Notes whether any DHT node has answered. */
+  #isAnswered(): boolean {
+    const { dht } = this.#swarm;
+    const isAnswered = this.#connections.size > 0 || dht.nodes.length > 0;
+    if (isAnswered && this.#saidUnreachable) {
+      this.#saidUnreachable = false;
+      this.#options.log('The swarm answers again');
+    }
+    this.#reachable = isAnswered;
+    return isAnswered;
+  }
+
+  /**
+   * The library itself asks the DHT only every ten minutes, and gives up on a peer after three attempts. While nobody
+   * is connected, ask again: soon at first, then at a slower pace.
+   */
+  #lookUpLater(): void {
+    if (this.#closing !== null || this.#lookupTimer !== null) return;
+    this.#lookupTimer = setTimeout(() => {
+      this.#lookupTimer = null;
+      void this.#lookUp();
+    }, this.#lookupIntervalMs);
+    this.#lookupTimer.unref();
+  }
+
+  async #lookUp(): Promise<void> {
+    if (this.#closing !== null || this.#connections.size > 0) return;
+    this.#lookupIntervalMs = Math.min(
+      this.#lookupIntervalMs * 1.5,
+      limits.peer_lookup_interval_ms_max,
+    );
+    await this.#discovery.refresh({ client: true, server: true }).catch(this.#report('find peers'));
+    this.#isAnswered();
+    this.#lookUpLater();
+  }
+
+  #report(action: string): (error: unknown) => void {
+    return (error) => {
+      if (this.#closing !== null) return;
+      this.#options.log(
+        `Cannot ${action}: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    };
+  }
+}
+
+/** A lost connection is no news: the swarm connects again, and the count of peers tells. */
+function ignoreConnectionError(): void {}

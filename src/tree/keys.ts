@@ -1,0 +1,114 @@
+/**
+ * Keys of the tree's records: one byte that names the kind, then big-endian numbers, then bytes, so that one range
+ * scan lists a directory, an inode's extents or its extended attributes in order. Documented in `docs/format.md`.
+ */
+import { DamagedError } from '../errors.js';
+
+/** First byte of a key. Never reuse a number. */
+export const RecordKind = {
+  superblock: 0x00,
+  commit: 0x01,
+  inode: 0x10,
+  entry: 0x11,
+  segment: 0x12,
+  xattr: 0x13,
+  orphan: 0x14,
+} as const;
+
+const INO_BYTES = 8;
+
+function allocate(kind: number, bytes: number): Buffer {
+  const key = Buffer.allocUnsafe(1 + bytes);
+  key[0] = kind;
+  return key;
+}
+
+function writeIno(key: Buffer, ino: number): void {
+  key.writeUInt32BE(Math.floor(ino / 2 ** 32), 1);
+  key.writeUInt32BE(ino >>> 0, 5);
+}
+
+/** The first key of another kind. */
+function endOfKind(kind: number): Buffer {
+  return Buffer.of(kind + 1);
+}
+
+export const superblockKey: Buffer = Buffer.of(RecordKind.superblock);
+export const commitKey: Buffer = Buffer.of(RecordKind.commit);
+
+export function inodeKey(ino: number): Buffer {
+  const key = allocate(RecordKind.inode, INO_BYTES);
+  writeIno(key, ino);
+  return key;
+}
+
+/** `name` holds one character per byte. */
+export function entryKey(parent: number, name: string): Buffer {
+  const key = allocate(RecordKind.entry, INO_BYTES + name.length);
+  writeIno(key, parent);
+  key.write(name, 1 + INO_BYTES, 'latin1');
+  return key;
+}
+
+/** `index` counts stretches of `segment_bytes` from the start of the file. */
+export function segmentKey(ino: number, index: number): Buffer {
+  const key = allocate(RecordKind.segment, INO_BYTES + 4);
+  writeIno(key, ino);
+  key.writeUInt32BE(index, 1 + INO_BYTES);
+  return key;
+}
+
+export function xattrKey(ino: number, name: string): Buffer {
+  const key = allocate(RecordKind.xattr, INO_BYTES + name.length);
+  writeIno(key, ino);
+  key.write(name, 1 + INO_BYTES, 'latin1');
+  return key;
+}
+
+export function orphanKey(ino: number): Buffer {
+  const key = allocate(RecordKind.orphan, INO_BYTES);
+  writeIno(key, ino);
+  return key;
+}
+
+/** Bounds [from, to) of all keys of one inode and kind. */
+export function rangeOfInode(
+  kind: typeof RecordKind.entry | typeof RecordKind.segment | typeof RecordKind.xattr,
+  ino: number,
+): { from: Buffer; to: Buffer } {
+  const from = allocate(kind, INO_BYTES);
+  writeIno(from, ino);
+  const to = allocate(kind, INO_BYTES);
+  writeIno(to, ino + 1);
+  return { from, to };
+}
+
+/** Bounds of all keys of a kind. */
+export function rangeOfKind(kind: number): { from: Buffer; to: Buffer } {
+  return { from: Buffer.of(kind), to: endOfKind(kind) };
+}
+
+/** The inode number in a key of any kind that has one. Throws DamagedError. */
+export function inoOfKey(key: Buffer): number {
+  if (key.length < 1 + INO_BYTES) {
+    throw new DamagedError(`Cannot decode key ${key.toString('hex')}: it is too short`);
+  }
+  const ino = key.readUInt32BE(1) * 2 ** 32 + key.readUInt32BE(5);
+  if (!Number.isSafeInteger(ino) || ino < 1) {
+    throw new DamagedError(`Cannot decode key ${key.toString('hex')}: inode number out of range`);
+  }
+  return ino;
+}
+
+/** The name behind the inode number of an entry or xattr key. */
+export function nameOfKey(key: Buffer): string {
+  return key.toString('latin1', 1 + INO_BYTES);
+}
+
+/** The segment number of a segment key. Throws DamagedError. */
+export function segmentOfKey(key: Buffer): number {
+  if (key.length !== 1 + INO_BYTES + 4) {
+    throw new DamagedError(`Cannot decode key ${key.toString('hex')}: not a segment key`);
+  }
+  return key.readUInt32BE(1 + INO_BYTES);
+}

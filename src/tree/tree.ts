@@ -1,0 +1,52 @@
+/** Metadata: an ordered map of binary keys on an append-only log, of which every state that was ever committed is kept. */
+
+/** One state of a tree. */
+export interface Head {
+  /** Blocks of the tree's log that belong to it. */
+  length: number;
+  /** Fork of the log. */
+  fork: number;
+}
+
+/** A record as stored. */
+export interface TreeRecord {
+  key: Buffer;
+  value: Buffer;
+}
+
+/** One change of a batch; `value` null deletes. */
+export interface TreeChange {
+  key: Buffer;
+  value: Buffer | null;
+}
+
+/** How a read may wait for peers. */
+export interface TreeReadOptions {
+  signal?: AbortSignal | undefined;
+  deadlineMs?: number;
+  /** Answer only from what is on this machine: UnavailableError at once where it is not. */
+  localOnly?: boolean;
+}
+
+/** A tree at one head. Reads throw DamagedError, UnavailableError, InterruptedError, StoreError. */
+export interface TreeView {
+  readonly head: Head;
+  get(key: Buffer, options?: TreeReadOptions): Promise<Buffer | null>;
+  /** Records with `from` <= key < `to` in ascending order of key bytes. */
+  range(from: Buffer, to: Buffer, options?: TreeReadOptions): AsyncIterable<TreeRecord>;
+}
+
+/** The newest state, and the way to change it. */
+export interface Tree extends TreeView {
+  readonly writable: boolean;
+  /**
+   * Applies all changes as one atomic batch, which readers see whole or not at all. Not synced to disk yet.
+   * Throws ReadOnlyError, NoSpaceError, StoreError; nothing was changed then.
+   */
+  write(changes: readonly TreeChange[]): Promise<Head>;
+  /** An older state. */
+  at(head: Head): TreeView;
+  /** Called after a peer's newer state has become this tree's head. */
+  onAdvance(listener: () => void): void;
+  close(): Promise<void>;
+}

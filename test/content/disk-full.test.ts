@@ -1,0 +1,93 @@
+import { rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type Assertions } from 'brittle';
+import type { ChunkReference } from '../../src/content/content-store.js';
+import { NoSpaceError } from '../../src/errors.js';
+import { SpaceGuard } from '../../src/log/space-guard.js';
+import { StoreSync } from '../../src/log/store-sync.js';
+import { command } from '../support/command.js';
+import { randomBytes } from '../support/random-bytes.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+import { failureOf, openChunkLog, putAll, readAll } from './support/chunk-store.js';
+
+const isRoot = process.getuid?.() === 0;
+
+/** A disk of its own, 320 MiB. */
+async function smallDisk(t: Assertions): Promise<string> {
+  const folder = temporaryFolder(t, 'disk-full');
+  await command('mount', ['-t', 'tmpfs', '-o', 'size=320m', 'tmpfs', folder]);
+  t.teardown(() => command('umount', ['-l', folder]), { order: 900, force: true });
+  return folder;
+}
+
+/** Takes all space that is left, but for `leave` bytes. */
+function fill(disk: string, leave: number): string {
+  const filler = join(disk, 'filler');
+  const { bavail, bsize } = statfsSync(disk);
+  writeFileSync(filler, Buffer.alloc(Math.max(0, bavail * bsize - leave)));
+  return filler;
+}
+
+test('disk full: nothing synced is lost, and it works again when space returns', {
+  skip: !isRoot,
+  timeout: 120_000,
+}, async (t) => {
+  const disk = await smallDisk(t);
+  const directory = join(disk, 'store');
+  const first = await openChunkLog(t, { directory });
+  const sync = new StoreSync(directory, () => first.store.storage.rocks.flush());
+  t.teardown(() => sync.close(), { force: true });
+  const kept = randomBytes(4 << 20, 1);
+  const keptChunks = putAll(first.log, kept);
+  await first.log.drain();
+  await sync.sync();
+  const filler = fill(disk, 1 << 20);
+  // RocksDB has taken the room of its write-ahead file in advance, so it takes some writing to run out.
+  const late: { data: Buffer; chunks: ChunkReference[] }[] = [];
+  let error: unknown;
+  for (let i = 0; i < 40 && error === undefined; i++) {
+    const data = randomBytes(4 << 20, 100 + i);
+    late.push({ data, chunks: putAll(first.log, data) });
+    error = await failureOf(() => first.log.drain());
+  }
+  t.ok(error instanceof NoSpaceError, String(error));
+  t.ok((await readAll(first.log, keptChunks)).equals(kept), 'reads go on');
+  const last = late.at(-1)!;
+  t.ok((await readAll(first.log, last.chunks)).equals(last.data), 'also of what was not stored');
+
+  rmSync(filler);
+  // RocksDB looks for space every few seconds after it has run out.
+  while ((await failureOf(() => first.log.drain())) instanceof NoSpaceError) {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  await sync.sync();
+  await sync.close();
+  const { length } = first.core;
+  await first.close();
+
+  const { log, core } = await openChunkLog(t, { directory });
+  t.is(core.length, length);
+  t.ok((await readAll(log, keptChunks)).equals(kept));
+  for (const [i, { data, chunks }] of late.entries()) {
+    t.ok((await readAll(log, chunks)).equals(data), `what was put when the disk ran full, ${i}`);
+  }
+});
+
+test('disk full: with a space guard the disk never runs full', {
+  skip: !isRoot,
+  timeout: 60_000,
+}, async (t) => {
+  const disk = await smallDisk(t);
+  const spaceGuard = new SpaceGuard({ directory: disk, reserveBytes: 16 << 20 });
+  const { log } = await openChunkLog(t, { directory: join(disk, 'store'), spaceGuard });
+  putAll(log, randomBytes(1 << 20, 2));
+  await log.drain();
+  const filler = fill(disk, 4 << 20);
+  const data = randomBytes(1 << 20, 3);
+  const chunks = putAll(log, data);
+  const error = await failureOf(() => log.drain());
+  t.ok(error instanceof NoSpaceError && /nearly full/.test(error.message), String(error));
+  rmSync(filler);
+  await log.drain();
+  t.ok((await readAll(log, chunks)).equals(data), 'at once when space is back');
+});

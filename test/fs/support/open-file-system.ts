@@ -1,0 +1,104 @@
+/** A drive's file system in this process: real store, real logs, no mount. */
+import Corestore from 'corestore';
+import type { Caller } from '../../../mount/file-system.js';
+import { ChunkLog } from '../../../src/content/chunk-log.js';
+import { Chunker, defaultChunkerParameters } from '../../../src/content/chunker.js';
+import { DriveFileSystem } from '../../../src/fs/drive-file-system.js';
+import { initialChanges } from '../../../src/fs/initial-tree.js';
+import { createEncryptionProvider } from '../../../src/log/encryption.js';
+import { StoreSync } from '../../../src/log/store-sync.js';
+import { HyperbeeTree } from '../../../src/tree/hyperbee-tree.js';
+import { FORMAT_VERSION } from '../../../src/tree/superblock.js';
+
+const SECRET = Buffer.alloc(32, 7);
+
+/** Root, and never interrupted. */
+export const caller: Caller = {
+  uid: 0,
+  gid: 0,
+  pid: 1,
+  get signal() {
+    return new AbortController().signal;
+  },
+};
+
+export interface OpenedFileSystem {
+  fileSystem: DriveFileSystem;
+  tree: HyperbeeTree;
+  content: ChunkLog;
+  store: Corestore;
+  lines: string[];
+  /** Commits and closes everything but the folder. */
+  close(): Promise<void>;
+}
+
+export interface OpenOptions {
+  /** Called in place of syncing the store. */
+  sync?: () => Promise<void>;
+  deadlineMs?: number;
+}
+
+/** Opens the drive in `folder`, making it first when it is not there. */
+export async function openFileSystem(
+  folder: string,
+  options: OpenOptions = {},
+): Promise<OpenedFileSystem> {
+  const { deadlineMs = 1000 } = options;
+  const store = new Corestore(folder);
+  await store.ready();
+  const encryption = createEncryptionProvider(SECRET);
+  const treeCore = store.get({ name: 'tree', encryption });
+  const contentCore = store.get({ name: 'content', encryption });
+  await Promise.all([treeCore.ready(), contentCore.ready()]);
+  const tree = await HyperbeeTree.open({ core: treeCore, deadlineMs });
+  if (tree.head.length === 0) {
+    await tree.write(
+      initialChanges({
+        superblock: {
+          formatVersion: FORMAT_VERSION,
+          driveId: Buffer.alloc(16, 1),
+          chunker: defaultChunkerParameters,
+          writers: [{ treeKey: treeCore.key as Buffer, contentKey: contentCore.key as Buffer }],
+        },
+        uid: 0,
+        gid: 0,
+        nowMs: Date.now(),
+      }),
+    );
+  }
+  const content = await ChunkLog.open({
+    core: contentCore,
+    writer: 0,
+    chunker: new Chunker(defaultChunkerParameters, Buffer.alloc(32, 3)),
+    hashKey: Buffer.alloc(32, 4),
+    deadlineMs,
+  });
+  const storeSync = new StoreSync(folder);
+  const lines: string[] = [];
+  const fileSystem = await DriveFileSystem.open({
+    tree,
+    content,
+    sync: options.sync ?? (() => storeSync.sync()),
+    readOnly: false,
+    mountUid: 0,
+    mountGid: 0,
+    numericOwner: true,
+    storeDirectory: folder,
+    log: (line) => lines.push(line),
+  });
+  return {
+    fileSystem,
+    tree,
+    content,
+    store,
+    lines,
+    async close() {
+      await fileSystem.close();
+      await content.close();
+      await tree.close();
+      await contentCore.close();
+      await storeSync.close();
+      await store.close();
+    },
+  };
+}

@@ -1,0 +1,252 @@
+import { createHash } from 'node:crypto';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'brittle';
+import { MountBusyError, MountError, MountPointError } from '../../mount/errors.js';
+import { KernelDriver } from '../../mount/kernel/kernel-driver.js';
+import { MemoryFileSystem } from './support/memory-file-system.js';
+import { isMounted, mounted, run, start, temporaryDirectory, until } from './support/mounted.js';
+
+test('mount - files of any content and name are listed, read, written', async (t) => {
+  const fileSystem = new MemoryFileSystem();
+  fileSystem.put('hello', 'hello\n');
+  fileSystem.put('later', 'answered in a later turn\n');
+  const name = Buffer.from([0x6e, 0xff, 0xfe]);
+  const mount = await mounted(t, fileSystem);
+  await run('sh', '-c', `printf x > "${mount.directory}/$(printf 'n\\377\\376')"`);
+  t.is((await run('cat', `${mount.directory}/hello`)).output, 'hello\n');
+  t.is((await run('cat', `${mount.directory}/later`)).output, 'answered in a later turn\n');
+  const listed = await run('ls', mount.directory);
+  t.is(listed.output, `hello\nlater\n${name.toString('latin1')}\n`);
+  t.is((await run('cat', `${mount.directory}/nothing`)).code, 1);
+  const copied = await run(
+    'dd',
+    'if=/dev/urandom',
+    `of=${mount.directory}/big`,
+    'bs=1M',
+    'count=5',
+  );
+  t.is(copied.code, 0);
+  t.is(fileSystem.contentOf('big').length, 5 << 20);
+  const sum = await run('sh', '-c', `sha256sum < '${mount.directory}/big'`);
+  t.is(
+    sum.output.split(' ')[0],
+    createHash('sha256').update(fileSystem.contentOf('big')).digest('hex'),
+  );
+});
+
+test('mount - times are exact to the nanosecond, before 1970 too', async (t) => {
+  const fileSystem = new MemoryFileSystem();
+  fileSystem.put('f', '');
+  const mount = await mounted(t, fileSystem);
+  const file = `${mount.directory}/f`;
+  await run('touch', '-m', '-d', '2001-02-03 04:05:06.123456789 UTC', file);
+  await run('touch', '-a', '-d', '1960-01-01 00:00:00.000000001 UTC', file);
+  const attributes = fileSystem.attributesOf('f');
+  t.is(attributes.mtimeSec, 981173106);
+  t.is(attributes.mtimeNsec, 123456789);
+  t.is(attributes.atimeSec, -315619200);
+  t.is(attributes.atimeNsec, 1);
+  attributes.btimeSec = 86400;
+  await fileSystem.kernel?.invalidateAttributes(attributes.ino);
+  const shown = await run('stat', '-c', '%.9Y %.9X %W', file);
+  t.is(shown.output, '981173106.123456789 -315619199.999999999 86400\n');
+});
+
+test('mount - a large directory is listed whole, and looked-up inodes are forgotten', async (t) => {
+  const fileSystem = new MemoryFileSystem();
+  for (let index = 0; index < 5000; index++) fileSystem.put(`file-${index}`, '');
+  const mount = await mounted(t, fileSystem);
+  const listed = await run('ls', '-l', mount.directory);
+  t.is(listed.output.split('\n').length, 5002);
+  t.ok((mount.statistics().requestsByOperation.readdirplus ?? 0) > 0);
+  t.ok([...fileSystem.lookups.values()].some((count) => count > 0));
+  await mount.unmount({ force: false });
+  t.is(fileSystem.stoppedCalls, 1);
+});
+
+test('mount - the writeback cache is negotiated only when it is wished for', async (t) => {
+  const cached = new MemoryFileSystem({ wantsWritebackCache: true });
+  const mount = await mounted(t, cached);
+  t.is(cached.parameters?.writebackCache, true);
+  t.is(cached.parameters?.requestBytesMax, 1 << 20);
+  // Small writes are gathered.
+  await run('dd', 'if=/dev/zero', `of=${mount.directory}/f`, 'bs=4k', 'count=1024', 'conv=fsync');
+  t.is(cached.contentOf('f').length, 4 << 20);
+  t.ok((mount.statistics().requestsByOperation.write ?? 0) < 64);
+  const plain = new MemoryFileSystem();
+  await mounted(t, plain);
+  t.is(plain.parameters?.writebackCache, false);
+});
+
+test('mount - a read-only file system refuses writes', async (t) => {
+  const fileSystem = new MemoryFileSystem({ readOnly: true });
+  fileSystem.put('f', 'content');
+  const mount = await mounted(t, fileSystem);
+  const refused = await run('sh', '-c', `echo > '${mount.directory}/f'`);
+  t.ok(refused.errors.includes('Read-only file system'));
+  t.is(fileSystem.contentOf('f').toString(), 'content');
+});
+
+test('mount - works with mount(8) where fusermount3 is missing', async (t) => {
+  const fileSystem = new MemoryFileSystem();
+  fileSystem.put('hello', 'hello\n');
+  const driver = new KernelDriver({ fusermountCommand: '/nonexistent/fusermount3' });
+  const mount = await mounted(t, fileSystem, {}, driver);
+  t.is((await run('cat', `${mount.directory}/hello`)).output, 'hello\n');
+  await mount.unmount({ force: false });
+  t.absent(isMounted(mount.directory));
+});
+
+test('mount - refuses what cannot be mounted on', async (t) => {
+  const driver = new KernelDriver();
+  const directory = temporaryDirectory(t);
+  const attempt = (path: string, sourceName = 'memory') =>
+    driver.mount(new MemoryFileSystem(), {
+      directory: path,
+      sourceName,
+      subtype: 'shoal-test',
+      allowOther: false,
+      onNotice: () => undefined,
+      onEnd: () => undefined,
+    });
+  const file = join(directory, 'file');
+  writeFileSync(file, '');
+  const refusal = async (path: string, source?: string) => {
+    try {
+      await (await attempt(path, source)).unmount({ force: true });
+    } catch (error) {
+      return error as Error;
+    }
+    return null;
+  };
+  const missing = await refusal(join(directory, 'missing'));
+  t.ok(missing instanceof MountPointError && missing.message.includes('no such directory'));
+  const onFile = await refusal(file);
+  t.ok(onFile instanceof MountPointError && onFile.message.includes('not a directory'));
+  const full = await refusal(directory);
+  t.ok(full instanceof MountPointError && full.message.includes('not empty'));
+  t.ok((await refusal('relative')) instanceof MountPointError);
+  rmSync(file);
+  t.ok((await refusal(directory, 'a,suid')) instanceof MountError);
+  t.ok((await refusal(directory, 'a\n')) instanceof MountError);
+  await mounted(t, new MemoryFileSystem(), { directory });
+  const twice = await refusal(directory);
+  t.ok(twice instanceof MountPointError && twice.message.includes('mounted there'));
+});
+
+test('interrupt - a program that waits for an answer ends at once on SIGINT', async (t) => {
+  const fileSystem = new MemoryFileSystem();
+  fileSystem.put('hang-direct', 'never');
+  fileSystem.put('other', 'other\n');
+  const mount = await mounted(t, fileSystem);
+  const cat = start('cat', [`${mount.directory}/hang-direct`]);
+  await fileSystem.whenHanging();
+  t.is(mount.statistics().inflightRequests, 1);
+  t.is((await run('cat', `${mount.directory}/other`)).output, 'other\n', 'others go on');
+  cat.child.kill('SIGINT');
+  t.is((await cat.outcome).signal, 'SIGINT');
+  t.is(fileSystem.interruptedReads, 1, 'the file system was told');
+  t.is(mount.statistics().inflightRequests, 0);
+  t.is(mount.statistics().requestsByOperation.interrupt, 1);
+});
+
+test('interrupt - a program that waits for the page cache ends at once on SIGINT', async (t) => {
+  const fileSystem = new MemoryFileSystem();
+  fileSystem.put('hang', 'never');
+  const mount = await mounted(t, fileSystem);
+  const cat = start('cat', [`${mount.directory}/hang`]);
+  await fileSystem.whenHanging();
+  cat.child.kill('SIGINT');
+  t.is((await cat.outcome).signal, 'SIGINT');
+  await mount.unmount({ force: false });
+  t.is(fileSystem.interruptedReads, 1, 'the end of the mount interrupts what is left');
+});
+
+test('notify - content, attributes and names that changed are seen', async (t) => {
+  const fileSystem = new MemoryFileSystem();
+  const ino = fileSystem.put('f', 'before');
+  fileSystem.put('gone', '');
+  const mount = await mounted(t, fileSystem);
+  const cat = async () => (await run('cat', `${mount.directory}/f`)).output;
+  t.is(await cat(), 'before');
+  fileSystem.put('f', 'after!');
+  t.is(await cat(), 'before', 'the kernel has it cached');
+  await fileSystem.kernel?.invalidateInode(ino, 0, 0);
+  t.is(await cat(), 'after!');
+  fileSystem.put('f', 'longer than before');
+  await fileSystem.kernel?.invalidateInode(ino, 0, 0);
+  t.is(await cat(), 'longer than before');
+
+  t.is((await run('cat', `${mount.directory}/new`)).code, 1);
+  fileSystem.put('new', 'new');
+  t.is((await run('cat', `${mount.directory}/new`)).code, 1, 'the kernel has it cached');
+  await fileSystem.kernel?.invalidateEntry(1, 'new');
+  t.is((await run('cat', `${mount.directory}/new`)).output, 'new');
+
+  t.is((await run('stat', `${mount.directory}/gone`)).code, 0);
+  const gone = fileSystem.attributesOf('gone').ino;
+  fileSystem.remove('gone');
+  t.is((await run('stat', `${mount.directory}/gone`)).code, 0, 'the kernel has it cached');
+  await fileSystem.kernel?.deleteEntry(1, gone, 'gone');
+  t.is((await run('stat', `${mount.directory}/gone`)).code, 1);
+  await fileSystem.kernel?.invalidateInode(4711, 0, 0);
+  t.pass('an inode the kernel does not know is no error');
+});
+
+test('notify - about a file whose read waits for our answer does not block the mount', async (t) => {
+  const fileSystem = new MemoryFileSystem();
+  const ino = fileSystem.put('hang', 'x'.repeat(4096));
+  fileSystem.put('other', 'other\n');
+  const mount = await mounted(t, fileSystem);
+  const cat = start('cat', [`${mount.directory}/hang`]);
+  await fileSystem.whenHanging();
+  const notified = fileSystem.kernel?.invalidateInode(ino, 0, 0);
+  t.is((await run('cat', `${mount.directory}/other`)).output, 'other\n');
+  cat.child.kill('SIGKILL');
+  await cat.outcome;
+  await mount.unmount({ force: true });
+  await notified;
+  t.pass('and ends with the mount');
+});
+
+test('unmount - while in use says by whom, and goes on; by force it ends', async (t) => {
+  const fileSystem = new MemoryFileSystem({ wantsWritebackCache: true });
+  fileSystem.put('f', 'f\n');
+  let ends = 0;
+  const mount = await mounted(t, fileSystem, { onEnd: () => ends++ });
+  const user = start('sh', ['-c', 'exec 5< f; echo ready; read x'], { cwd: mount.directory });
+  await new Promise((resolve) => user.child.stdout?.once('data', resolve));
+  let busy: unknown;
+  try {
+    await mount.unmount({ force: false });
+  } catch (error) {
+    busy = error;
+  }
+  t.ok(busy instanceof MountBusyError);
+  const holder = (busy as MountBusyError).processes.find(({ pid }) => pid === user.child.pid);
+  t.is(holder?.command, 'sh');
+  t.is(holder?.what, "working directory, open file 'f'");
+  t.ok((busy as MountBusyError).message.includes(`pid ${user.child.pid}`));
+  t.is((await run('cat', `${mount.directory}/f`)).output, 'f\n', 'still mounted');
+  await mount.unmount({ force: true });
+  t.absent(isMounted(mount.directory));
+  t.is(fileSystem.stoppedCalls, 1);
+  t.is(ends, 0, 'no surprise');
+  user.child.stdin?.end();
+  await user.outcome;
+});
+
+test('unmount - by somebody else is reported', async (t) => {
+  const fileSystem = new MemoryFileSystem();
+  let report: (error: Error | null) => void = () => undefined;
+  const reported = new Promise<Error | null>((resolve) => {
+    report = resolve;
+  });
+  const mount = await mounted(t, fileSystem, { onEnd: report });
+  t.is((await run('umount', mount.directory)).code, 0);
+  t.is(await reported, null);
+  t.is(fileSystem.stoppedCalls, 1);
+  await mount.unmount({ force: false });
+  t.pass('unmounting once more is no error');
+});

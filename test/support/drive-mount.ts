@@ -1,0 +1,212 @@
+/**
+ * Drives mounted through the command line, as a user does it: the program in dist/ runs in processes of its own, so
+ * tests may use synchronous file calls on the mount.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Assertions } from 'brittle';
+import { type CommandResult, command, ended, tryCommand } from './command.js';
+import { LineReader } from './line-reader.js';
+import { detach, mountsBelow } from './runner/leftovers.js';
+
+/** The compiled program. */
+export const SHOAL = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+
+const COMMAND_TIME_MS_MAX = 60_000;
+const PROCESS_END_MS_MAX = 10_000;
+
+/** A machine: a home of its own with its drives, and a folder for its mount points. */
+export class Machine {
+  /** Removed with all that is in it by {@link Machine.close}. */
+  readonly folder: string;
+  readonly home: string;
+  readonly #environment: Record<string, string | undefined>;
+  readonly #mounts = new Map<string, DriveMount>();
+  #directories = 0;
+
+  /** `bootstrap` is HOST:PORT of a private network; without it mounts should be offline. */
+  constructor(options: { bootstrap?: string } = {}) {
+    this.folder = mkdtempSync(path.join(tmpdir(), 'machine-'));
+    this.home = path.join(this.folder, 'home');
+    this.#environment = { SHOAL_HOME: this.home };
+    if (options.bootstrap !== undefined) this.#environment.SHOAL_BOOTSTRAP = options.bootstrap;
+  }
+
+  /** A machine that is closed when the test ends. */
+  static forTest(t: Assertions, options: { bootstrap?: string } = {}): Machine {
+    const machine = new Machine(options);
+    t.teardown(() => machine.close(), { force: true });
+    return machine;
+  }
+
+  /** Runs a command that must succeed; returns what it printed. */
+  shoal(...args: string[]): Promise<string> {
+    return command(process.execPath, [SHOAL, ...args], this.#options());
+  }
+
+  /** Runs a command and returns its result, whatever the exit code. */
+  tryShoal(args: string[], input?: string): Promise<CommandResult> {
+    const options = this.#options();
+    return tryCommand(
+      process.execPath,
+      [SHOAL, ...args],
+      input === undefined ? options : { ...options, input },
+    );
+  }
+
+  /** A new empty directory to mount at. */
+  makeMountPoint(label = 'mount'): string {
+    const directory = path.join(this.folder, `${label}-${this.#directories++}`);
+    mkdirSync(directory);
+    return directory;
+  }
+
+  /**
+   * Mounts a drive (its name, or a key) at a directory; a new one when none is given. Extra options go to the command.
+   */
+  async mount(drive: string, options: string[] = [], directory?: string): Promise<DriveMount> {
+    const target = directory ?? this.makeMountPoint();
+    const printed = await this.shoal('mount', drive, target, ...options);
+    const match = /^mounted (.+) at (.+) \(pid (\d+)\)$/m.exec(printed);
+    if (match === null) throw new Error(`Cannot read what 'shoal mount' printed: ${printed}`);
+    // Else a test would try the directory below, and pass.
+    if (!mountsBelow(this.folder).includes(target)) {
+      throw new Error(`Drive '${drive}' is not mounted at ${target}, though 'shoal mount' says so`);
+    }
+    const mount = new DriveMount(this, String(match[1]), target, Number(match[3]));
+    this.#mounts.set(target, mount);
+    return mount;
+  }
+
+  /** Makes a drive and mounts it. */
+  async createAndMount(name: string, options: string[] = []): Promise<DriveMount> {
+    await this.shoal('create', name);
+    return this.mount(name, options);
+  }
+
+  /** Ends what is still mounted, without waiting for anything to be written, and removes the folder. */
+  async close(): Promise<void> {
+    for (const mount of this.#mounts.values()) await mount.kill();
+    for (const directory of mountsBelow(this.folder)) detach(directory);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Called by a mount that has ended. */
+  forget(mount: DriveMount): void {
+    this.#mounts.delete(mount.directory);
+  }
+
+  #options() {
+    return { env: this.#environment, deadlineMs: COMMAND_TIME_MS_MAX };
+  }
+}
+
+/** A mounted drive. */
+export class DriveMount {
+  readonly machine: Machine;
+  readonly name: string;
+  readonly directory: string;
+  /** The process that serves it. */
+  readonly pid: number;
+
+  constructor(machine: Machine, name: string, directory: string, pid: number) {
+    this.machine = machine;
+    this.name = name;
+    this.directory = directory;
+    this.pid = pid;
+  }
+
+  /** Unmounts as a user does, and waits for the process to end. */
+  async unmount(...options: string[]): Promise<void> {
+    await this.machine.shoal('unmount', this.directory, ...options);
+    await this.ended();
+    this.machine.forget(this);
+  }
+
+  /** Kills the process as a crash does (or with another signal), and waits for the mount to be gone. */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    if (isRunning(this.pid)) process.kill(this.pid, signal);
+    await this.ended();
+    this.machine.forget(this);
+  }
+
+  /** Waits for the process to be gone. Rejects after a deadline. */
+  async ended(): Promise<void> {
+    const deadline = performance.now() + PROCESS_END_MS_MAX;
+    while (isRunning(this.pid)) {
+      if (performance.now() > deadline) throw new Error(`Mount process ${this.pid} does not end`);
+      await sleep(20);
+    }
+  }
+}
+
+/** A node of a private network, run by `shoal bootstrap`. */
+export class BootstrapNode {
+  /** HOST:PORT for SHOAL_BOOTSTRAP. */
+  readonly address: string;
+  readonly #child: ChildProcess;
+  readonly #end: Promise<unknown>;
+
+  private constructor(child: ChildProcess, end: Promise<unknown>, address: string) {
+    this.#child = child;
+    this.#end = end;
+    this.address = address;
+  }
+
+  /** Starts a node on a free port of the loopback address; it is ended when the test ends. */
+  static async forTest(t: Assertions): Promise<BootstrapNode> {
+    const node = await BootstrapNode.start();
+    t.teardown(() => node.close(), { force: true, order: 100 });
+    return node;
+  }
+
+  static async start(): Promise<BootstrapNode> {
+    const port = await freeUdpPort();
+    const child = spawn(process.execPath, [SHOAL, 'bootstrap', '--port', String(port)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const end = ended(child);
+    try {
+      const line = await new LineReader(child.stdout).next();
+      const address = /(\d+\.\d+\.\d+\.\d+:\d+)/.exec(line)?.[1];
+      if (address === undefined)
+        throw new Error(`Cannot read what 'shoal bootstrap' printed: ${line}`);
+      return new BootstrapNode(child, end, address);
+    } catch (error) {
+      child.kill('SIGKILL');
+      await end;
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#child.kill('SIGTERM');
+    await this.#end;
+  }
+}
+
+/** Whether a process runs; one that has ended and was not waited for does not. */
+export function isRunning(pid: number): boolean {
+  if (!existsSync(`/proc/${pid}/stat`)) return false;
+  try {
+    const state = /\) (\w)/.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.[1];
+    return state !== undefined && state !== 'Z' && state !== 'X';
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ESRCH') return false;
+    throw error;
+  }
+}
+
+async function freeUdpPort(): Promise<number> {
+  const { createSocket } = await import('node:dgram');
+  const socket = createSocket('udp4');
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  const { port } = socket.address();
+  await new Promise<void>((resolve) => socket.close(resolve));
+  return port;
+}

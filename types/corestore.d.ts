@@ -1,0 +1,76 @@
+/** Declarations of the parts of corestore 7 that Shoal uses; the package ships none. */
+declare module 'corestore' {
+  import type { EventEmitter } from 'node:events';
+  import type { Duplex } from 'node:stream';
+  import type Hypercore from 'hypercore';
+  import type { CoreManifest, EncryptionProvider, KeyPair } from 'hypercore';
+
+  export interface CorestoreOptions {
+    primaryKey?: Buffer;
+    /** Acknowledges that a primary key is handed in. */
+    unsafe?: boolean;
+    namespace?: Buffer;
+    writable?: boolean;
+    readOnly?: boolean;
+    /** Accept a store that was copied from elsewhere. */
+    allowBackup?: boolean;
+    /** Wait for the store's lock instead of failing. */
+    wait?: boolean;
+    manifestVersion?: number;
+    active?: boolean;
+  }
+
+  export interface CorestoreGetOptions {
+    key?: Buffer;
+    keyPair?: KeyPair;
+    name?: string;
+    manifest?: CoreManifest;
+    discoveryKey?: Buffer;
+    encryption?: EncryptionProvider | null;
+    writable?: boolean;
+    exclusive?: boolean;
+    createIfMissing?: boolean;
+    active?: boolean;
+    wait?: boolean;
+    timeout?: number;
+    pushOnly?: boolean;
+  }
+
+  export interface RocksDatabase {
+    flush(options?: Record<string, unknown>): Promise<void>;
+    close(): Promise<void>;
+  }
+
+  export interface CoreStorage {
+    readonly path: string;
+    readonly rocks: RocksDatabase;
+    ready(): Promise<void>;
+    flush(): Promise<void>;
+    compact(): Promise<void>;
+    close(): Promise<void>;
+  }
+
+  export default class Corestore extends EventEmitter {
+    constructor(storage: string | unknown, options?: CorestoreOptions);
+    readonly storage: CoreStorage;
+    readonly primaryKey: Buffer | null;
+    readonly opened: boolean;
+    readonly closed: boolean;
+    readonly closing: Promise<void> | null;
+    /** Cores open now. */
+    readonly cores: Iterable<import('hypercore').CoreContext> & { readonly size: number };
+
+    ready(): Promise<void>;
+    close(): Promise<void>;
+    get(options: CorestoreGetOptions | Buffer): Hypercore;
+    /** `isInitiator` may also be a stream (encrypted already) to replicate over. */
+    replicate(isInitiator: boolean | unknown, options?: Record<string, unknown>): Duplex;
+    session(options?: CorestoreOptions): Corestore;
+    namespace(name: string | Buffer, options?: CorestoreOptions): Corestore;
+    list(namespace?: Buffer): AsyncIterable<Buffer>;
+    createKeyPair(name: string): Promise<KeyPair>;
+    findingPeers(): () => void;
+    suspend(): Promise<void>;
+    resume(): Promise<void>;
+  }
+}

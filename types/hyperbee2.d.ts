@@ -1,0 +1,65 @@
+declare module 'hyperbee2' {
+  import type { EventEmitter } from 'node:events';
+  import type Hypercore from 'hypercore';
+
+  interface BeeEntry {
+    key: Buffer;
+    value: Buffer;
+  }
+
+  interface BeeReadOptions {
+    timeout?: number;
+    wait?: boolean;
+  }
+
+  interface BeeRange extends BeeReadOptions {
+    gte?: Buffer;
+    gt?: Buffer;
+    lte?: Buffer;
+    lt?: Buffer;
+    reverse?: boolean;
+    limit?: number;
+    prefetch?: boolean;
+    highWaterMark?: number;
+  }
+
+  interface WriteBatch {
+    tryPut(key: Buffer, value: Buffer): void;
+    tryDelete(key: Buffer): void;
+    flush(): Promise<void>;
+    close(): Promise<void>;
+  }
+
+  /** What the tree asks of a store when a node refers to another log. */
+  interface BeeStore {
+    get(options: { key: Buffer }): Hypercore;
+    close(): Promise<void>;
+    readonly opening: Promise<void> | null;
+    readonly closing: Promise<void> | null;
+    readonly opened: boolean;
+    readonly closed: boolean;
+  }
+
+  class Hyperbee extends EventEmitter {
+    constructor(
+      store: BeeStore,
+      options: {
+        core: Hypercore;
+        t?: number;
+        maxCacheSize?: number;
+        writable?: boolean;
+        autoUpdate?: boolean;
+      },
+    );
+    readonly core: Hypercore;
+    readonly cache: { empty(): void };
+    ready(): Promise<void>;
+    head(): { length: number; key: Buffer } | null;
+    update(): void;
+    checkout(options: { length: number }): Hyperbee;
+    write(options?: { preferredBlockSize?: number; inlineValueSize?: number }): WriteBatch;
+    get(key: Buffer, options?: BeeReadOptions): Promise<BeeEntry | null>;
+    createReadStream(range: BeeRange): AsyncIterable<BeeEntry>;
+  }
+  export default Hyperbee;
+}

@@ -1,0 +1,253 @@
+/** Declarations of the parts of hypercore 11 that Shoal uses; the package ships none. */
+declare module 'hypercore' {
+  import type { EventEmitter } from 'node:events';
+
+  /** Transforms blocks in place on their way to and from the log. */
+  export interface EncryptionProvider {
+    /** Bytes put in front of each block's plaintext. */
+    padding(core: CoreContext, index: number): number;
+    /** `block` begins with the padding. */
+    encrypt(index: number, block: Buffer, fork: number, core: CoreContext): void | Promise<void>;
+    /** `block` begins with the padding, and is a copy that may be changed. */
+    decrypt(index: number, block: Buffer, core: CoreContext): void | Promise<void>;
+  }
+
+  /** What a provider and a session see of the core below them. */
+  export interface CoreContext {
+    readonly key: Buffer;
+    readonly discoveryKey: Buffer;
+    readonly id: string;
+    readonly manifest: CoreManifest | null;
+    readonly bitfield: { get(index: number): boolean };
+    readonly replicator: Replicator;
+    readonly opened: boolean;
+    readonly closed: boolean;
+    readonly closing: Promise<void> | null;
+  }
+
+  export interface KeyPair {
+    publicKey: Buffer;
+    secretKey: Buffer;
+  }
+
+  export interface CoreSigner {
+    publicKey: Buffer;
+    namespace?: Buffer;
+    signature?: 'ed25519';
+  }
+
+  export interface CoreManifest {
+    version?: number;
+    hash?: 'blake2b';
+    quorum?: number;
+    allowPatch?: boolean;
+    signers: CoreSigner[];
+    prologue?: { hash: Buffer; length: number } | null;
+    userData?: Buffer | null;
+    linked?: Buffer[] | null;
+  }
+
+  /** Requests that are cancelled together. Opaque: passed in, given back to `destroyRequests`. */
+  export type ActiveRequests = unknown[];
+
+  export interface ReplicatorPeer {
+    readonly remotePublicKey: Buffer;
+    readonly remoteLength: number;
+    readonly remoteFork: number;
+    readonly remoteContiguousLength: number;
+    readonly remoteOpened: boolean;
+    readonly stream: import('node:stream').Duplex;
+    readonly inflight: number;
+    readonly paused: boolean;
+    /** Tells the peer that blocks [start, start + length) are here (or, with `drop`, no longer). */
+    broadcastRange(start: number, length: number, drop?: boolean): void;
+  }
+
+  export interface Replicator {
+    readonly peers: ReplicatorPeer[];
+    readonly downloading: boolean;
+    findingPeers: number;
+    updatePeer(peer: ReplicatorPeer): void;
+    updateAll(): void;
+    attachTo(muxer: unknown): void;
+    attached(muxer: unknown): boolean;
+  }
+
+  export interface GetOptions {
+    /** Default true: ask peers for a block that is missing. Else the result is null. */
+    wait?: boolean;
+    /** Milliseconds, 0 for ever. */
+    timeout?: number;
+    /** Gives the block as stored, padding and all. */
+    raw?: boolean;
+    decrypt?: boolean;
+    activeRequests?: ActiveRequests;
+    force?: boolean;
+    onwait?: (index: number, core: Hypercore) => void;
+  }
+
+  export interface DownloadRange {
+    start?: number;
+    /** Exclusive; -1 follows the log's end. */
+    end?: number;
+    blocks?: number[] | Set<number>;
+    linear?: boolean;
+    ifAvailable?: boolean;
+    activeRequests?: ActiveRequests;
+  }
+
+  export interface Download {
+    ready(): Promise<void>;
+    /** Resolves false when destroyed. */
+    done(): Promise<boolean>;
+    destroy(): void;
+  }
+
+  export interface AppendOptions {
+    keyPair?: KeyPair;
+    signature?: Buffer;
+    maxLength?: number;
+    writable?: boolean;
+  }
+
+  export interface AppendResult {
+    length: number;
+    byteLength: number;
+  }
+
+  export interface CoreInfo {
+    key: Buffer;
+    discoveryKey: Buffer;
+    length: number;
+    contiguousLength: number;
+    byteLength: number;
+    fork: number;
+    padding: number;
+  }
+
+  export interface UpdateOptions {
+    wait?: boolean;
+    force?: boolean;
+    activeRequests?: ActiveRequests;
+  }
+
+  export interface SessionOptions {
+    wait?: boolean;
+    timeout?: number;
+    writable?: boolean;
+    snapshot?: boolean;
+    weak?: boolean;
+    active?: boolean;
+    exclusive?: boolean;
+    name?: string;
+    checkout?: number;
+    overwrite?: boolean;
+    encryption?: EncryptionProvider | null;
+    keyPair?: KeyPair;
+    onwait?: (index: number, core: Hypercore) => void;
+  }
+
+  export interface HypercoreOptions extends SessionOptions {
+    key?: Buffer;
+    manifest?: CoreManifest;
+    createIfMissing?: boolean;
+    /** Default true: follow a fork of the writer's. */
+    allowFork?: boolean;
+    pushOnly?: boolean;
+    inflightRange?: [number, number];
+  }
+
+  export default class Hypercore extends EventEmitter {
+    constructor(
+      storage: unknown,
+      key?: Buffer | HypercoreOptions | null,
+      options?: HypercoreOptions,
+    );
+
+    /** The log's key for a manifest (or for a public key with the default manifest). */
+    static key(
+      manifest: CoreManifest | Buffer,
+      options?: { compat?: boolean; version?: number; namespace?: Buffer },
+    ): Buffer;
+    static discoveryKey(key: Buffer): Buffer;
+    static createProtocolStream(
+      isInitiator: boolean | unknown,
+      options?: Record<string, unknown>,
+    ): import('node:stream').Duplex;
+    /** Rejects the requests with REQUEST_CANCELLED (or `error`), and those added to them later. */
+    static destroyRequests(requests: ActiveRequests, error?: Error): void;
+    static clearRequests(requests: ActiveRequests, error?: Error): void;
+    static defaultStorage(storage: unknown, options?: Record<string, unknown>): unknown;
+
+    readonly core: CoreContext | null;
+    readonly key: Buffer;
+    readonly discoveryKey: Buffer;
+    readonly id: string;
+    readonly keyPair: KeyPair | null;
+    readonly manifest: CoreManifest | null;
+    readonly encryption: EncryptionProvider | null;
+    readonly length: number;
+    readonly signedLength: number;
+    readonly contiguousLength: number;
+    readonly remoteContiguousLength: number;
+    readonly byteLength: number;
+    readonly padding: number;
+    readonly fork: number;
+    readonly writable: boolean;
+    readonly readable: boolean;
+    readonly opened: boolean;
+    readonly closed: boolean;
+    readonly closing: Promise<void> | null;
+    readonly peers: ReplicatorPeer[];
+    readonly replicator: Replicator | null;
+    readonly activeRequests: ActiveRequests;
+
+    ready(): Promise<void>;
+    close(options?: { error?: Error }): Promise<void>;
+    append(blocks: Uint8Array | Uint8Array[], options?: AppendOptions): Promise<AppendResult>;
+    get(index: number, options?: GetOptions): Promise<Buffer | null>;
+    has(start: number, end?: number): Promise<boolean>;
+    update(options?: UpdateOptions): Promise<boolean>;
+    download(range?: DownloadRange): Download;
+    clear(start: number, end?: number): Promise<unknown>;
+    truncate(
+      length: number,
+      options?: number | { fork?: number; keyPair?: KeyPair; signature?: Buffer },
+    ): Promise<void>;
+    treeHash(length?: number): Promise<Buffer>;
+    signable(length?: number, fork?: number): Promise<Buffer>;
+    info(options?: { storage?: boolean }): Promise<CoreInfo>;
+    session(options?: SessionOptions): Hypercore;
+    snapshot(options?: SessionOptions): Hypercore;
+    compact(): Promise<void>;
+    purge(): Promise<void>;
+    setEncryption(encryption: EncryptionProvider | null): Promise<void>;
+    setKeyPair(keyPair: KeyPair): void;
+    setActive(active: boolean): void;
+    getUserData(key: string): Promise<Buffer | null>;
+    setUserData(key: string, value: Buffer | string): Promise<void>;
+    findingPeers(): () => void;
+    replicate(
+      isInitiator: boolean | unknown,
+      options?: Record<string, unknown>,
+    ): import('node:stream').Duplex;
+
+    on(event: 'ready' | 'append' | 'close' | 'manifest' | 'migrate', listener: () => void): this;
+    on(event: 'truncate', listener: (ancestors: number, fork: number) => void): this;
+    on(
+      event: 'download',
+      listener: (index: number, byteLength: number, from: ReplicatorPeer) => void,
+    ): this;
+    on(
+      event: 'upload',
+      listener: (index: number, byteLength: number, from: ReplicatorPeer) => void,
+    ): this;
+    on(event: 'peer-add' | 'peer-remove', listener: (peer: ReplicatorPeer) => void): this;
+    on(event: 'conflict', listener: (length: number, fork: number, proof: unknown) => void): this;
+    on(
+      event: 'verification-error',
+      listener: (error: Error, request: unknown, response: unknown, from: ReplicatorPeer) => void,
+    ): this;
+    on(event: string, listener: (...parameters: unknown[]) => void): this;
+  }
+}

@@ -1,0 +1,50 @@
+/** Declarations of the parts of hyperswarm 4 that Shoal uses; the package ships none. */
+declare module 'hyperswarm' {
+  import type { EventEmitter } from 'node:events';
+  import type { Duplex } from 'node:stream';
+  import type HyperDHT from 'hyperdht';
+
+  /** An encrypted, authenticated stream to a peer. */
+  export interface PeerConnection extends Duplex {
+    readonly isInitiator: boolean;
+    /** Identity of the peer's process. */
+    readonly remotePublicKey: Buffer;
+    /** The same on both sides, different for each connection. */
+    readonly handshakeHash: Buffer;
+    readonly rawBytesRead: number;
+    readonly rawBytesWritten: number;
+    readonly rawStream: { readonly remoteHost: string | null; readonly remotePort: number };
+  }
+
+  export interface PeerInfo {
+    readonly publicKey: Buffer;
+    readonly attempts: number;
+    readonly proven: boolean;
+  }
+
+  export interface Discovery {
+    /** Resolves when announced and looked up once. */
+    flushed(): Promise<unknown>;
+    refresh(options?: { client?: boolean; server?: boolean }): Promise<void>;
+    destroy(): Promise<void>;
+  }
+
+  export default class Hyperswarm extends EventEmitter {
+    constructor(options: {
+      dht?: HyperDHT;
+      maxPeers?: number;
+      backoffs?: [number, number, number, number];
+      jitter?: number;
+    });
+    readonly dht: HyperDHT;
+    readonly connections: Set<PeerConnection>;
+    readonly connecting: number;
+    readonly peers: Map<string, PeerInfo>;
+    readonly destroyed: boolean;
+    join(topic: Buffer, options?: { client?: boolean; server?: boolean }): Discovery;
+    flush(): Promise<boolean>;
+    destroy(options?: { force?: boolean }): Promise<void>;
+    on(event: 'connection', listener: (connection: PeerConnection, info: PeerInfo) => void): this;
+    on(event: 'update', listener: () => void): this;
+  }
+}
