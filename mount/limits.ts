@@ -28,10 +28,14 @@ export const mountLimits = {
   name_bytes_max: 255,
   /** One extended attribute's value. */
   xattr_value_bytes_max: 64 << 10,
-  /** A name in a notification may be this long, as in a request. */
+  /** Notifications that wait to be written; callers beyond wait for room. */
   notifications_queued_max: 4096,
   /** Notifications written at once; each may hold a thread of the pool while the kernel waits for a lock. */
-  notification_lanes: 4,
+  notifications_writing_max: 4,
+  /** A notification waits for requests on its inode that came up to this long after it. */
+  notification_hold_ms_max: 1000,
+  /** An unmount waits this long for notifications that the kernel is taking, before it fails the requests they wait for. */
+  notification_settle_ms_max: 200,
   /** Different failures of replies that are reported. */
   reply_failures_reported_max: 16,
   /** A forced unmount waits this long for dirty pages, and as long for open files, before it ends the connection. */

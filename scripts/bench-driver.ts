@@ -106,7 +106,7 @@ async function measure(server: string[]): Promise<Rates> {
       'lookups, 1/s': await best(async () => LOOKUPS / Number(await run(lookup))),
     };
   } finally {
-    await run(['umount', directory]);
+    if (child.exitCode === null) await run(['umount', directory]);
     await ended(child);
     rmdirSync(directory);
   }

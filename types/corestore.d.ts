@@ -43,9 +43,11 @@ declare module 'corestore' {
 
   export interface CoreStorage {
     readonly path: string;
+    /** RocksDB's default column family, in which nothing is. */
     readonly rocks: RocksDatabase;
+    /** The column family that holds everything: flush this one. */
+    readonly db: RocksDatabase;
     ready(): Promise<void>;
-    flush(): Promise<void>;
     compact(): Promise<void>;
     close(): Promise<void>;
   }

@@ -55,7 +55,9 @@ export class KernelMount implements Mount {
     this.#lifeline = mounted.lifeline;
     this.#waiting = new FuseDevice(mounted.fd);
     this.#draining = this.#waiting.cloneNonBlocking();
-    this.#notifier = new Notifier(deviceWriter(mounted.fd));
+    this.#notifier = new Notifier(deviceWriter(mounted.fd), (...inodes) =>
+      this.#session.oldestOutstanding(...inodes),
+    );
     let agree: (agreed: MountParameters | Error) => void = () => undefined;
     this.#agreed = new Promise((resolve) => {
       agree = resolve;
@@ -75,9 +77,14 @@ export class KernelMount implements Mount {
 
   /** Begins to answer. Resolves when kernel and driver have agreed; throws {@link MountProtocolError} otherwise. */
   async start(): Promise<void> {
-    new RequestLoop(this.#waiting, this.#draining, this.#session, (error) => {
+    const loop = new RequestLoop(this.#waiting, this.#draining, this.#session, (error) => {
       void this.#end(error);
-    }).start();
+    });
+    this.#session.onLaterAnswer = () => {
+      loop.answeredLater();
+      this.#notifier.requestsAnswered();
+    };
+    loop.start();
     const agreed = await Promise.race([
       this.#agreed,
       this.#ended.then(() => new Error('it was unmounted at once')),
@@ -102,6 +109,7 @@ export class KernelMount implements Mount {
     if (this.#hasEnded) return;
     this.#unmounting++;
     try {
+      await this.#settleNotifications();
       const result = await this.#method.unmount(this.directory, false);
       if (result.outcome === 'unmounted' || (await this.#isGone())) {
         await this.#waitForEnd();
@@ -114,7 +122,22 @@ export class KernelMount implements Mount {
       }
     } finally {
       this.#unmounting--;
+      if (this.#unmounting === 0 && !this.#hasEnded) this.#notifier.resume();
     }
+  }
+
+  /**
+   * Unmounting waits in the kernel for notifications it is taking, and those may wait for requests that wait for a peer.
+   * None is begun from now on; those under way get a little time, then what they could wait for is interrupted.
+   */
+  async #settleNotifications(): Promise<void> {
+    const quiet = this.#notifier.pause();
+    const tooLong = setTimeout(
+      () => this.#session.failOutstanding(),
+      mountLimits.notification_settle_ms_max,
+    );
+    await quiet;
+    clearTimeout(tooLong);
   }
 
   /** Whether this mount is not in the mount table any more. */

@@ -44,11 +44,11 @@ export class MountCommand implements MountMethod {
 
 /** fusermount3 takes source and type as options; mount(8) as arguments. */
 function splitNames(options: readonly string[]): { source: string; type: string; rest: string[] } {
-  const valueOf = (key: string) =>
+  const wordOf = (key: string) =>
     options.find((option) => option.startsWith(`${key}=`))?.slice(key.length + 1) ?? 'fuse';
   return {
-    source: valueOf('fsname'),
-    type: `fuse.${valueOf('subtype')}`,
+    source: wordOf('fsname'),
+    type: `fuse.${wordOf('subtype')}`,
     rest: options.filter((option) => !/^(fsname|subtype)=/.test(option)),
   };
 }

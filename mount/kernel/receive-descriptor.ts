@@ -46,4 +46,3 @@ export async function receiveDescriptor(socket: number): Promise<number | null> 
     control.readInt32LE(12) === SCM_RIGHTS;
   return isRights ? control.readInt32LE(CONTROL_HEADER_BYTES) : null;
 }
-

@@ -45,7 +45,6 @@ export class RequestLoop {
   }
 
   start(): void {
-    this.#session.onLaterAnswer = () => this.#answeredLater();
     this.#wait();
   }
 
@@ -73,7 +72,10 @@ export class RequestLoop {
         this.#paused = true;
         return;
       }
-      if (device === null) return this.#wait();
+      if (device === null) {
+        this.#wait();
+        return;
+      }
       const bytes = device.readNow(this.#drainBuffer);
       if (bytes > 0) {
         session.handle(this.#drainBuffer, bytes, device);
@@ -86,7 +88,8 @@ export class RequestLoop {
       } else if (bytes !== -ERRNO.EAGAIN) {
         if (this.#endsWith(-bytes, null)) return;
       } else if (performance.now() - this.#activeAt > SPIN_MS) {
-        return this.#wait();
+        this.#wait();
+        return;
       } else if (session.outstanding > 0) {
         setImmediate(this.#turn);
         return;
@@ -94,7 +97,8 @@ export class RequestLoop {
     }
   }
 
-  #answeredLater(): void {
+  /** A request was answered after its turn: there may be room for others, and its caller may ask for more soon. */
+  answeredLater(): void {
     this.#activeAt = performance.now();
     if (!this.#paused) return;
     this.#paused = false;

@@ -23,12 +23,23 @@ export function runCommand(
       cwd: '/',
       env: { ...process.env, LC_ALL: 'C' },
       stdio: ['ignore', 'ignore', 'pipe', ...(options.inherited ?? [])],
-      timeout: options.timeoutMs ?? mountLimits.mount_command_ms_max,
-      killSignal: 'SIGKILL',
     });
     const errorText = collectErrorText(child);
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, errorText: errorText() }));
+    // A process that waits in the kernel may not die of the signal: do not wait for it.
+    const deadline = setTimeout(() => {
+      child.kill('SIGKILL');
+      child.stderr?.destroy();
+      child.unref();
+      resolve({ code: null, errorText: `${command} did not end in time` });
+    }, options.timeoutMs ?? mountLimits.mount_command_ms_max);
+    child.on('error', (error) => {
+      clearTimeout(deadline);
+      reject(error);
+    });
+    child.on('close', (code) => {
+      clearTimeout(deadline);
+      resolve({ code, errorText: errorText() });
+    });
   });
 }
 

@@ -1,4 +1,11 @@
-import type { DriverStatistics, FileSystem, KernelNotifier, MountParameters } from '../file-system.js';
+import { performance } from 'node:perf_hooks';
+import type {
+  DriverStatistics,
+  FileSystem,
+  Ino,
+  KernelNotifier,
+  MountParameters,
+} from '../file-system.js';
 import { mountLimits } from '../limits.js';
 import type { Operation, OperationContext } from './operations/operation.js';
 import { OPERATIONS, UNKNOWN_OPERATION } from './operations/table.js';
@@ -104,6 +111,30 @@ export class Session implements OperationContext {
     }
   }
 
+  /**
+   * When the oldest outstanding request came for which the kernel may hold locks of one of these inodes;
+   * `performance.now()` milliseconds, or null when there is none.
+   */
+  oldestOutstanding(...inodes: Ino[]): number | null {
+    for (const request of this.#outstanding.values()) {
+      // A map keeps the order of insertion: the first is the oldest.
+      if (inodes.includes(request.ino) || inodes.includes(request.otherIno)) return request.since;
+    }
+    return null;
+  }
+
+  /** Interrupts every outstanding request and answers it with EINTR; what the file system answers later is dropped. */
+  failOutstanding(): void {
+    const failed = [...this.#outstanding.values()];
+    this.#outstanding.clear();
+    for (const request of failed) {
+      const { name } = OPERATIONS[request.opcode] ?? UNKNOWN_OPERATION;
+      this.#report(name, this.#reply.sendError(request, ERRNO.EINTR));
+      request.interrupt();
+    }
+    if (failed.length > 0) this.onLaterAnswer();
+  }
+
   /** The mount has ended: outstanding callers are gone, answers given from now on are dropped. */
   end(): void {
     if (this.#ended) return;
@@ -117,7 +148,10 @@ export class Session implements OperationContext {
     if (this.#parameters !== null) {
       throw new RequestError(ERRNO.EINVAL, true, 'asked to begin twice');
     }
-    if (offer.major < PROTOCOL_MAJOR || (offer.major === PROTOCOL_MAJOR && offer.minor < PROTOCOL_MINOR_MIN)) {
+    if (
+      offer.major < PROTOCOL_MAJOR ||
+      (offer.major === PROTOCOL_MAJOR && offer.minor < PROTOCOL_MINOR_MIN)
+    ) {
       const message = `The kernel speaks FUSE ${offer.major}.${offer.minor}; ${PROTOCOL_MAJOR}.${PROTOCOL_MINOR_MIN} (Linux 4.20) is needed`;
       this.#events.onInit(new Error(message));
       throw new RequestError(ERRNO.EINVAL, false, message);
@@ -160,11 +194,17 @@ export class Session implements OperationContext {
     result: Promise<unknown>,
   ): void {
     const key = request.key;
+    if (this.#outstanding.has(key)) {
+      // Never from a kernel. The older one keeps its place, this one is refused.
+      result.catch(() => undefined);
+      throw new RequestError(ERRNO.EINVAL, true, 'a number that is in use');
+    }
+    request.since = performance.now();
     this.#outstanding.set(key, request);
     const settle = (answer: () => void) => {
-      if (this.#ended) return;
-      // A number that came twice is malformed input; only the later one is in the map.
-      if (this.#outstanding.get(key) === request) this.#outstanding.delete(key);
+      // Not outstanding any more: the mount has ended, or the request was answered for the file system.
+      if (this.#outstanding.get(key) !== request) return;
+      this.#outstanding.delete(key);
       answer();
       this.onLaterAnswer();
     };
@@ -184,9 +224,14 @@ export class Session implements OperationContext {
   #answer(operation: Operation, request: Request, result: unknown, args: unknown): void {
     if (operation.noReply === true || this.#ended) return;
     this.#reply.reset();
+    const errno = operation.errnoOfResult?.(result) ?? 0;
+    if (errno !== 0) {
+      this.#report(operation.name, this.#reply.sendError(request, errno));
+      return;
+    }
     operation.encode(this.#reply, result, args);
     this.#count(operation, result);
-    this.#report(operation, this.#reply.send(request));
+    this.#report(operation.name, this.#reply.send(request));
   }
 
   #fail(operation: Operation, request: Request, error: unknown): void {
@@ -198,7 +243,7 @@ export class Session implements OperationContext {
       errno = this.#errnoOf(operation, request, error);
     }
     if (operation.noReply === true || this.#ended) return;
-    this.#report(operation, this.#reply.sendError(request, errno));
+    this.#report(operation.name, this.#reply.sendError(request, errno));
   }
 
   #errnoOf(operation: Operation, request: Request, error: unknown): number {
@@ -213,16 +258,19 @@ export class Session implements OperationContext {
   }
 
   /** ENOENT: nobody waits for this answer any more. ENODEV and ENOTCONN: the mount is ending. */
-  #report(operation: Operation, errno: number): void {
-    if (errno === 0 || errno === ERRNO.ENOENT || errno === ERRNO.ENODEV || errno === ERRNO.ENOTCONN) {
+  #report(operation: string, errno: number): void {
+    if (
+      errno === 0 ||
+      errno === ERRNO.ENOENT ||
+      errno === ERRNO.ENODEV ||
+      errno === ERRNO.ENOTCONN
+    ) {
       return;
     }
-    const failure = `${operation.name} ${errno}`;
+    const failure = `${operation} ${errno}`;
     if (this.#failuresReported.has(failure)) return;
     if (this.#failuresReported.size >= mountLimits.reply_failures_reported_max) return;
     this.#failuresReported.add(failure);
-    this.#events.onNotice(
-      `The kernel did not take an answer to '${operation.name}': error ${errno}`,
-    );
+    this.#events.onNotice(`The kernel did not take an answer to '${operation}': error ${errno}`);
   }
 }

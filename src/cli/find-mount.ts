@@ -7,7 +7,7 @@ import type { Home } from '../drive/home.js';
 import { canonicalMountPath } from '../drive/mount-directory.js';
 import { driveNameOf, readMountTable } from '../drive/mount-table.js';
 import { isProcessRunning } from '../drive/process-identity.js';
-import { type LockHolder, runningHolder } from '../drive/store-lock.js';
+import { directoryLeftBehind, type LockHolder, runningHolder } from '../drive/store-lock.js';
 import { BusyError, EnvironmentError, NotFoundError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 
@@ -47,9 +47,13 @@ export async function findMount(home: Home, what: string): Promise<FoundMount> {
 async function findByName(home: Home, name: string): Promise<FoundMount | null> {
   const holder = runningHolder(home.paths(name).lock);
   if (holder?.directory != null) return { name, directory: holder.directory, holder };
-  // Its process may be gone and have left a dead mount.
-  const entry = (await readMountTable()).findLast((mount) => driveNameOf(mount) === name);
-  return entry === undefined ? null : { name, directory: entry.directory, holder: null };
+  // Its process may have been killed and have left a dead mount. A mount of this name elsewhere is another user's, or
+  // another home's.
+  const directory = directoryLeftBehind(home.paths(name).lock);
+  const isLeft = (await readMountTable()).some(
+    (mount) => mount.directory === directory && driveNameOf(mount) === name,
+  );
+  return directory === null || !isLeft ? null : { name, directory, holder: null };
 }
 
 /** Throws BusyError, EnvironmentError, UnavailableError, and what the commit threw. */

@@ -1,5 +1,6 @@
 /** The process behind a mount: started by `shoal mount`, gets what to do over the channel to its parent. */
 
+import { setMaxListeners } from 'node:events';
 import { Home } from '../drive/home.js';
 import { LogFile } from '../drive/log-file.js';
 import { createDriver } from '../drive/mount-drivers.js';
@@ -9,9 +10,13 @@ import type { MountReport, MountRequest } from './mount-messages.js';
 
 /** Different faults of libraries that are written down. */
 const FAULTS_LOGGED_MAX = 100;
+/** Above this, Node warns of a leak. */
+const ABORT_LISTENERS_MAX = 1000;
 
 /** Mounts what the parent asks for. Ends the process when the mount has ended. */
 export async function runMountProcess(): Promise<void> {
+  // One request of the kernel can wait for many blocks, each with a listener on the request's signal.
+  setMaxListeners(ABORT_LISTENERS_MAX);
   const request = await receiveRequest();
   const home = new Home(request.home);
   const { write: log } = new LogFile(home.paths(request.name).log);

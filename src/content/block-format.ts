@@ -25,7 +25,7 @@ export const packBytesMax = 64 << 10;
 
 /** Throws DamagedError unless `block`, the plaintext of block `index`, is one that this program can have written. */
 export function checkBlock(block: Buffer, index: number): void {
-  if (block.length <= blockHeaderBytes || block.length > limits.block_bytes_max) {
+  if (block.length <= blockHeaderBytes) {
     throw new DamagedError(
       `Cannot read block ${index} of the chunk log: it has ${block.length} bytes`,
     );

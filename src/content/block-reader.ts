@@ -9,6 +9,7 @@ import type { ReadOptions } from './content-store.js';
 
 /** A peer that owes a block for so long is asked around. */
 const hedge_ms = 250;
+const hedge_look_ms = 50;
 
 /** The longest wait for a block that should be on this machine. */
 const local_deadline_ms = 10_000;
@@ -174,6 +175,7 @@ export class BlockReader {
       if (stored === null || core.core === null) {
         throw new StoreError(`Cannot read block ${block} of the chunk log: it is missing`);
       }
+      // Before the work of decrypting it.
       if (stored.length > limits.block_bytes_max + blockPaddingBytes) {
         throw new DamagedError(
           `Cannot read block ${block} of the chunk log: it has ${stored.length} bytes`,
@@ -218,7 +220,7 @@ export class BlockReader {
       const replicator = this.#core.replicator;
       if (replicator === null) return;
       for (const peer of [...replicator.peers]) replicator.updatePeer(peer);
-    }, hedge_ms);
+    }, hedge_look_ms);
   }
 }
 

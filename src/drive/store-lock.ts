@@ -73,6 +73,13 @@ export function runningHolder(path: string): LockHolder | null {
   return holder;
 }
 
+/** Where the last process had the drive mounted, if it did not end in order; null otherwise. */
+export function directoryLeftBehind(path: string): string | null {
+  const holder = readHolder(path);
+  if (holder === null || isProcessRunning(holder.pid, holder.startTime)) return null;
+  return holder.directory;
+}
+
 function describeHolder(driveName: string, holder: LockHolder | null): string {
   if (holder === null) return `Drive '${driveName}' is in use by another process; try again`;
   const process = `process ${holder.pid}`;

@@ -26,7 +26,7 @@ const classes = new Map<string, new (message: string, options?: ErrorOptions) =>
 /** What RocksDB and Hypercore say where they give no code of use. */
 const texts: readonly [RegExp, new (message: string, options?: ErrorOptions) => ShoalError][] = [
   [/no space left on device|disk quota exceeded/i, NoSpaceError],
-  [/^corruption|checksum mismatch|bad block|truncated block|corrupted/i, DamagedError],
+  [/^corruption|(checksum|crc) mismatch|bad block|truncated block|corrupted/i, DamagedError],
   [/session is closed|corestore is closed|batch is destroyed|^closed$/i, InterruptedError],
 ];
 

@@ -26,8 +26,9 @@ export class StoreSync {
 
   /**
    * @param storeDirectory The Corestore's.
-   * @param flush Makes RocksDB move what it holds in memory to synced files and drop its write-ahead files. After a
-   *   sync that failed this is the only way on; without it every later sync fails as long as the file lives.
+   * @param flush Makes RocksDB move what it holds in memory to synced files and drop its write-ahead files:
+   *   `() => store.storage.db.flush()` (of `storage.rocks` it does nothing). After a sync that failed this is the only
+   *   way on; without it every later sync fails as long as the file lives.
    */
   constructor(storeDirectory: string, flush?: () => Promise<void>) {
     this.#folder = join(storeDirectory, 'db');

@@ -53,7 +53,9 @@ export class Swarm {
     const onlyHere = bootstrap?.every(isLoopback) === true;
     const dht = new HyperDHT({
       ...(bootstrap === undefined ? {} : { bootstrap }),
-      ...(onlyHere ? { host: '127.0.0.1' } : {}),
+      // On one machine every port is open. Left to find that out, with few nodes to ask, the library tries a direct
+      // path and a punched one at once, and one can tear down the other: the connection then hangs for 14 s.
+      ...(onlyHere ? { host: '127.0.0.1', firewalled: false } : {}),
     });
     this.#swarm = new Hyperswarm({
       dht,
@@ -73,7 +75,7 @@ export class Swarm {
 
   /** Resolves when this peer is announced and has asked the DHT once; never rejects. */
   async announced(): Promise<void> {
-    await this.#discovery.flushed().catch(this.#report('announce'));
+    await this.#discovery.flushed().catch(() => undefined);
   }
 
   statistics(): SwarmStatistics {
@@ -96,7 +98,10 @@ export class Swarm {
     if (this.#lookupTimer !== null) clearTimeout(this.#lookupTimer);
     for (const connection of this.#connections) connection.destroy();
     // Saying goodbye to a DHT that does not answer takes long: it forgets us by itself.
-    await this.#swarm.destroy({ force: !this.#reachable }).catch(this.#report('leave the swarm'));
+    const left = this.#swarm
+      .destroy({ force: !this.#reachable })
+      .catch((error: unknown) => this.#options.log(`Cannot leave the swarm: ${String(error)}`));
+    await withinTime(left, limits.swarm_close_ms_max);
   }
 
   #adopt(connection: PeerConnection): void {
@@ -108,7 +113,13 @@ export class Swarm {
     this.#connections.add(connection);
     this.#reachable = true;
     connection.on('error', ignoreConnectionError);
+    // A connection can open on one side only. A live peer's first bytes come with the opening.
+    const silence = setTimeout(() => {
+      if (connection.rawBytesRead === 0) connection.destroy();
+    }, limits.peer_silence_ms_max);
+    silence.unref();
     connection.on('close', () => {
+      clearTimeout(silence);
       this.#connections.delete(connection);
       this.#closedReceivedBytes += connection.rawBytesRead;
       this.#closedSentBytes += connection.rawBytesWritten;
@@ -124,14 +135,15 @@ export class Swarm {
     }
   }
 
+  /** Says once that nobody answers: a first look-up that fails takes long to say so. */
   async #watchFirstLookup(): Promise<void> {
-    await this.announced();
+    await withinTime(this.announced(), limits.swarm_answer_ms_max);
     if (this.#closing !== null || this.#isAnswered()) return;
     const { bootstrap } = this.#options;
     const nodes = bootstrap?.map(({ host, port }) => `${host}:${port}`).join(', ');
     this.#saidUnreachable = true;
     this.#options.log(
-      `Cannot reach the swarm: ${nodes === undefined ? 'no public DHT node' : `bootstrap ${nodes}`} answered; going on with local data and trying again`,
+      `Cannot reach the swarm: ${nodes === undefined ? 'no public node answers' : `bootstrap node ${nodes} does not answer`}; going on with local data, and trying again`,
     );
   }
 
@@ -166,7 +178,8 @@ export class Swarm {
       this.#lookupIntervalMs * 1.5,
       limits.peer_lookup_interval_ms_max,
     );
-    await this.#discovery.refresh({ client: true, server: true }).catch(this.#report('find peers'));
+    // A look-up that fails is told by #isAnswered, once, and not every few seconds.
+    await this.#discovery.refresh({ client: true, server: true }).catch(() => undefined);
     this.#isAnswered();
     this.#lookUpLater();
   }
@@ -183,3 +196,13 @@ export class Swarm {
 
 /** A lost connection is no news: the swarm connects again, and the count of peers tells. */
 function ignoreConnectionError(): void {}
+
+/** Resolves when the work is done or the time is up. */
+async function withinTime(work: Promise<unknown>, timeMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeMs);
+  });
+  await Promise.race([work, late]);
+  clearTimeout(timer);
+}

@@ -52,7 +52,7 @@ export const memoryMapping = behaviours('mmap', {
       map.sync();
       map.close();
     });
-    dropCaches();
+    dropCaches(directory);
     assertBytes(readFileSync(file), bytes, 'after msync');
   },
 
@@ -65,7 +65,7 @@ export const memoryMapping = behaviours('mmap', {
     map.write(5000, Buffer.from('after close'));
     withFile(file, 'r+', fsyncSync);
     map.close();
-    dropCaches();
+    dropCaches(directory);
     assert.equal(readFileSync(file).toString('latin1', 5000, 5011), 'after close');
   },
 
@@ -103,7 +103,7 @@ export const memoryMapping = behaviours('mmap', {
       map.sync();
       map.close();
     });
-    dropCaches();
+    dropCaches(directory);
     const bytes = readFileSync(file);
     assert.equal(bytes.length, 4 << 20);
     assert.equal(bytes.toString('latin1', (2 << 20) + 17, (2 << 20) + 28), 'in the hole');
@@ -132,7 +132,7 @@ export const memoryMapping = behaviours('mmap', {
       MemoryMap.ofFile(fd, bytes.length, { shared: true, writable: true }),
     );
     unlinkSync(file);
-    dropCaches();
+    dropCaches(directory);
     assertBytes(map.read(0, bytes.length), bytes, 'mapped');
     map.write(0, Buffer.from('still'));
     assert.equal(map.read(0, 5).toString('latin1'), 'still');

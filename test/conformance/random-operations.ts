@@ -181,9 +181,9 @@ function randomRun(one: Case): Behaviour['run'] {
       for (let index = 0; index < one.operations; index++) {
         const name = model.step();
         if (index % 50 === 0) model.check(`after operation ${index} (${name})`);
-        if (index % 500 === 499) dropCaches();
+        if (index % 500 === 499) dropCaches(directory);
       }
-      dropCaches();
+      dropCaches(directory);
       model.check('at the end');
     } finally {
       model.close();

@@ -74,7 +74,7 @@ export const spaceAllocation = behaviours('fallocate', {
     });
     bytes.fill(0, 1 << 20, 3 << 20);
     assertBytes(readFileSync(file), bytes, 'punched');
-    dropCaches();
+    dropCaches(directory);
     assertBytes(readFileSync(file), bytes, 'punched, after caches were dropped');
   },
 

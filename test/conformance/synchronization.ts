@@ -46,7 +46,7 @@ export const synchronization = behaviours('fsync', {
         assertBytes(readFileSync(file), Buffer.concat(expected), `round ${round}`);
       }
     });
-    dropCaches();
+    dropCaches(directory);
     assertBytes(readFileSync(file), Buffer.concat(expected), 'after caches were dropped');
   },
 

@@ -35,7 +35,7 @@ test('disk full: nothing synced is lost, and it works again when space returns',
   const disk = await smallDisk(t);
   const directory = join(disk, 'store');
   const first = await openChunkLog(t, { directory });
-  const sync = new StoreSync(directory, () => first.store.storage.rocks.flush());
+  const sync = new StoreSync(directory, () => first.store.storage.db.flush());
   t.teardown(() => sync.close(), { force: true });
   const kept = randomBytes(4 << 20, 1);
   const keptChunks = putAll(first.log, kept);

@@ -1,9 +1,12 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import test, { type Assertions } from 'brittle';
 import type Hypercore from 'hypercore';
 import type { ChunkReference } from '../../src/content/content-store.js';
 import { DamagedError } from '../../src/errors.js';
 import { limits } from '../../src/limits.js';
 import { createEncryptionProvider } from '../../src/log/encryption.js';
+import { randomBytes } from '../support/random-bytes.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { failureOf, openChunkLog, openCore, secret } from './support/chunk-store.js';
 
@@ -62,3 +65,38 @@ test('hostile blocks: unencrypted, too short, or encrypted for another drive', a
   t.alike(await log.read(reference(5, 1, 1), 0, 1), Buffer.of(5));
   t.is(core.length, 6);
 });
+
+test('hostile blocks: a byte changed on disk is a DamagedError, and the rest is read', async (t) => {
+  const directory = temporaryFolder(t, 'hostile');
+  const first = await openChunkLog(t, { directory });
+  const pieces = Array.from({ length: 12 }, (_, i) => randomBytes(50_000, i));
+  const chunks = pieces.map((piece) => first.log.put(piece));
+  await first.log.drain();
+  const stored = (await first.core.get(5, { raw: true })) as Buffer;
+  await first.store.storage.db.flush();
+  await first.close();
+  t.is(flipByte(join(directory, 'db'), stored.subarray(1000, 1032)), 1);
+
+  const { log } = await openChunkLog(t, { directory });
+  for (const [i, chunk] of chunks.entries()) {
+    if (i === 5) {
+      const error = await failureOf(() => log.read(chunk, 0, 1));
+      t.ok(error instanceof DamagedError, String(error));
+    } else t.ok((await log.read(chunk, 0, chunk.length)).equals(pieces[i]!));
+  }
+});
+
+/** Changes the first of these bytes wherever they are in a folder's files; answers how often they were found. */
+function flipByte(folder: string, bytes: Buffer): number {
+  let found = 0;
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name);
+    const contents = readFileSync(path);
+    const at = contents.indexOf(bytes);
+    if (at < 0) continue;
+    found++;
+    contents[at] = contents[at]! ^ 1;
+    writeFileSync(path, contents);
+  }
+  return found;
+}

@@ -27,6 +27,7 @@ test('store errors: each error of the layers below gets its class', (t) => {
     [new Error('RocksDB session is closed'), InterruptedError],
     [coded('DECODING_ERROR', 'bad'), DamagedError],
     [new Error('Corruption: block checksum mismatch: stored = 1'), DamagedError],
+    [new Error('Blob CRC mismatch'), DamagedError],
     [coded('SESSION_NOT_WRITABLE', 'no'), ReadOnlyError],
     [coded('EIO', 'i/o error'), StoreError],
     ['not an error', StoreError],

@@ -128,6 +128,22 @@ test('store sync: after a failure the store is asked to flush, and it goes on', 
   t.is(flushes, 1);
 });
 
+test('store sync: a flush of a real store drops the file whose sync failed', async (t) => {
+  const folder = temporaryFolder(t, 'store-sync');
+  const store = new Corestore(folder);
+  t.teardown(() => store.close(), { force: true });
+  const core = store.get({ name: 'a' });
+  await core.append(Buffer.alloc(100_000));
+  const sync = new StoreSync(folder, () => store.storage.db.flush());
+  t.teardown(() => sync.close(), { force: true });
+  const spy = await spyOnSync(t, folder);
+  spy.fail = Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+  await t.exception(sync.sync(), /Cannot sync the store to disk/);
+  spy.fail = null;
+  await sync.sync();
+  t.is((await core.get(0))?.length, 100_000);
+});
+
 test('store sync: a store that is not there, and a closed one', async (t) => {
   const sync = new StoreSync(join(temporaryFolder(t), 'nothing'));
   try {

@@ -21,7 +21,7 @@ export interface CommandOptions {
   gid?: number;
 }
 
-const DEADLINE_MS = 120_000;
+const DEADLINE_MS = 60_000;
 const OUTPUT_BYTES_MAX = 64 << 20;
 
 /** A command that did not end well: the message carries its output. */

@@ -26,7 +26,7 @@ export const copyChecks: DirectoryCheck[] = [
         await command('tar', ['--format=posix', '-cf', archive, '-C', source, 'tree']);
         await command('tar', ['-xpf', archive, '-C', directory]);
         assertSameTree(path.join(directory, 'tree'), tree);
-        dropCaches();
+        dropCaches(directory);
         assertSameTree(path.join(directory, 'tree'), tree);
         await command('tar', ['--compare', '-f', archive, '-C', directory]);
         const second = path.join(directory, 'again.tar');
@@ -80,7 +80,7 @@ export const copyChecks: DirectoryCheck[] = [
       const bytes = randomBytes(3_000_017, 10);
       writeFileSync(source, bytes);
       await command('dd', [`if=${source}`, `of=${file}`, 'bs=777', 'conv=fsync', 'status=none']);
-      dropCaches();
+      dropCaches(directory);
       await command('dd', [`if=${file}`, `of=${out}`, 'bs=100003', 'status=none']);
       assert.ok(readFileSync(out).equals(bytes));
       await command('dd', [

@@ -34,7 +34,7 @@ export const gitChecks: DirectoryCheck[] = [
       await git(work, 'add', '--all');
       await git(work, 'commit', '--quiet', '-m', 'Everything');
       assert.equal(await git(work, 'status', '--porcelain'), '');
-      dropCaches();
+      dropCaches(directory);
       assert.equal(await git(work, 'status', '--porcelain'), '');
       appendFileSync(path.join(work, 'module-0/file-0.ts'), 'changed\n');
       // A hard link of the changed file is changed with it.

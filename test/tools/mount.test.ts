@@ -1,33 +1,68 @@
+import { mkdirSync, rmSync, statfsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { test } from 'brittle';
+import { command } from '../support/command.js';
+import { assertSameTree } from '../support/compare-trees.js';
 import { type DriveMount, Machine } from '../support/drive-mount.js';
 import { testDirectory } from '../support/run-behaviours.js';
+import { writeSourceTree } from '../support/source-tree.js';
+import { withFolder } from '../support/temporary-folder.js';
 import { toolChecks } from './tools.js';
 
 /** One mount for all programs, each in a directory of its own. */
 const machine = new Machine();
 let mount: DriveMount | undefined;
 
-test('mount: a new drive is mounted', { timeout: 60_000 }, async (t) => {
-  try {
-    mount = await machine.createAndMount('tools', ['--offline']);
-    t.pass();
-  } catch (error) {
-    t.fail(String(error));
+function mounted(): DriveMount {
+  if (mount === undefined) throw new Error('There is no mount');
+  return mount;
+}
+
+/** brittle ends the whole process when a test throws; then nothing would be cleaned up. */
+function guarded(name: string, run: () => Promise<void>): void {
+  test(name, { timeout: 60_000 }, async (t) => {
+    try {
+      await run();
+      t.pass();
+    } catch (error) {
+      t.fail(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    }
+  });
+}
+
+guarded('mount: a new drive is mounted', async () => {
+  mount = await machine.createAndMount('tools', ['--offline']);
+});
+
+testDirectory('mount', toolChecks, () => mounted().directory);
+
+guarded('mount: it has the size of the disk its store is on', async () => {
+  const [shown, disk] = [statfsSync(mounted().directory), statfsSync(machine.home)];
+  const [size, expected] = [shown.blocks * shown.bsize, disk.blocks * disk.bsize];
+  if (Math.abs(size - expected) > expected / 100) {
+    throw new Error(`The mount shows ${size} bytes, the disk has ${expected}`);
   }
 });
 
-testDirectory('mount', toolChecks, () => {
-  if (mount === undefined) throw new Error('There is no mount');
-  return mount.directory;
-});
+guarded('mount: what was copied in is all the same after it was mounted again', () =>
+  withFolder(tmpdir(), 'source', async (source) => {
+    writeSourceTree(source, { files: 200, bytes: 4 << 20, seed: 20 });
+    const target = path.join(mounted().directory, 'kept');
+    mkdirSync(target);
+    await command('rsync', ['-aHAX', `${source}/`, target]);
+    for (let round = 0; round < 2; round++) {
+      await mounted().unmount();
+      mount = await machine.mount('tools', ['--offline']);
+      assertSameTree(path.join(mount.directory, 'kept'), source);
+    }
+    rmSync(path.join(mounted().directory, 'kept'), { recursive: true });
+  }),
+);
 
-test('mount: it is unmounted and leaves nothing', { timeout: 60_000 }, async (t) => {
+guarded('mount: it is unmounted and leaves nothing', async () => {
   try {
-    if (mount === undefined) t.fail('there is no mount');
-    else await mount.unmount();
-    t.pass();
-  } catch (error) {
-    t.fail(String(error));
+    await mounted().unmount();
   } finally {
     await machine.close();
   }

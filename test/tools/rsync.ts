@@ -48,7 +48,7 @@ export const rsyncChecks: DirectoryCheck[] = [
         const target = path.join(directory, 'tree');
         const first = await rsync('-a', `${source}/`, target);
         assert.ok(first.transferred >= 400);
-        dropCaches();
+        dropCaches(directory);
         const again = await rsync('-a', `${source}/`, target);
         assert.deepEqual(again, { transferred: 0, created: 0, deleted: 0 });
         await command('diff', ['-r', '--no-dereference', source, target]);
@@ -72,7 +72,7 @@ export const rsyncChecks: DirectoryCheck[] = [
         assertSameTree(target, source);
         const again = await rsync('-aHAX', '--itemize-changes', `${source}/`, target);
         assert.deepEqual(again, { transferred: 0, created: 0, deleted: 0 });
-        dropCaches();
+        dropCaches(directory);
         const back = path.join(path.dirname(source), `${path.basename(source)}-back`);
         try {
           await rsync('-aHAX', `${target}/`, back);

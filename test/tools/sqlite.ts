@@ -40,7 +40,7 @@ function check(mode: 'DELETE' | 'WAL'): DirectoryCheck {
         "DELETE FROM entries WHERE number % 3 = 0; UPDATE entries SET body = 'x' WHERE number % 5 = 0;",
       );
       await sqlite(database, `BEGIN; ${inserts('undone', 20)} ROLLBACK;`);
-      dropCaches();
+      dropCaches(directory);
       const left = Array.from({ length: ROWS / 2 }, (_, index) => index).filter(
         (index) => index % 3 !== 0,
       );

@@ -216,15 +216,16 @@ function copyOperation(
 ): Operation {
   return operation({
     name,
-    decode(body) {
+    decode(body, request) {
       body.require(COPY_FILE_RANGE_IN.SIZE);
       if (body.u32(COPY_FILE_RANGE_IN.flags) !== 0) {
         throw new RequestError(ERRNO.EINVAL, false, 'unknown flags');
       }
+      request.otherIno = body.id(COPY_FILE_RANGE_IN.nodeidOut);
       return {
         handle: body.id(COPY_FILE_RANGE_IN.fhIn),
         offset: body.offset(COPY_FILE_RANGE_IN.offIn),
-        toIno: body.id(COPY_FILE_RANGE_IN.nodeidOut),
+        toIno: request.otherIno,
         toHandle: body.id(COPY_FILE_RANGE_IN.fhOut),
         toOffset: body.offset(COPY_FILE_RANGE_IN.offOut, ERRNO.EFBIG),
         length: Math.min(body.bound(COPY_FILE_RANGE_IN.len), lengthMax),

@@ -17,12 +17,9 @@ export const lookup = operation({
   name: 'lookup',
   decode: (body) => body.lastName(0),
   handle: (context, name, request) => context.fileSystem.lookup(request.ino, name, request),
-  encode(reply, entry: Entry | NegativeEntry) {
-    if (entry.attributes === null && entry.entryTimeoutSec <= 0) {
-      throw new RequestError(ERRNO.ENOENT, false, 'no such name');
-    }
-    replyEntry(reply, entry);
-  },
+  errnoOfResult: (entry: Entry | NegativeEntry) =>
+    entry.attributes === null && entry.entryTimeoutSec <= 0 ? ERRNO.ENOENT : 0,
+  encode: replyEntry,
 });
 
 export const mknod = operation({
@@ -68,9 +65,10 @@ export const symlink = operation({
 
 export const link = operation({
   name: 'link',
-  decode(body) {
+  decode(body, request) {
     body.require(LINK_IN.SIZE);
-    return { ino: body.id(LINK_IN.oldnodeid), name: body.lastName(LINK_IN.SIZE) };
+    request.otherIno = body.id(LINK_IN.oldnodeid);
+    return { ino: request.otherIno, name: body.lastName(LINK_IN.SIZE) };
   },
   handle: (context, { ino, name }, request) =>
     context.fileSystem.link(ino, request.ino, name, request),
@@ -93,10 +91,11 @@ export const rmdir = operation({
 
 export const rename = operation({
   name: 'rename',
-  decode(body) {
+  decode(body, request) {
     body.require(RENAME_IN.SIZE);
+    request.otherIno = body.id(RENAME_IN.newdir);
     return {
-      newParent: body.id(RENAME_IN.newdir),
+      newParent: request.otherIno,
       flags: 0,
       ...decodeTwoNames(body, RENAME_IN.SIZE),
     };
@@ -108,10 +107,11 @@ export const rename = operation({
 
 export const rename2 = operation({
   name: 'rename2',
-  decode(body) {
+  decode(body, request) {
     body.require(RENAME2_IN.SIZE);
+    request.otherIno = body.id(RENAME2_IN.newdir);
     return {
-      newParent: body.id(RENAME2_IN.newdir),
+      newParent: request.otherIno,
       flags: body.u32(RENAME2_IN.flags),
       ...decodeTwoNames(body, RENAME2_IN.SIZE),
     };

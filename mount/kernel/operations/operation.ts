@@ -29,6 +29,8 @@ export interface Operation<A = unknown, R = unknown> {
   /** Throws {@link RequestError} for a request that is not as it should be. */
   decode(body: RequestBody, request: Request): A;
   handle(context: OperationContext, args: A, request: Request): Answer<R>;
+  /** The errno an answer stands for, or 0: for an error so frequent that throwing it would be too slow. */
+  errnoOfResult?(result: R): number;
   /** Builds the answer's body. May throw {@link RequestError} to answer an error instead. */
   encode(reply: ReplyWriter, result: R, args: A): void;
 }

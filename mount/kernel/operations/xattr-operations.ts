@@ -56,9 +56,7 @@ export const removexattr = operation({
 /** Room 0 asks for the size only; too little room is ERANGE. */
 function replyForRoom(reply: ReplyWriter, value: Buffer, room: number): void {
   if (room === 0) {
-    reply
-      .struct(GETXATTR_OUT.SIZE)
-      .setUint32(reply.at + GETXATTR_OUT.size, value.length, true);
+    reply.struct(GETXATTR_OUT.SIZE).setUint32(reply.at + GETXATTR_OUT.size, value.length, true);
   } else if (value.length > room) {
     throw new RequestError(ERRNO.ERANGE, false, 'the value is longer than the room for it');
   } else {

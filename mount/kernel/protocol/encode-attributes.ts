@@ -26,7 +26,12 @@ function encodeAttributes(view: DataView, at: number, attributes: Attributes): v
 }
 
 /** Writes seconds and nanoseconds of a timeout in seconds. */
-function encodeTimeout(view: DataView, secondsAt: number, nanosecondsAt: number, sec: number): void {
+function encodeTimeout(
+  view: DataView,
+  secondsAt: number,
+  nanosecondsAt: number,
+  sec: number,
+): void {
   const whole = Math.max(0, Math.floor(sec));
   setU64(view, secondsAt, whole);
   view.setUint32(nanosecondsAt, sec > whole ? Math.floor((sec - whole) * 1e9) : 0, true);

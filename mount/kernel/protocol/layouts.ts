@@ -136,7 +136,14 @@ export const FLUSH_IN = { SIZE: 24, fh: 0 } as const;
 /** fuse_read_in, also of readdir and readdirplus. */
 export const READ_IN = { SIZE: 40, fh: 0, offset: 8, size: 16, flags: 32 } as const;
 /** fuse_write_in, then the data. */
-export const WRITE_IN = { SIZE: 40, fh: 0, offset: 8, size: 16, writeFlags: 20, flags: 32 } as const;
+export const WRITE_IN = {
+  SIZE: 40,
+  fh: 0,
+  offset: 8,
+  size: 16,
+  writeFlags: 20,
+  flags: 32,
+} as const;
 /** fuse_write_out. */
 export const WRITE_OUT = { SIZE: 8, size: 0 } as const;
 /** fuse_fsync_in, also of fsyncdir. */

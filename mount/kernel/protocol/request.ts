@@ -40,6 +40,10 @@ export class Request implements Caller {
   readonly pid: number;
   /** The descriptor the request came from: its answer must go there. */
   readonly port: ReplyPort;
+  /** A second inode the kernel has locked for this request (the target directory of a rename), or 0. */
+  otherIno: Ino = 0;
+  /** When it came, in milliseconds of `performance.now()`; only of requests that are answered later. */
+  since = 0;
   #interrupted = false;
   #controller: AbortController | undefined;
 

@@ -158,9 +158,10 @@ export class MemoryFileSystem extends NoOpFileSystem {
     _handle: number,
     offset: number,
     length: number,
-    caller?: Caller,
+    caller: Caller,
   ): Answer<Buffer | Buffer[]> {
-    if (ino === this.#inoOf('hang') || ino === this.#inoOf('hang-direct')) return this.#hang(caller);
+    if (ino === this.#inoOf('hang') || ino === this.#inoOf('hang-direct'))
+      return this.#hang(caller);
     const data = this.#node(ino).data.subarray(offset, offset + length);
     if (ino !== this.#inoOf('later')) return data;
     return new Promise((resolve) =>
@@ -191,11 +192,11 @@ export class MemoryFileSystem extends NoOpFileSystem {
     throw new ErrnoError(ENODATA);
   };
 
-  #hang(caller: Caller | undefined): Promise<Buffer> {
+  #hang(caller: Caller): Promise<Buffer> {
     this.#openReads++;
     for (const wake of this.#onHanging.splice(0)) wake();
     return new Promise((_, reject) => {
-      caller?.signal.addEventListener('abort', () => {
+      caller.signal.addEventListener('abort', () => {
         this.#openReads--;
         this.interruptedReads++;
         reject(new ErrnoError(EINTR));

@@ -43,13 +43,15 @@ export async function mounted(
   return mount;
 }
 
-/** Starts a program; `outcome` resolves when it ends. */
+/**
+ * Starts a program; `outcome` resolves when it ends. Its working directory is never in a mount of this process: starting
+ * it would then wait for ourselves.
+ */
 export function start(
   command: string,
   args: readonly string[],
-  options: { cwd?: string } = {},
 ): { child: ChildProcess; outcome: Promise<Outcome> } {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], ...options });
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
   const outcome = new Promise<Outcome>((resolve, reject) => {
     let output = '';
     let errors = '';

@@ -1,6 +1,7 @@
 import type {
   Answer,
   Attributes,
+  Caller,
   DirectorySink,
   Entry,
   FileSystem,
@@ -80,7 +81,13 @@ export class NoOpFileSystem implements FileSystem {
     return { handle: 0, keepCache: false };
   }
 
-  read(_ino: Ino, _handle: number, _offset: number, length: number): Answer<Buffer | Buffer[]> {
+  read(
+    _ino: Ino,
+    _handle: number,
+    _offset: number,
+    length: number,
+    _caller: Caller,
+  ): Answer<Buffer | Buffer[]> {
     return this.#zeros.subarray(0, length);
   }
 
@@ -88,7 +95,7 @@ export class NoOpFileSystem implements FileSystem {
     return data.length;
   }
 
-  flush(): Answer<void> {}
+  flush(_ino: Ino, _handle: number, _caller: Caller): Answer<void> {}
   release(): Answer<void> {}
   fsync(): Answer<void> {}
   opendir(): Answer<OpenAnswer> {

@@ -1,13 +1,15 @@
 /**
  * Mounts a file system in memory on the directory given and says "mounted"; unmounts when standard input ends. Run as a
- * process of its own, so that tests can kill it or run it as another user. It holds the file `hello`.
+ * process of its own, so that tests can kill it or run it as another user. It holds the files `hello` and `hang`. On standard input, "exit" leaves by process.exit(),
+ * "invalidate" tells the kernel to forget `hang`.
  */
 import { KernelDriver } from '../../../mount/kernel/kernel-driver.js';
 import { MemoryFileSystem } from './memory-file-system.js';
 
 const directory = process.argv[2] ?? '';
-const fileSystem = new MemoryFileSystem({ wantsWritebackCache: true });
+const fileSystem = new MemoryFileSystem({ wantsWritebackCache: false });
 fileSystem.put('hello', 'hello from memory\n');
+const hang = fileSystem.put('hang', 'x'.repeat(4096));
 const mount = await new KernelDriver().mount(fileSystem, {
   directory,
   sourceName: 'memory',
@@ -17,8 +19,11 @@ const mount = await new KernelDriver().mount(fileSystem, {
   onEnd: () => process.exit(7),
 });
 console.log('mounted');
+fileSystem.whenHanging().then(() => console.log('hanging'));
 process.stdin.on('data', (chunk: Buffer) => {
-  if (chunk.toString().startsWith('exit')) process.exit(9);
+  const command = chunk.toString().trim();
+  if (command === 'exit') process.exit(9);
+  if (command === 'invalidate') void fileSystem.kernel?.invalidateInode(hang, 0, 0);
 });
 process.stdin.on('end', async () => {
   await mount.unmount({ force: false });

@@ -1,5 +1,5 @@
 /** Runs one test file in a process of its own and judges what it printed and left behind. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,6 +23,8 @@ export interface FileResult {
 const FILE_TIME_MS_MAX = 240_000;
 /** How long processes and mounts of an ended file may take to vanish. */
 const VANISH_MS_MAX = 5_000;
+/** How long a killed process, or the output of one that has ended, may take to be gone. */
+const GONE_MS_MAX = 10_000;
 const OUTPUT_LINES_MAX = 200;
 const OUTPUT_BYTES_MAX = 16 << 20;
 
@@ -58,17 +60,21 @@ export async function runTestFile(
   };
   child.stdout.on('data', keep);
   child.stderr.on('data', keep);
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const end = { code: null as number | null, signal: null as NodeJS.Signals | null };
+  const closed = ended(child).then((how) => Object.assign(end, how));
   let late = false;
   const timer = setTimeout(() => {
     late = true;
     killMarked(mark);
   }, limitMs);
-  const closed = ended(child);
-  await exited;
+  // A process that hangs in the kernel does not die; then this goes on without it.
+  const gone = await Promise.race([
+    exited(child),
+    sleep(limitMs + GONE_MS_MAX, false, { ref: false }),
+  ]);
   clearTimeout(timer);
   const problems = await leftovers(mark, temporary);
-  const end = await closed;
+  if (gone) await Promise.race([closed, sleep(GONE_MS_MAX, undefined, { ref: false })]);
 
   const report = parseTap(Buffer.concat(pieces).toString());
   if (late) problems.push(`did not end within ${limitMs / 1000} s and was killed`);
@@ -92,6 +98,14 @@ export async function runTestFile(
       '\n',
     ),
   };
+}
+
+/** Resolves when a process has ended; what it started may still hold its output open. */
+function exited(child: ChildProcess): Promise<true> {
+  return new Promise((resolve, reject) => {
+    child.once('exit', () => resolve(true));
+    child.once('error', reject);
+  });
 }
 
 /** Nothing of the person's own settings or drives reaches a test, nor does a test reach the public network. */
