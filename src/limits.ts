@@ -44,6 +44,8 @@ export const limits = {
   cached_segments_max: 16_384,
   /** Changes listed in one commit record; a larger commit tells followers to forget everything. */
   commit_changes_max: 4096,
+  /** Names told to the kernel that a follower notes; it lets the kernel remember others for a second only. */
+  told_names_max: 200_000,
   /** Commits a follower walks back before it forgets everything instead. */
   followed_commits_max: 64,
 
@@ -66,6 +68,8 @@ export const limits = {
 
   /** Free space that the store leaves on its disk, so that deletes and commits still work. */
   store_reserve_bytes: 32 << 20,
+  /** RocksDB's memtable: written data waits there for its file, besides the write-ahead log. */
+  store_write_buffer_bytes: 16 << 20,
 
   // Tree
   /** Nodes of the tree held in memory. */
@@ -81,7 +85,7 @@ export const limits = {
 
   /** Pause between two look-ups of peers while none is connected; grows from the first to the second. */
   peer_lookup_interval_ms_min: 1000,
-  peer_lookup_interval_ms_max: 10_000,
+  peer_lookup_interval_ms_max: 5000,
   /** A new connection over which nothing came for so long is dropped, and made again. */
   peer_silence_ms_max: 3000,
   /** The swarm is said not to answer after this. */

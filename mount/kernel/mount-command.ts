@@ -16,7 +16,7 @@ export class MountCommand implements MountMethod {
     const fd = openDevice(directory);
     try {
       const fuse = ['fd=3', 'rootmode=40000', 'user_id=0', 'group_id=0', ...rest];
-      // -i: the kernel's own mount, not a helper program for the type.
+      // -i: the kernel's own mount, not another program for the type.
       const args = ['-i', '-t', type, '-o', fuse.join(','), '--', source, directory];
       const { code, errorText } = await runCommand('mount', args, { inherited: [fd] });
       if (code !== 0) {

@@ -48,7 +48,6 @@ function buildProgram(context: CliContext): Command {
       }
       program.outputHelp();
     });
-  program.allowExcessArguments(true);
   addCreateCommand(program, context);
   addMountCommand(program, context);
   addUnmountCommand(program, context);
@@ -57,6 +56,8 @@ function buildProgram(context: CliContext): Command {
   addStatusCommand(program, context);
   addBootstrapCommand(program, context);
   addMountProcessCommand(program);
+  // Only now, so that the commands do not inherit it: an unknown command arrives as an argument.
+  program.allowExcessArguments(true);
   return program;
 }
 

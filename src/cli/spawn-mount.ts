@@ -8,6 +8,9 @@ import { isMountReport, type MountReport, type MountRequest } from './mount-mess
 /** Blocking reads of /dev/fuse, notifications and the store share this pool. */
 const THREAD_POOL_SIZE = '16';
 
+/** One heap of the C library for each thread of the pool would hold on to a hundred megabytes. */
+const MALLOC_ARENA_MAX = '2';
+
 export type MountedReport = Extract<MountReport, { type: 'mounted' }>;
 
 /** The mount process said why it could not mount; it is gone. */
@@ -46,7 +49,11 @@ export async function spawnMount(options: SpawnMountOptions): Promise<SpawnedMou
     // Never a directory that could be in a mount.
     cwd: '/',
     stdio: ['ignore', log, log, 'ipc'],
-    env: { ...options.environment, UV_THREADPOOL_SIZE: THREAD_POOL_SIZE },
+    env: {
+      ...options.environment,
+      UV_THREADPOOL_SIZE: THREAD_POOL_SIZE,
+      MALLOC_ARENA_MAX,
+    },
   });
   closeSync(log);
   try {

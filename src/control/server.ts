@@ -70,6 +70,7 @@ export class ControlServer {
     if (this.#underWay > 0) {
       await new Promise<void>((resolve) => {
         this.#idle = resolve;
+        setTimeout(resolve, limits.control_goodbye_ms_max);
       });
     }
     for (const client of this.#clients) client.end();

@@ -234,7 +234,7 @@ async function openLocked(
     lock,
     stateFile,
     logs,
-    storeSync: new StoreSync(paths.store, () => logs.store.storage.rocks.flush()),
+    storeSync: new StoreSync(paths.store, () => logs.store.storage.db.flush()),
     swarm,
     tree,
     content,

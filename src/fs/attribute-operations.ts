@@ -45,7 +45,7 @@ export class AttributeOperations {
     if (changes.uid !== undefined) inode.uid = changes.uid;
     if (changes.gid !== undefined) inode.gid = changes.gid;
     const ownerChanged = changes.uid !== undefined || changes.gid !== undefined;
-    if (inode.isFile && (ownerChanged || changes.killSuidGid)) dropSuidGid(inode);
+    if (!inode.isDirectory && (ownerChanged || changes.killSuidGid)) dropSuidGid(inode);
     if (changes.mode !== undefined) {
       inode.mode = (inode.mode & S_IFMT) | (changes.mode & ~S_IFMT & 0o7777);
     }

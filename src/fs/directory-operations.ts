@@ -69,7 +69,7 @@ export class DirectoryOperations {
     if (child === undefined) throw new NotInMemory(this.#loadFrom(inode, names, at));
     if (child.ino !== entry.ino) return true;
     const { table } = this.#volume;
-    const answered = this.#volume.entryOf(child);
+    const answered = this.#volume.entryAt(inode.ino, name, child);
     if (sink.addPlus(name, answered, at + 1)) return true;
     // Not taken: the kernel does not know of this look-up.
     table.forget(child.ino, 1);

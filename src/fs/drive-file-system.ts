@@ -224,6 +224,7 @@ export class DriveFileSystem implements FileSystem {
   forget(ino: number, count: number): void {
     const { table } = this.#volume;
     if (!table.forget(ino, count)) return;
+    this.#volume.toldNames?.forgetParent(ino);
     const inode = table.peek(ino);
     if (inode !== undefined && inode.nlink === 0) this.#volume.deleteIfUnused(inode);
   }

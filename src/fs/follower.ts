@@ -6,12 +6,18 @@ import { limits } from '../limits.js';
 import { type CommitRecord, decodeCommit } from '../tree/commit-record.js';
 import { commitKey } from '../tree/keys.js';
 import type { Head, Tree, TreeView } from '../tree/tree.js';
+import type { ToldName } from './told-names.js';
 import type { Volume } from './volume.js';
 
 /** After a failure to read the newest commit. */
 const RETRY_MS = 1000;
 /** Notifications to the kernel under way at once. */
 const NOTIFICATIONS_MAX = 64;
+/**
+ * A program may have been answered with the attributes of an inode that the kernel does not have yet, and be kept from
+ * running before the kernel takes them in: a notification meanwhile finds nothing to forget. So it is repeated once.
+ */
+const REPEAT_MS = 1000;
 
 /** Everything that several commits changed. */
 interface Changed {
@@ -27,6 +33,7 @@ export class Follower {
   #running = false;
   #again = false;
   #timer: NodeJS.Timeout | null = null;
+  readonly #repeatTimers = new Set<NodeJS.Timeout>();
   #closed = false;
 
   /** `last` is the commit of the head that the volume reads now. */
@@ -46,6 +53,7 @@ export class Follower {
   close(): void {
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
+    for (const timer of this.#repeatTimers) clearTimeout(timer);
   }
 
   #advance(): void {
@@ -92,7 +100,11 @@ export class Follower {
         const names = changed.entries.get(parent) ?? new Set();
         changed.entries.set(parent, names.add(name));
       }
-      if (commit.version === shown.version + 1) break;
+      if (commit.version === shown.version + 1) {
+        // After a fork the numbers go on, but from another state than the one that is shown.
+        if (!sameHead(commit.previous, this.#volume.table.view.head)) return null;
+        break;
+      }
       if (commit.previous.length === 0) return null;
       const previous = await readCommit(this.#tree.at(commit.previous));
       if (previous.version >= commit.version) return null;
@@ -103,35 +115,42 @@ export class Follower {
 
   /** In one tick the mount shows the new head; then the kernel is told what to forget. */
   async #moveTo(view: TreeView, changed: Changed | null): Promise<void> {
-    const { table } = this.#volume;
+    const { table, toldNames } = this.#volume;
     table.startOver(view);
+    let inodes: number[];
+    let names: Iterable<ToldName>;
     if (changed === null) {
       table.removeAll();
-      await this.#forgetEverything();
-      return;
+      inodes = [...table.rememberedInodes()];
+      names = toldNames?.takeAll() ?? [];
+    } else {
+      for (const ino of [...changed.inodes, ...changed.entries.keys()]) {
+        const inode = table.peek(ino);
+        if (inode !== undefined) table.remove(inode);
+      }
+      inodes = [...changed.inodes].filter((ino) => table.isRemembered(ino));
+      names = [...changed.entries].flatMap(([parent, changedNames]) =>
+        table.isRemembered(parent) ? [...changedNames].map((name) => ({ parent, name })) : [],
+      );
     }
-    for (const ino of changed.inodes) {
-      const inode = table.peek(ino);
-      if (inode !== undefined) table.remove(inode);
-    }
-    const dropped: { parent: number; name: string }[] = [];
-    for (const [parent, names] of changed.entries) {
-      const inode = table.peek(parent);
-      if (inode !== undefined) table.remove(inode);
-      for (const name of names) dropped.push({ parent, name });
-    }
+    // Names first: each waits for look-ups in its directory that the kernel is about to take in.
     const { kernel } = this.#volume;
     if (kernel === null) return;
-    await this.#notify(dropped, ({ parent, name }) => kernel.invalidateEntry(parent, name));
-    await this.#notify(changed.inodes, (ino) => kernel.invalidateInode(ino, 0, 0));
+    await this.#notify(names, ({ parent, name }) => kernel.invalidateEntry(parent, name));
+    await this.#notify(inodes, (ino) => kernel.invalidateInode(ino, 0, 0));
+    this.#repeatLater(inodes);
   }
 
-  async #forgetEverything(): Promise<void> {
-    const { kernel, table } = this.#volume;
-    if (kernel === null) return;
-    await this.#notify([...table.rememberedInodes()], (ino) => kernel.invalidateInode(ino, 0, 0));
-    // Names that the kernel remembers are those of inodes it remembers, but which ones is not known any more:
-    // an entry is checked again when its directory's attributes changed, which the line above saw to.
+  #repeatLater(inodes: number[]): void {
+    if (inodes.length === 0 || this.#closed) return;
+    const timer = setTimeout(() => {
+      this.#repeatTimers.delete(timer);
+      const { kernel, table } = this.#volume;
+      if (kernel === null) return;
+      const remembered = inodes.filter((ino) => table.isRemembered(ino));
+      void this.#notify(remembered, (ino) => kernel.invalidateAttributes(ino));
+    }, REPEAT_MS);
+    this.#repeatTimers.add(timer);
   }
 
   async #notify<T>(items: Iterable<T>, send: (item: T) => Promise<void>): Promise<void> {

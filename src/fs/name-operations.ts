@@ -35,7 +35,7 @@ export class NameOperations {
       if (name === '.') return volume.entryOf(directory);
       if (name === '..') return volume.entryOf(volume.table.need(directory.parent));
       const { inode } = this.#find(parent, name);
-      return inode === null ? volume.negativeEntry : volume.entryOf(inode);
+      return volume.entryAt(parent, name, inode);
     }, caller);
   }
 
@@ -78,7 +78,7 @@ export class NameOperations {
       if (existing !== null && (flags & O_EXCL) !== 0) throw new PosixError('EEXIST');
       const inode = existing ?? this.#make(parent, name, mode, caller);
       const open = this.#files.openInode(inode, flags);
-      return { entry: this.#volume.entryOf(inode), open };
+      return { entry: this.#volume.entryAt(parent, name, inode), open };
     }, caller);
   }
 

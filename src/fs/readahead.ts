@@ -15,7 +15,8 @@ export class Readahead {
   readonly #content: ContentStore;
   /** Where the next sequential read would begin. */
   #expected = 0;
-  #window = 0;
+  /** Where the sequential reading began. */
+  #began = 0;
   /** Asked for up to here. */
   #askedEnd = 0;
 
@@ -30,21 +31,22 @@ export class Readahead {
     const sequential = Math.abs(offset - this.#expected) <= SLACK_BYTES;
     const fromStart = this.#expected === 0 && offset !== 0;
     if (!sequential || fromStart) {
-      this.#window = 0;
+      this.#began = offset;
       this.#askedEnd = 0;
       this.#expected = end;
       return;
     }
     this.#expected = Math.max(this.#expected, end);
     if (inode.inline !== null || this.#expected >= inode.size) return;
-    this.#window = Math.min(
+    // As far ahead as was read so far: who stops soon has not caused much more to be fetched than was wanted.
+    const window = Math.min(
       limits.readahead_bytes_max,
-      Math.max(FIRST_WINDOW_BYTES, 2 * this.#window),
+      Math.max(FIRST_WINDOW_BYTES, this.#expected - this.#began),
     );
     // Ask again when half of what was asked for is used up.
-    if (this.#askedEnd > this.#expected + this.#window / 2) return;
+    if (this.#askedEnd > this.#expected + window / 2) return;
     const from = Math.max(this.#expected, this.#askedEnd);
-    const until = Math.min(inode.size, this.#expected + this.#window);
+    const until = Math.min(inode.size, this.#expected + window);
     this.#askedEnd = this.#ask(inode, from, until);
   }
 

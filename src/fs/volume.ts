@@ -23,12 +23,16 @@ import {
 import type { InodeTable } from './inode-table.js';
 import { withMemory } from './not-in-memory.js';
 import type { Sealer } from './sealer.js';
+import { ToldNames } from './told-names.js';
 
 /**
  * How long the kernel may remember. Nobody else changes a drive that is open for writing, and a follower tells the
  * kernel what changed, so it is long.
  */
 const REMEMBER_SEC = 3600;
+
+/** How long it may remember a name that a follower could not take back. */
+const REMEMBER_BRIEFLY_SEC = 1;
 
 /** Inode numbers carry the writer in the bits above these. */
 const INO_COUNTER_BITS = 40;
@@ -54,6 +58,8 @@ export class Volume {
   readonly owner: OwnerOverride | null;
   readonly log: (line: string) => void;
   readonly #committer: Committer | null;
+  /** Names that a follower may have to take back; null on a drive that nobody else changes. */
+  readonly toldNames: ToldNames | null;
   /** Set when the mount is up. */
   kernel: KernelNotifier | null = null;
   writebackCache = false;
@@ -67,6 +73,7 @@ export class Volume {
     this.owner = options.owner;
     this.log = options.log;
     this.#committer = options.committer;
+    this.toldNames = options.committer === null ? new ToldNames() : null;
   }
 
   get readOnly(): boolean {
@@ -103,8 +110,16 @@ export class Volume {
     return { attributes, attributesTimeoutSec: changing ? 0 : REMEMBER_SEC };
   }
 
-  get negativeEntry(): NegativeEntry {
-    return { attributes: null, entryTimeoutSec: REMEMBER_SEC };
+  /** What a name leads to, or that it leads nowhere. */
+  entryAt(parent: number, name: string, inode: Inode): Entry;
+  entryAt(parent: number, name: string, inode: Inode | null): Entry | NegativeEntry;
+  entryAt(parent: number, name: string, inode: Inode | null): Entry | NegativeEntry {
+    const isNoted = this.toldNames?.add(parent, name) ?? true;
+    const entryTimeoutSec = isNoted ? REMEMBER_SEC : REMEMBER_BRIEFLY_SEC;
+    if (inode === null) return { attributes: null, entryTimeoutSec };
+    const entry = this.entryOf(inode);
+    entry.entryTimeoutSec = entryTimeoutSec;
+    return entry;
   }
 
   // Changes

@@ -37,7 +37,7 @@ export function parseBootstrap(text: string): NodeAddress[] {
 
 /** Whether nothing but this machine is meant. */
 export function isLoopback(address: NodeAddress): boolean {
-  return address.host.startsWith('127.');
+  return isIPv4(address.host) && address.host.startsWith('127.');
 }
 
 function isHostName(host: string): boolean {

@@ -97,11 +97,23 @@ export class Swarm {
   async #close(): Promise<void> {
     if (this.#lookupTimer !== null) clearTimeout(this.#lookupTimer);
     for (const connection of this.#connections) connection.destroy();
-    // Saying goodbye to a DHT that does not answer takes long: it forgets us by itself.
-    const left = this.#swarm
-      .destroy({ force: !this.#reachable })
-      .catch((error: unknown) => this.#options.log(`Cannot leave the swarm: ${String(error)}`));
+    const left = this.#leave().catch((error: unknown) => {
+      this.#options.log(`Cannot leave the swarm: ${String(error)}`);
+    });
     await withinTime(left, limits.swarm_close_ms_max);
+  }
+
+  async #leave(): Promise<void> {
+    if (this.#isAnswered()) {
+      await this.#swarm.destroy();
+      return;
+    }
+    // Saying goodbye to a DHT that does not answer takes long: it forgets us by itself. With the node gone, what still
+    // asks it ends at once.
+    await this.#swarm.dht.destroy({ force: true });
+    const forgotten = this.#discovery.destroy();
+    await this.#swarm.destroy({ force: true });
+    await forgotten;
   }
 
   #adopt(connection: PeerConnection): void {

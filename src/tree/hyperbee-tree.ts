@@ -34,6 +34,17 @@ const noOtherLogs = {
   closed: false,
 };
 
+/**
+ * A newer head is shown once its blocks are here, so that it can be read when the peers go away. If none of them comes
+ * for so long although somebody is connected, it is shown with what there is. Longer than it takes to find a connection
+ * dead.
+ */
+const STALL_MS = 20_000;
+
+/** Where a log that is followed keeps the newest head that was here with all its blocks. */
+const WHOLE_HEAD = 'shoal/whole-head';
+const WHOLE_HEAD_BYTES = 16;
+
 export interface HyperbeeTreeOptions {
   /** A session of the tree's log, encryption set, which the tree closes. */
   core: Hypercore;
@@ -136,6 +147,11 @@ export class HyperbeeTree implements Tree {
   #bee: Hyperbee;
   #view: BeeView;
   #download: { destroy(): void } | null = null;
+  #catchingUp = false;
+  #closed = false;
+  #lastDownloadMs = 0;
+  /** As it is stored under {@link WHOLE_HEAD}. */
+  #wholeHead: Head = { length: 0, fork: 0 };
 
   private constructor(options: HyperbeeTreeOptions) {
     this.#core = options.core;
@@ -144,17 +160,22 @@ export class HyperbeeTree implements Tree {
     this.#view = this.#currentView();
   }
 
-  /** Opens the tree at the newest head that is known locally. Throws StoreError. */
+  /**
+   * Opens the tree at the newest head that is known locally; one that is followed at the newest head that can be read
+   * without peers, if there is one. Throws StoreError.
+   */
   static async open(options: HyperbeeTreeOptions): Promise<HyperbeeTree> {
+    let wholeHead: Head | null;
     try {
       await options.core.ready();
+      wholeHead = decodeWholeHead(await options.core.getUserData(WHOLE_HEAD));
     } catch (error) {
       throw asShoalError(error, 'open the tree');
     }
     const tree = new HyperbeeTree(options);
     await tree.#bee.ready();
     tree.#view = tree.#currentView();
-    if (!tree.writable) tree.#follow();
+    if (!tree.writable) tree.#follow(wholeHead);
     return tree;
   }
 
@@ -175,7 +196,7 @@ export class HyperbeeTree implements Tree {
   }
 
   at(head: Head): TreeView {
-    return new BeeView(this.#bee.checkout({ length: head.length }), head, this.#deadlineMs);
+    return this.#viewAt(head);
   }
 
   async write(changes: readonly TreeChange[]): Promise<Head> {
@@ -229,6 +250,7 @@ export class HyperbeeTree implements Tree {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     this.#download?.destroy();
     this.#download = null;
     this.#listeners.length = 0;
@@ -245,24 +267,109 @@ export class HyperbeeTree implements Tree {
     });
   }
 
+  #viewAt(head: Head): BeeView {
+    return new BeeView(this.#bee.checkout({ length: head.length }), head, this.#deadlineMs);
+  }
+
   #currentView(): BeeView {
     const length = this.#bee.head()?.length ?? 0;
     return new BeeView(this.#bee, { length, fork: this.#core.fork }, this.#deadlineMs);
   }
 
   /** Takes over what peers announce, and keeps the whole tree local: it is small, and `ls` must work offline. */
-  #follow(): void {
-    const advance = () => {
-      this.#bee.update();
-      this.#view = this.at({ length: this.#core.length, fork: this.#core.fork }) as BeeView;
-      for (const listener of [...this.#listeners]) listener();
-    };
-    this.#core.on('append', advance);
-    this.#core.on('truncate', () => {
+  #follow(wholeHead: Head | null): void {
+    const core = this.#core;
+    if (wholeHead !== null && wholeHead.fork === core.fork && wholeHead.length <= core.length) {
+      this.#wholeHead = wholeHead;
+      this.#view = this.#viewAt(wholeHead);
+    }
+    core.on('append', () => this.#catchUp());
+    core.on('truncate', () => {
       // The engine's node cache does not notice that blocks were replaced.
       this.#bee.cache.empty();
-      advance();
+      this.#show({ length: core.length, fork: core.fork });
     });
-    this.#download = this.#core.download({ start: 0, end: -1 });
+    core.on('download', () => {
+      this.#lastDownloadMs = performance.now();
+      this.#noteWholeHead();
+    });
+    this.#download = core.download({ start: 0, end: -1 });
+    this.#catchUp();
   }
+
+  #catchUp(): void {
+    if (this.#catchingUp) return;
+    this.#catchingUp = true;
+    this.#showNewest()
+      // A log that fails here fails again for who reads it, and is reported there.
+      .catch(() => undefined)
+      .finally(() => {
+        this.#catchingUp = false;
+      });
+  }
+
+  async #showNewest(): Promise<void> {
+    while (!this.#closed) {
+      const { length, fork } = this.#core;
+      const shown = this.head;
+      if (length === shown.length && fork === shown.fork) return;
+      // Nothing is shown yet: what is asked for first is fetched first.
+      if (shown.length > 0) await this.#arrived(shown.length, length);
+      if (this.#closed) return;
+      if (fork === this.#core.fork) this.#show({ length, fork });
+    }
+  }
+
+  /** Waits for the blocks [start, end), unless nothing comes from those who are connected. */
+  async #arrived(start: number, end: number): Promise<void> {
+    const range = this.#core.download({ start, end });
+    let timer: NodeJS.Timeout | undefined;
+    const stalled = new Promise<void>((resolve) => {
+      const beganMs = performance.now();
+      timer = setInterval(() => {
+        const quietMs = performance.now() - Math.max(beganMs, this.#lastDownloadMs);
+        if (this.#closed || (quietMs > STALL_MS && this.#core.peers.length > 0)) resolve();
+      }, STALL_MS / 20);
+      timer.unref();
+    });
+    try {
+      await Promise.race([range.done(), stalled]);
+    } finally {
+      clearInterval(timer);
+      range.destroy();
+    }
+  }
+
+  #show(head: Head): void {
+    this.#bee.update();
+    this.#view = this.#viewAt(head);
+    this.#noteWholeHead();
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  #noteWholeHead(): void {
+    const { head } = this;
+    if (head.length === this.#wholeHead.length && head.fork === this.#wholeHead.fork) return;
+    if (this.#closed || head.length === 0 || this.#core.contiguousLength < head.length) return;
+    this.#wholeHead = head;
+    // Without it the next start waits for peers, at worst.
+    this.#core.setUserData(WHOLE_HEAD, encodeWholeHead(head)).catch(() => undefined);
+  }
+}
+
+function encodeWholeHead({ length, fork }: Head): Buffer {
+  const bytes = Buffer.alloc(WHOLE_HEAD_BYTES);
+  bytes.writeBigUInt64BE(BigInt(length), 0);
+  bytes.writeBigUInt64BE(BigInt(fork), 8);
+  return bytes;
+}
+
+/** null for none, and for what is none. */
+function decodeWholeHead(bytes: Buffer | null): Head | null {
+  if (bytes === null || bytes.length !== WHOLE_HEAD_BYTES) return null;
+  const length = Number(bytes.readBigUInt64BE(0));
+  const fork = Number(bytes.readBigUInt64BE(8));
+  return length > 0 && Number.isSafeInteger(length) && Number.isSafeInteger(fork)
+    ? { length, fork }
+    : null;
 }

@@ -11,13 +11,15 @@ export interface Behaviour {
   name: string;
   /** Acts as another user or needs a capability: can only run as root. */
   needsRoot?: boolean;
+  /** Zeroes a range with fallocate, which not every file system does. */
+  needsZeroRange?: boolean;
   run: (directory: string) => void | Promise<void>;
 }
 
 /** Collects the behaviours of one file under a common prefix. */
 export function behaviours(
   group: string,
-  checks: Record<string, Behaviour['run'] | { needsRoot: true; run: Behaviour['run'] }>,
+  checks: Record<string, Behaviour['run'] | Omit<Behaviour, 'name'>>,
 ): Behaviour[] {
   return Object.entries(checks).map(([name, check]) =>
     typeof check === 'function'

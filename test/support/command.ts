@@ -52,19 +52,23 @@ export async function tryCommand(
   // A command may end without reading its input.
   child.stdin.on('error', () => undefined);
   child.stdin.end(options.input ?? '');
-  let late = false;
-  const timer = setTimeout(() => {
-    late = true;
-    child.kill('SIGKILL');
-  }, options.deadlineMs ?? DEADLINE_MS);
+  const deadlineMs = options.deadlineMs ?? DEADLINE_MS;
+  let timer: NodeJS.Timeout | undefined;
+  // Not waited for after the kill: a process that hangs in a file system's answer does not die.
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      resolve('late');
+    }, deadlineMs);
+  });
   try {
-    const end = await ended(child);
-    const result = { ...end, stdout: output.stdout(), stderr: output.stderr() };
-    if (late) {
-      const why = `did not end within ${options.deadlineMs ?? DEADLINE_MS} ms`;
-      throw new CommandError(command, args, why, result);
+    const end = await Promise.race([ended(child), late]);
+    const captured = { stdout: output.stdout(), stderr: output.stderr() };
+    if (end === 'late') {
+      const result = { code: null, signal: 'SIGKILL' as const, ...captured };
+      throw new CommandError(command, args, `did not end within ${deadlineMs} ms`, result);
     }
-    return result;
+    return { ...end, ...captured };
   } finally {
     clearTimeout(timer);
   }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { ByteName, Caller, Ino } from '../../file-system.js';
 import { mountLimits } from '../../limits.js';
 import { ERRNO } from './errno.js';
@@ -65,7 +66,11 @@ export class Request implements Caller {
   }
 
   get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      // One read may wait for many blocks; that is no leak.
+      setMaxListeners(0, this.#controller.signal);
+    }
     if (this.#interrupted) this.#controller.abort();
     return this.#controller.signal;
   }

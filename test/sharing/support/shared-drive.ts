@@ -1,0 +1,104 @@
+/** A drive that one machine writes and others read, over a private network on the loopback address. */
+import { closeSync, fsyncSync, openSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Assertions } from 'brittle';
+import type { MountStatus } from '../../../src/drive/mounted-drive.js';
+import { BootstrapNode, type DriveMount, Machine } from '../../support/drive-mount.js';
+import { errnoName } from '../../support/syscalls.js';
+
+/** How long a test waits for what should come soon. Far above what is expected: a slow machine is no failure. */
+const EVENTUALLY_MS_MAX = 30_000;
+const POLL_MS = 20;
+
+/** For `test`: mounts, network and processes take their time on a busy machine. */
+export const SHARING_TIME = { timeout: 180_000 } as const;
+
+/** The machine that writes, and what others need to read. */
+export class SharedDrive {
+  readonly name: string;
+  readonly key: string;
+  /** The mount that writes. */
+  origin: DriveMount;
+  readonly #t: Assertions;
+  readonly #bootstrap: string;
+
+  private constructor(t: Assertions, bootstrap: string, origin: DriveMount, key: string) {
+    this.#t = t;
+    this.#bootstrap = bootstrap;
+    this.origin = origin;
+    this.name = origin.name;
+    this.key = key;
+  }
+
+  /** A new drive, mounted; ended with the test. */
+  static async forTest(t: Assertions): Promise<SharedDrive> {
+    const bootstrap = await BootstrapNode.forTest(t);
+    const machine = Machine.forTest(t, { bootstrap: bootstrap.address });
+    const origin = await machine.createAndMount('origin');
+    const key = (await machine.shoal('share', 'origin')).trim();
+    return new SharedDrive(t, bootstrap.address, origin, key);
+  }
+
+  /** Mounts the drive on another machine. It has seen what was committed before the call. */
+  async addReader(options: string[] = []): Promise<DriveMount> {
+    const machine = Machine.forTest(this.#t, { bootstrap: this.#bootstrap });
+    return await machine.mount(this.key, ['--name', 'reader', ...options]);
+  }
+
+  /** The origin's process is gone: mounts the drive there again. */
+  async returnOrigin(): Promise<void> {
+    this.origin = await this.origin.machine.mount(this.name);
+  }
+}
+
+/** Commits everything that was changed through a mount. */
+export function commit(mount: DriveMount): void {
+  const fd = openSync(mount.directory, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+export async function statusOf(mount: DriveMount): Promise<MountStatus> {
+  const printed = await mount.machine.shoal('status', mount.name, '--json');
+  const report = JSON.parse(printed) as { mount: MountStatus | null };
+  if (report.mount === null) throw new Error(`Drive '${mount.name}' is not mounted: ${printed}`);
+  return report.mount;
+}
+
+/**
+ * Asks again and again until `check` returns true; one that throws counts as "not yet". Returns the milliseconds it
+ * took. Throws with the last error after a generous deadline.
+ */
+export async function eventually(
+  what: string,
+  check: () => boolean | Promise<boolean>,
+): Promise<number> {
+  const beganMs = performance.now();
+  for (;;) {
+    let last: unknown = 'the check returned false';
+    try {
+      if (await check()) return Math.round(performance.now() - beganMs);
+    } catch (error) {
+      last = error;
+    }
+    if (performance.now() - beganMs > EVENTUALLY_MS_MAX) {
+      throw new Error(`Not within ${EVENTUALLY_MS_MAX} ms: ${what}`, { cause: last });
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+/** The `code` of what a function throws; "none" when it does not. */
+export function errorCode(run: () => unknown): string {
+  try {
+    run();
+  } catch (error) {
+    const { errno } = error as NodeJS.ErrnoException;
+    // Node does not know every name.
+    return errno === undefined ? String(error) : errnoName(-errno);
+  }
+  return 'none';
+}

@@ -1,0 +1,95 @@
+import { join } from 'node:path';
+import test, { type Assertions } from 'brittle';
+import Corestore from 'corestore';
+import { BusyError, UsageError } from '../../src/errors.js';
+import { startBootstrapNode } from '../../src/swarm/bootstrap.js';
+import { Swarm } from '../../src/swarm/swarm.js';
+import { freePort } from '../drive/support/private-network.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+
+const topic = Buffer.alloc(32, 5);
+
+function openStore(t: Assertions, name: string): Corestore {
+  const store = new Corestore(join(temporaryFolder(t, 'swarm'), name));
+  t.teardown(() => store.close(), { order: 10, force: true });
+  return store;
+}
+
+function joinSwarm(
+  t: Assertions,
+  store: Corestore,
+  port: number,
+  log: (line: string) => void = () => undefined,
+): Swarm {
+  const swarm = new Swarm({
+    store,
+    topic,
+    bootstrap: [{ host: '127.0.0.1', port }],
+    log,
+  });
+  t.teardown(() => swarm.close(), { force: true });
+  return swarm;
+}
+
+test('swarm - peers replicate, and count what they send', async (t) => {
+  const node = await startBootstrapNode('127.0.0.1', await freePort());
+  t.teardown(() => node.close(), { order: 20, force: true });
+  const a = openStore(t, 'a');
+  const b = openStore(t, 'b');
+  const log = a.get({ name: 'log' });
+  await log.append(Buffer.alloc(10_000, 1));
+  const first = joinSwarm(t, a, node.port);
+  await first.announced();
+  const second = joinSwarm(t, b, node.port);
+  const copy = b.get({ key: log.key });
+  t.alike(await copy.get(0), Buffer.alloc(10_000, 1));
+  t.is(second.statistics().peers, 1);
+  t.ok(second.statistics().receivedBytes > 10_000);
+  t.ok(second.statistics().reachable);
+  await second.close();
+  t.is(second.statistics().peers, 0);
+  t.ok(second.statistics().receivedBytes > 10_000, 'counters outlive connections');
+});
+
+test('swarm - whoever starts first, and with no network in between, they find each other', {
+  timeout: 90_000,
+}, async (t) => {
+  const port = await freePort();
+  const a = openStore(t, 'a');
+  const b = openStore(t, 'b');
+  const log = a.get({ name: 'log' });
+  await log.append(Buffer.from('x'));
+  const lines: string[] = [];
+  const said = new Promise<void>((resolve) => {
+    joinSwarm(t, a, port, (line) => {
+      lines.push(line);
+      resolve();
+    });
+  });
+  const second = joinSwarm(t, b, port);
+  await said;
+  t.ok(lines[0]?.includes(`127.0.0.1:${port} does not answer`), lines[0]);
+  t.absent(second.statistics().reachable);
+  const node = await startBootstrapNode('127.0.0.1', port);
+  t.teardown(() => node.close(), { order: 20, force: true });
+  t.alike(await b.get({ key: log.key }).get(0), Buffer.from('x'));
+  t.is(lines.length <= 2, true, 'said once, and that it is over');
+});
+
+test('swarm - closing is possible at any moment', async (t) => {
+  const node = await startBootstrapNode('127.0.0.1', await freePort());
+  t.teardown(() => node.close(), { order: 20, force: true });
+  const swarm = joinSwarm(t, openStore(t, 'a'), node.port);
+  await swarm.close();
+  await swarm.close();
+  t.is(swarm.statistics().peers, 0);
+});
+
+test('bootstrap - a taken port and a foreign address are refused', async (t) => {
+  const node = await startBootstrapNode('127.0.0.1', await freePort());
+  t.teardown(() => node.close(), { order: 20, force: true });
+  await t.exception(startBootstrapNode('127.0.0.1', node.port), BusyError);
+  await t.exception(startBootstrapNode('203.0.113.1', 40_000), UsageError);
+  await t.exception(startBootstrapNode('localhost', 40_000), UsageError);
+  await t.exception(startBootstrapNode('0.0.0.0', 40_000), UsageError);
+});

@@ -1,0 +1,21 @@
+/** Declarations of the parts of hypercore-storage 3 that Shoal uses; the package ships none. */
+declare module 'hypercore-storage' {
+  import type { CoreStorage as Storage } from 'corestore';
+
+  interface StorageOptions {
+    /** The folder may be a copy of another. */
+    allowBackup?: boolean;
+    /** Bytes of RocksDB's memtable. */
+    writeBufferSize?: number;
+    /** Blob files whose age is below this share of all may be collected; 1: all. */
+    blobGarbageCollectionAgeCutOff?: number;
+    /** A share of garbage above this makes RocksDB collect a blob file by itself. */
+    blobGarbageCollectionForceThreshold?: number;
+  }
+
+  interface CoreStorage extends Storage {}
+  class CoreStorage {
+    constructor(directory: string, options?: StorageOptions);
+  }
+  export default CoreStorage;
+}
