@@ -170,7 +170,8 @@ export interface WriteOptions {
 /**
  * How a file system tells the kernel that what it remembers is no longer true.
  * Each call is queued and sent from the thread pool, because it can block in the kernel on a lock that a request
- * waiting for our reply holds; never await one while answering a request on the same inode or directory.
+ * waiting for our reply holds; never await one while answering a request on the same inode or directory. The one
+ * exception is `lseek`: the kernel asks it without writing out what it holds of the file, and `invalidateInode` makes it.
  * The promises end when the kernel has taken the message; an inode the kernel does not know is no error.
  */
 export interface KernelNotifier {

@@ -19,6 +19,7 @@ import {
   PROTOCOL_MAJOR,
   PROTOCOL_MINOR_MIN,
 } from './protocol/negotiate.js';
+import { OPCODE } from './protocol/opcodes.js';
 import { ReplyWriter } from './protocol/reply.js';
 import { type ReplyPort, Request, RequestBody, RequestError } from './protocol/request.js';
 
@@ -117,6 +118,8 @@ export class Session implements OperationContext {
    */
   oldestOutstanding(...inodes: Ino[]): number | null {
     for (const request of this.#outstanding.values()) {
+      // Waiting for `lseek` the kernel holds no page; its answer may need a notification first.
+      if (request.opcode === OPCODE.LSEEK) continue;
       // A map keeps the order of insertion: the first is the oldest.
       if (inodes.includes(request.ino) || inodes.includes(request.otherIno)) return request.since;
     }

@@ -14,6 +14,15 @@ const hedge_look_ms = 50;
 /** The longest wait for a block that should be on this machine. */
 const local_deadline_ms = 10_000;
 
+/**
+ * The kernel asks twice: what failed as read-ahead it reads again at once. That second time fails at once, so that a
+ * program learns of it after one deadline.
+ */
+const second_request_ms = 500;
+
+/** Blocks noted for that. */
+const given_up_max = 1024;
+
 /** One writer's blocks in the common cache: block numbers stay below this. */
 const cacheKeysPerLog = 2 ** 40;
 
@@ -37,8 +46,11 @@ export class BlockReader {
   readonly #cacheBase: number;
   readonly #deadlineMs: number;
   readonly #fetches = new Map<number, Fetch>();
+  /** When a wait for a block came to its deadline. */
+  readonly #givenUpAt = new Map<number, number>();
   #hedging: NodeJS.Timeout | null = null;
   #closed = false;
+  readonly #onPeer = (): void => this.#givenUpAt.clear();
   readonly #onDownload = (_index: number, bytes: number): void => {
     this.downloadedBlocks++;
     this.downloadedBytes += bytes;
@@ -66,6 +78,7 @@ export class BlockReader {
     this.#cacheBase = writer * cacheKeysPerLog;
     this.#deadlineMs = deadlineMs;
     core.on('download', this.#onDownload);
+    core.on('peer-add', this.#onPeer);
   }
 
   get core(): Hypercore {
@@ -102,6 +115,9 @@ export class BlockReader {
     if (signal?.aborted) return Promise.reject(interruptedError(block));
     let fetch = this.#fetches.get(block);
     if (fetch === undefined) {
+      if (this.#wasGivenUp(block)) {
+        return Promise.reject(unavailableError(block, options.deadlineMs ?? this.#deadlineMs));
+      }
       fetch = this.#start(block);
       this.#fetches.set(block, fetch);
     }
@@ -113,6 +129,7 @@ export class BlockReader {
     if (this.#closed) return;
     this.#closed = true;
     this.#core.removeListener('download', this.#onDownload);
+    this.#core.removeListener('peer-add', this.#onPeer);
     if (this.#hedging !== null) clearInterval(this.#hedging);
     for (const [block, fetch] of this.#fetches) {
       Hypercore.destroyRequests(fetch.requests, closedError(block));
@@ -140,13 +157,25 @@ export class BlockReader {
       const onAbort = (): void => fail(interruptedError(block));
       // The deadline is for peers; the disk of this machine has its own, generous one.
       const wait = fetch.local ? Math.max(deadlineMs, local_deadline_ms) : deadlineMs;
-      const timer = setTimeout(() => fail(unavailableError(block, wait)), wait);
+      const timer = setTimeout(() => {
+        if (this.#givenUpAt.size >= given_up_max) this.#givenUpAt.clear();
+        this.#givenUpAt.set(block, performance.now());
+        fail(unavailableError(block, wait));
+      }, wait);
       signal?.addEventListener('abort', onAbort, { once: true });
       fetch.promise.then((plain) => {
         leave();
         resolve(plain);
       }, fail);
     });
+  }
+
+  /** Whether a wait for the block has just ended in vain; true once. */
+  #wasGivenUp(block: number): boolean {
+    const at = this.#givenUpAt.get(block);
+    if (at === undefined) return false;
+    this.#givenUpAt.delete(block);
+    return performance.now() - at < second_request_ms && !this.isLocal(block);
   }
 
   #start(block: number): Fetch {

@@ -112,6 +112,23 @@ export class DriveLogs {
     }
   }
 
+  /**
+   * Starts a new fork of both logs at their present length. For logs that may have lost their newest blocks to a loss
+   * of power: nothing else may ever be signed under a number that a peer has another block for. Throws StoreError.
+   */
+  async continueUnderNewFork(contentKey: Buffer): Promise<void> {
+    for (const core of [this.content(contentKey, true), this.tree(true)]) {
+      try {
+        await core.ready();
+        if (core.length > 0) await core.truncate(core.length, core.fork + 1);
+      } catch (error) {
+        throw asShoalError(error, 'start a new fork');
+      } finally {
+        await core.close();
+      }
+    }
+  }
+
   /** Waits until both logs have at least these lengths. Throws UnavailableError after the deadline. */
   async reach(contentKey: Buffer, lengths: LogLengths, deadlineMs: number): Promise<void> {
     const tree = this.tree(false);

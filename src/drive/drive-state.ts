@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { StoreError } from '../errors.js';
 import { readVersionedJson, writeFileAtomically } from './atomic-file.js';
+import type { LogLengths } from './lease-messages.js';
 
 const STATE_FORMAT_VERSION = 1;
 const STORE_ID_BYTES = 16;
@@ -27,11 +28,14 @@ export interface DriveState {
   clean: boolean;
   /** Identity of the machine's boot when it was last opened. */
   bootId: string;
+  /** How long the logs were when they were last closed in order; null before that. */
+  lengths: LogLengths | null;
 }
 
 /** A state for a new copy of a drive. */
 export function createState(lease: Lease): DriveState {
-  return { storeId: randomBytes(STORE_ID_BYTES).toString('hex'), lease, clean: true, bootId: '' };
+  const storeId = randomBytes(STORE_ID_BYTES).toString('hex');
+  return { storeId, lease, clean: true, bootId: '', lengths: null };
 }
 
 /** Identity of this boot of the machine; empty where the system has none. */
@@ -58,15 +62,17 @@ export async function readState(path: string): Promise<DriveState | null> {
   if (value === null) return null;
   const { storeId, clean, bootId } = value;
   const lease = decodeLease(value.lease);
+  const lengths = decodeLengths(value.lengths ?? null);
   if (
     !isStoreId(storeId) ||
     typeof clean !== 'boolean' ||
     typeof bootId !== 'string' ||
-    lease === null
+    lease === null ||
+    lengths === undefined
   ) {
     throw new StoreError(`Cannot read '${path}': it is damaged; restore it from a copy`);
   }
-  return { storeId, lease, clean, bootId };
+  return { storeId, lease, clean, bootId, lengths };
 }
 
 /** Durable when it resolves. */
@@ -89,4 +95,28 @@ function decodeLease(value: unknown): Lease | null {
   if (state === 'held' || state === 'none') return { state, generation };
   if (state === 'given' && isStoreId(to)) return { state, generation, to };
   return null;
+}
+
+/** undefined for what is no record of lengths. */
+function decodeLengths(value: unknown): LogLengths | null | undefined {
+  if (value === null) return null;
+  if (typeof value !== 'object') return undefined;
+  const { treeFork, treeLength, contentFork, contentLength } = value as Record<string, unknown>;
+  const isCount = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
+  if (!isCount(treeFork) || !isCount(treeLength)) return undefined;
+  if (!isCount(contentFork) || !isCount(contentLength)) return undefined;
+  return { treeFork, treeLength, contentFork, contentLength };
+}
+
+/**
+ * What keeps the logs from being appended to. A store can lose its newest blocks without noticing: RocksDB takes a
+ * damaged record of its write-ahead log for the log's end. Appending would put other blocks under their numbers.
+ */
+export function isShorterThanRecorded(now: LogLengths, recorded: LogLengths | null): boolean {
+  if (recorded === null) return false;
+  const lostTree = now.treeFork === recorded.treeFork && now.treeLength < recorded.treeLength;
+  const lostContent =
+    now.contentFork === recorded.contentFork && now.contentLength < recorded.contentLength;
+  const older = now.treeFork < recorded.treeFork || now.contentFork < recorded.contentFork;
+  return lostTree || lostContent || older;
 }

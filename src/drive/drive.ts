@@ -13,9 +13,16 @@ import { HyperbeeTree } from '../tree/hyperbee-tree.js';
 import { readSuperblock, type Superblock } from '../tree/superblock.js';
 import { type Capability, requireCapability } from './capability.js';
 import { type DriveKeys, DriveLogs, driveKeysOf, topicOf } from './drive-logs.js';
-import { createState, endedUncleanlyBeforeReboot, readBootId, readState } from './drive-state.js';
+import {
+  createState,
+  endedUncleanlyBeforeReboot,
+  isShorterThanRecorded,
+  readBootId,
+  readState,
+} from './drive-state.js';
 import type { DrivePaths, DriveRecord, Home } from './home.js';
 import { deriveChunkerKey, deriveChunkHashKey } from './key-derivation.js';
+import type { LogLengths } from './lease-messages.js';
 import { StateFile } from './state-file.js';
 import { StoreLock } from './store-lock.js';
 import { WriterLease } from './writer-lease.js';
@@ -125,12 +132,20 @@ export class Drive {
     await attempt(() => content.close());
     await attempt(() => storeSync.sync());
     await attempt(async () => swarm?.close());
+    const lengths: LogLengths = {
+      treeFork: tree.head.fork,
+      treeLength: tree.head.length,
+      contentFork: contentCore.fork,
+      contentLength: contentCore.length,
+    };
+    // From the write-ahead log, where a damaged byte hides all that follows, into files with checksums.
+    await attempt(() => logs.store.storage.db.flush());
     await attempt(() => tree.close());
     await attempt(() => contentCore.close());
     await attempt(() => storeSync.close());
     await attempt(() => logs.store.close());
     // Only an end without any error is clean.
-    if (errors.length === 0) await attempt(() => stateFile.update({ clean: true }));
+    if (errors.length === 0) await attempt(() => stateFile.update({ clean: true, lengths }));
     lock.release();
     if (errors.length > 0) throw errors[0];
   }
@@ -209,6 +224,16 @@ async function openLocked(
     );
   }
 
+  if (writing && keys.writer !== null) {
+    const contentLogKey = keys.writer.contentLog.key;
+    const lengths = await logs.lengths(contentLogKey);
+    if (isShorterThanRecorded(lengths, state.lengths)) throw lostBlocks(record.name);
+    if (openedUncleanlyAfterReboot) {
+      await logs.continueUnderNewFork(contentLogKey);
+      log('Going on under a new fork of the logs: peers may have blocks that this machine lost');
+    }
+  }
+
   const tree = await HyperbeeTree.open({ core: logs.tree(writing), deadlineMs });
   undo.push(() => tree.close());
   const superblock = await findSuperblock(tree, record.name, options, deadlineMs);
@@ -243,6 +268,12 @@ async function openLocked(
     openedUncleanlyAfterReboot,
     log,
   });
+}
+
+function lostBlocks(name: string): DamagedError {
+  return new DamagedError(
+    `Cannot open '${name}' for writing: its store has lost the newest blocks; mount it with --read-only while a peer that has them is connected, and then again`,
+  );
 }
 
 function startSwarm(

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import test, { type Assertions } from 'brittle';
 import type { ChunkReference } from '../../src/content/content-store.js';
 import { InterruptedError, StoreError, UnavailableError } from '../../src/errors.js';
@@ -20,6 +21,25 @@ test('waits: a missing block fails at the deadline, also a second time', async (
     const error = await failureOf(() => reader.log.read(chunk, 0, 1, { deadlineMs: 20 }));
     t.ok(error instanceof UnavailableError && /no peer delivered it in 20 ms/.test(error.message));
   }
+});
+
+test('waits: a second read right after the deadline fails at once, a third one waits', async (t) => {
+  const { origin, reader, chunk, data } = await openPair(t);
+  t.ok((await failureOf(() => reader.log.read(chunk, 0, 1, { deadlineMs: 20 }))) instanceof Error);
+  // Would never end otherwise.
+  const second = await failureOf(() => reader.log.read(chunk, 0, 1, { deadlineMs: 600_000 }));
+  t.ok(second instanceof UnavailableError);
+  const third = reader.log.read(chunk, 0, chunk.length, { deadlineMs: 600_000 });
+  connect(t, origin.store, reader.store);
+  t.ok((await third).equals(data));
+});
+
+test('waits: a second read right after the deadline waits when a peer came', async (t) => {
+  const { origin, reader, chunk, data } = await openPair(t);
+  t.ok((await failureOf(() => reader.log.read(chunk, 0, 1, { deadlineMs: 20 }))) instanceof Error);
+  connect(t, origin.store, reader.store);
+  while (reader.core.peers.length === 0) await once(reader.core, 'peer-add');
+  t.ok(((await reader.log.read(chunk, 0, chunk.length)) as Buffer).equals(data));
 });
 
 test('waits: the default deadline is the log’s', async (t) => {

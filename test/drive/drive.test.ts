@@ -99,6 +99,7 @@ test('drive - two machines with the write key: one writes, the other is refused'
   await joinDrive(c, 'notes', capability);
   let first = await network.open(a, 'notes');
   await t.exception(network.open(c, 'notes'), /another machine is writing to it/);
+  t.alike((await readState(a.paths('notes').state))?.lease, { state: 'held', generation: 1 });
 
   // Nobody can say whether the logs here are complete: reading is all that is safe.
   await network.closeDrive(first);

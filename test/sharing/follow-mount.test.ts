@@ -28,7 +28,13 @@ import { type Assertions, test } from 'brittle';
 import type { DriveMount } from '../support/drive-mount.js';
 import { MemoryMap } from '../support/memory-map.js';
 import { getxattr, listxattr, removexattr, setxattr } from '../support/xattr.js';
-import { commit, errorCode, eventually, SHARING_TIME, SharedDrive } from './support/shared-drive.js';
+import {
+  commit,
+  errorCode,
+  eventually,
+  SHARING_TIME,
+  SharedDrive,
+} from './support/shared-drive.js';
 import { contentAt } from './support/stream-content.js';
 
 const LARGE_BYTES = 2 << 20;
@@ -77,8 +83,14 @@ test('a reader - follows the origin', SHARING_TIME, async (t) => {
 const steps: Record<string, (step: Step) => Promise<void>> = {
   'a new file, where there was none': async ({ t, at, seen, follows, remember }) => {
     remember();
-    t.is(errorCode(() => statSync(seen('small'))), 'ENOENT');
-    t.is(errorCode(() => statSync(seen('large'))), 'ENOENT');
+    t.is(
+      errorCode(() => statSync(seen('small'))),
+      'ENOENT',
+    );
+    t.is(
+      errorCode(() => statSync(seen('large'))),
+      'ENOENT',
+    );
     writeFileSync(at('small'), 'text');
     writeFileSync(at('large'), contentAt(1, 0, LARGE_BYTES));
     await follows(() => existsSync(seen('small')) && existsSync(seen('large')));
@@ -213,7 +225,10 @@ const steps: Record<string, (step: Step) => Promise<void>> = {
       unlinkSync(at('large'));
       await follows(() => !existsSync(seen('small')) && !existsSync(seen('large')));
       t.alike(readdirSync(seen('.')), []);
-      t.is(errorCode(() => openSync(seen('small'), 'r')), 'ENOENT');
+      t.is(
+        errorCode(() => openSync(seen('small'), 'r')),
+        'ENOENT',
+      );
       oldOrStale(t, small, Buffer.from('text'));
       oldOrStale(t, large, contentAt(5, 0, LARGE_BYTES));
     } finally {
@@ -298,7 +313,10 @@ const steps: Record<string, (step: Step) => Promise<void>> = {
     await follows(() => getxattr(seen('file'), 'user.one').toString() === 'other');
     removexattr(at('file'), 'user.one');
     await follows(() => listxattr(seen('file')).join() === 'user.two');
-    t.is(errorCode(() => getxattr(seen('file'), 'user.one')), 'ENODATA');
+    t.is(
+      errorCode(() => getxattr(seen('file'), 'user.one')),
+      'ENODATA',
+    );
   },
 
   'many commits in a row': async ({ t, at, seen, follows, remember }) => {

@@ -66,7 +66,9 @@ test('a reader - follows commits with thousands of changes', SHARING_TIME, async
   );
   t.comment(`created: seen after ${created} ms`);
   const expected = { changed: 'changed behind', kept: 'kept before', renamed: 'moved before' };
-  await eventually('the few other changes', () => isDeepStrictEqual(contents(seen('other')), expected));
+  await eventually('the few other changes', () =>
+    isDeepStrictEqual(contents(seen('other')), expected),
+  );
   t.alike(contents(seen('other')), expected);
   t.absent(existsSync(seen('other/moved')));
   t.absent(existsSync(seen('other/removed')));
@@ -97,7 +99,9 @@ test('a reader - follows commits with thousands of changes', SHARING_TIME, async
 });
 
 function names(): string[] {
-  return Array.from({ length: FILES }, (_, i) => String(i).padStart(5, '0').padEnd(NAME_BYTES, 'x'));
+  return Array.from({ length: FILES }, (_, i) =>
+    String(i).padStart(5, '0').padEnd(NAME_BYTES, 'x'),
+  );
 }
 
 function contents(directory: string): Record<string, string> {

@@ -21,81 +21,99 @@ const MIB = 1 << 20;
 const LARGE_BYTES = 256 * MIB;
 const LARGE_SEED = 1;
 
-test('a reader - lists and stats without file data, and fetches only what it reads', SHARING_TIME, async (t) => {
-  const drive = await SharedDrive.forTest(t);
-  const { origin } = drive;
-  writeContent(join(origin.directory, 'large'), LARGE_SEED, LARGE_BYTES);
-  for (let i = 0; i < 20; i++) {
-    mkdirSync(join(origin.directory, `directory-${i}`));
-    for (let j = 0; j < 10; j++) {
-      writeFileSync(join(origin.directory, `directory-${i}`, `file-${j}`), contentAt(2, 16 * j, 5000 + i));
-    }
-  }
-  symlinkSync('directory-1/file-1', join(origin.directory, 'link'));
-  commit(origin);
-
-  const beganMs = performance.now();
-  const reader = await drive.addReader();
-  t.comment(`mounted after ${Math.round(performance.now() - beganMs)} ms`);
-  await command('ls', ['-lR', reader.directory]);
-  t.comment(`listed after ${Math.round(performance.now() - beganMs)} ms`);
-  t.alike(describe(reader.directory), describe(origin.directory));
-  const listed = await statusOf(reader);
-  t.is(listed.downloadedBlocks, 0, 'no chunk was fetched');
-  t.is(listed.downloadedBytes, 0);
-
-  await t.test('1 MiB out of the middle', async (t) => {
-    const at = LARGE_BYTES / 2;
-    const bytes = await fetchedBy(reader, () => {
-      t.ok(readAt(join(reader.directory, 'large'), at, MIB).equals(contentAt(LARGE_SEED, at, MIB)));
-    });
-    t.comment(`fetched ${bytes} bytes`);
-    t.ok(bytes >= MIB, 'the data came over the network');
-    t.ok(bytes < 4 * MIB, `fetched ${bytes} bytes`);
-  });
-
-  await t.test('1 MiB in small steps', async (t) => {
-    const before = await statusOf(reader);
-    // Around the kernel's own read-ahead, which differs from system to system.
-    const hash = await hashOfPart(reader, LARGE_BYTES / 4, MIB, ['iflag=direct']);
-    t.is(hash, hashOf(contentAt(LARGE_SEED, LARGE_BYTES / 4, MIB)));
-    const bytes = (await statusOf(reader)).downloadedBytes - before.downloadedBytes;
-    t.comment(`fetched ${bytes} bytes`);
-    t.ok(bytes < 4 * MIB, `fetched ${bytes} bytes`);
-  });
-
-  await t.test('4 KiB here and there', async (t) => {
-    const bytes = await fetchedBy(reader, () => {
-      for (let i = 1; i <= 8; i++) {
-        const at = i * 11 * MIB;
-        t.ok(readAt(join(reader.directory, 'large'), at, 4096).equals(contentAt(LARGE_SEED, at, 4096)));
+test(
+  'a reader - lists and stats without file data, and fetches only what it reads',
+  SHARING_TIME,
+  async (t) => {
+    const drive = await SharedDrive.forTest(t);
+    const { origin } = drive;
+    writeContent(join(origin.directory, 'large'), LARGE_SEED, LARGE_BYTES);
+    for (let i = 0; i < 20; i++) {
+      mkdirSync(join(origin.directory, `directory-${i}`));
+      for (let j = 0; j < 10; j++) {
+        writeFileSync(
+          join(origin.directory, `directory-${i}`, `file-${j}`),
+          contentAt(2, 16 * j, 5000 + i),
+        );
       }
-    });
-    t.comment(`fetched ${bytes} bytes`);
-    t.ok(bytes < 8 * MIB, `fetched ${bytes} bytes`);
-  });
+    }
+    symlinkSync('directory-1/file-1', join(origin.directory, 'link'));
+    commit(origin);
 
-  await t.test('what was read is not fetched again', async (t) => {
-    const at = LARGE_BYTES / 2;
-    const bytes = await fetchedBy(reader, () => {
-      t.ok(readAt(join(reader.directory, 'large'), at, MIB).equals(contentAt(LARGE_SEED, at, MIB)));
-    });
-    t.is(bytes, 0);
-  });
+    const beganMs = performance.now();
+    const reader = await drive.addReader();
+    t.comment(`mounted after ${Math.round(performance.now() - beganMs)} ms`);
+    await command('ls', ['-lR', reader.directory]);
+    t.comment(`listed after ${Math.round(performance.now() - beganMs)} ms`);
+    t.alike(describe(reader.directory), describe(origin.directory));
+    const listed = await statusOf(reader);
+    t.is(listed.downloadedBlocks, 0, 'no chunk was fetched');
+    t.is(listed.downloadedBytes, 0);
 
-  await t.test('two programs stream from the start and from three quarters on', async (t) => {
-    const length = 16 * MIB;
-    const from = (LARGE_BYTES / 4) * 3;
-    const before = await statusOf(reader);
-    const [start, middle] = await Promise.all([hashOfPart(reader, 0, length), hashOfPart(reader, from, length)]);
-    t.is(start, hashOf(contentAt(LARGE_SEED, 0, length)));
-    t.is(middle, hashOf(contentAt(LARGE_SEED, from, length)));
-    const bytes = (await statusOf(reader)).downloadedBytes - before.downloadedBytes;
-    t.comment(`fetched ${bytes} bytes`);
-    // Each may have been read ahead of.
-    t.ok(bytes < 2 * length + 24 * MIB, `fetched ${bytes} bytes`);
-  });
-});
+    await t.test('1 MiB out of the middle', async (t) => {
+      const at = LARGE_BYTES / 2;
+      const bytes = await fetchedBy(reader, () => {
+        t.ok(
+          readAt(join(reader.directory, 'large'), at, MIB).equals(contentAt(LARGE_SEED, at, MIB)),
+        );
+      });
+      t.comment(`fetched ${bytes} bytes`);
+      t.ok(bytes >= MIB, 'the data came over the network');
+      t.ok(bytes < 4 * MIB, `fetched ${bytes} bytes`);
+    });
+
+    await t.test('1 MiB in small steps', async (t) => {
+      const before = await statusOf(reader);
+      // Around the kernel's own read-ahead, which differs from system to system.
+      const hash = await hashOfPart(reader, LARGE_BYTES / 4, MIB, ['iflag=direct']);
+      t.is(hash, hashOf(contentAt(LARGE_SEED, LARGE_BYTES / 4, MIB)));
+      const bytes = (await statusOf(reader)).downloadedBytes - before.downloadedBytes;
+      t.comment(`fetched ${bytes} bytes`);
+      t.ok(bytes < 4 * MIB, `fetched ${bytes} bytes`);
+    });
+
+    await t.test('4 KiB here and there', async (t) => {
+      const bytes = await fetchedBy(reader, () => {
+        for (let i = 1; i <= 8; i++) {
+          const at = i * 11 * MIB;
+          t.ok(
+            readAt(join(reader.directory, 'large'), at, 4096).equals(
+              contentAt(LARGE_SEED, at, 4096),
+            ),
+          );
+        }
+      });
+      t.comment(`fetched ${bytes} bytes`);
+      t.ok(bytes < 8 * MIB, `fetched ${bytes} bytes`);
+    });
+
+    await t.test('what was read is not fetched again', async (t) => {
+      const at = LARGE_BYTES / 2;
+      const bytes = await fetchedBy(reader, () => {
+        t.ok(
+          readAt(join(reader.directory, 'large'), at, MIB).equals(contentAt(LARGE_SEED, at, MIB)),
+        );
+      });
+      t.is(bytes, 0);
+    });
+
+    await t.test('two programs stream from the start and from three quarters on', async (t) => {
+      const length = 16 * MIB;
+      const from = (LARGE_BYTES / 4) * 3;
+      const before = await statusOf(reader);
+      const [start, middle] = await Promise.all([
+        hashOfPart(reader, 0, length),
+        hashOfPart(reader, from, length),
+      ]);
+      t.is(start, hashOf(contentAt(LARGE_SEED, 0, length)));
+      t.is(middle, hashOf(contentAt(LARGE_SEED, from, length)));
+      const bytes = (await statusOf(reader)).downloadedBytes - before.downloadedBytes;
+      t.comment(`fetched ${bytes} bytes`);
+      // Each may have been read ahead of.
+      t.ok(bytes < 2 * length + 24 * MIB, `fetched ${bytes} bytes`);
+    });
+  },
+);
 
 /** Names with types, modes, sizes, times and targets. */
 function describe(top: string): string[] {

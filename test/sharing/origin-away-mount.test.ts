@@ -7,13 +7,7 @@ import { type Assertions, test } from 'brittle';
 import { command, ended, tryCommand } from '../support/command.js';
 import type { DriveMount } from '../support/drive-mount.js';
 import { dropCaches } from '../support/drop-caches.js';
-import {
-  commit,
-  eventually,
-  SHARING_TIME,
-  SharedDrive,
-  statusOf,
-} from './support/shared-drive.js';
+import { commit, eventually, SHARING_TIME, SharedDrive, statusOf } from './support/shared-drive.js';
 import { contentAt, writeContent } from './support/stream-content.js';
 
 const MIB = 1 << 20;
@@ -22,7 +16,10 @@ const FILE_BYTES = 4 * MIB;
 const HANG_MS = 30_000;
 
 /** `read` is here, all of it; of `unread` and `unread-too` nothing. */
-async function withTwoFiles(t: Assertions, readerOptions: string[]): Promise<[SharedDrive, DriveMount]> {
+async function withTwoFiles(
+  t: Assertions,
+  readerOptions: string[],
+): Promise<[SharedDrive, DriveMount]> {
   const drive = await SharedDrive.forTest(t);
   const { origin } = drive;
   mkdirSync(join(origin.directory, 'directory'));
@@ -35,7 +32,10 @@ async function withTwoFiles(t: Assertions, readerOptions: string[]): Promise<[Sh
   t.ok(readFileSync(join(reader.directory, 'read')).equals(contentAt(1, 0, FILE_BYTES)));
   // The tree comes in the background.
   const { treeLength } = await statusOf(origin);
-  await eventually('the whole tree', async () => (await statusOf(reader)).treeLength === treeLength);
+  await eventually(
+    'the whole tree',
+    async () => (await statusOf(reader)).treeLength === treeLength,
+  );
   await command('ls', ['-lR', reader.directory]);
   return [drive, reader];
 }
@@ -72,48 +72,64 @@ async function endsAtOnce(t: Assertions, reader: DriveMount): Promise<void> {
   t.alike(how, { code: null, signal: 'SIGINT' });
 }
 
-test('the origin is killed - a reader goes on with what it has, and continues later', SHARING_TIME, async (t) => {
-  const [drive, reader] = await withTwoFiles(t, ['--deadline', '3']);
-  await drive.origin.kill();
+test(
+  'the origin is killed - a reader goes on with what it has, and continues later',
+  SHARING_TIME,
+  async (t) => {
+    const [drive, reader] = await withTwoFiles(t, ['--deadline', '3']);
+    await drive.origin.kill();
 
-  readsOnWhatItHas(t, reader);
-  if (dropCaches(reader.directory)) readsOnWhatItHas(t, reader);
-  await failsInTime(t, reader);
-  readsOnWhatItHas(t, reader);
+    readsOnWhatItHas(t, reader);
+    if (dropCaches(reader.directory)) readsOnWhatItHas(t, reader);
+    await failsInTime(t, reader);
+    readsOnWhatItHas(t, reader);
 
-  await drive.returnOrigin();
-  writeFileSync(join(drive.origin.directory, 'new'), 'new text');
-  commit(drive.origin);
-  const delayMs = await eventually('what is new', () => existsSync(join(reader.directory, 'new')));
-  t.comment(`connected again after ${delayMs} ms`);
-  t.is(readFileSync(join(reader.directory, 'new'), 'utf8'), 'new text');
-  t.ok(readFileSync(join(reader.directory, 'unread')).equals(contentAt(2, 0, FILE_BYTES)));
-});
+    await drive.returnOrigin();
+    writeFileSync(join(drive.origin.directory, 'new'), 'new text');
+    commit(drive.origin);
+    const delayMs = await eventually('what is new', () =>
+      existsSync(join(reader.directory, 'new')),
+    );
+    t.comment(`connected again after ${delayMs} ms`);
+    t.is(readFileSync(join(reader.directory, 'new'), 'utf8'), 'new text');
+    t.ok(readFileSync(join(reader.directory, 'unread')).equals(contentAt(2, 0, FILE_BYTES)));
+  },
+);
 
-test('the origin is killed - a reader can be mounted again, and a wait be interrupted', SHARING_TIME, async (t) => {
-  const [drive, reader] = await withTwoFiles(t, []);
-  await drive.origin.kill();
-  await reader.unmount();
-  // So long that nothing ends by itself here.
-  const again = await reader.machine.mount('reader', ['--deadline', '600']);
-  readsOnWhatItHas(t, again);
-  await endsAtOnce(t, again);
-  readsOnWhatItHas(t, again);
-});
+test(
+  'the origin is killed - a reader can be mounted again, and a wait be interrupted',
+  SHARING_TIME,
+  async (t) => {
+    const [drive, reader] = await withTwoFiles(t, []);
+    await drive.origin.kill();
+    await reader.unmount();
+    // So long that nothing ends by itself here.
+    const again = await reader.machine.mount('reader', ['--deadline', '600']);
+    readsOnWhatItHas(t, again);
+    await endsAtOnce(t, again);
+    readsOnWhatItHas(t, again);
+  },
+);
 
-test('the origin hangs - a reader goes on with what it has, and continues later', SHARING_TIME, async (t) => {
-  const [{ origin }, reader] = await withTwoFiles(t, ['--deadline', '3']);
-  process.kill(origin.pid, 'SIGSTOP');
+test(
+  'the origin hangs - a reader goes on with what it has, and continues later',
+  SHARING_TIME,
+  async (t) => {
+    const [{ origin }, reader] = await withTwoFiles(t, ['--deadline', '3']);
+    process.kill(origin.pid, 'SIGSTOP');
 
-  readsOnWhatItHas(t, reader);
-  await failsInTime(t, reader);
-  readsOnWhatItHas(t, reader);
+    readsOnWhatItHas(t, reader);
+    await failsInTime(t, reader);
+    readsOnWhatItHas(t, reader);
 
-  process.kill(origin.pid, 'SIGCONT');
-  writeFileSync(join(origin.directory, 'new'), 'new text');
-  commit(origin);
-  const delayMs = await eventually('what is new', () => existsSync(join(reader.directory, 'new')));
-  t.comment(`connected again after ${delayMs} ms`);
-  t.is(readFileSync(join(reader.directory, 'new'), 'utf8'), 'new text');
-  t.ok(readFileSync(join(reader.directory, 'unread')).equals(contentAt(2, 0, FILE_BYTES)));
-});
+    process.kill(origin.pid, 'SIGCONT');
+    writeFileSync(join(origin.directory, 'new'), 'new text');
+    commit(origin);
+    const delayMs = await eventually('what is new', () =>
+      existsSync(join(reader.directory, 'new')),
+    );
+    t.comment(`connected again after ${delayMs} ms`);
+    t.is(readFileSync(join(reader.directory, 'new'), 'utf8'), 'new text');
+    t.ok(readFileSync(join(reader.directory, 'unread')).equals(contentAt(2, 0, FILE_BYTES)));
+  },
+);

@@ -105,7 +105,9 @@ export const everydayChecks: DirectoryCheck[] = [
     run: async (directory) => {
       const log = path.join(directory, 'log');
       writeFileSync(log, 'line 0\n');
-      const tail = spawn('tail', ['-n', '+1', '-F', log], { stdio: ['ignore', 'pipe', 'ignore'] });
+      const tail = spawn('tail', ['-n', '+1', '-s', '0.05', '-F', log], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
       const end = ended(tail);
       try {
         const lines = new LineReader(tail.stdout);

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { looksLikeCapability, parseCapability } from '../../drive/capability.js';
 import { findOrJoinDrive } from '../../drive/create-drive.js';
 import type { DriveRecord, Home } from '../../drive/home.js';
@@ -36,11 +36,10 @@ export function addMountCommand(program: Command, context: CliContext): void {
     .option('--read-only', 'do not write, even if the key allows it')
     .option('--offline', 'use no network')
     .option('--bootstrap <host:port,...>', 'nodes of a private network (or SHOAL_BOOTSTRAP)')
-    .option(
-      '--deadline <seconds>',
-      'longest wait for a peer',
-      parseDeadline,
-      limits.network_deadline_ms,
+    .addOption(
+      new Option('--deadline <seconds>', 'longest wait for a peer')
+        .argParser(parseDeadline)
+        .default(limits.network_deadline_ms, String(limits.network_deadline_ms / 1000)),
     )
     .option('--allow-other', 'let other users use the mount')
     .option('--numeric-owner', "show the drive's own user and group ids")
