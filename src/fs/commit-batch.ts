@@ -8,7 +8,7 @@ import { type ExtentRecord, encodeSegment } from '../tree/segment-record.js';
 import type { TreeChange } from '../tree/tree.js';
 import { type Extent, isMemory, UNWRITTEN } from './extents.js';
 import type { Inode, Segment } from './inode.js';
-import type { Deletion } from './reaper.js';
+import type { Deletion, Reaper } from './reaper.js';
 
 /** Bytes of names a commit record lists before it says "everything" instead. */
 const LISTED_NAME_BYTES_MAX = 128 << 10;
@@ -26,12 +26,17 @@ function recordOf(extent: Extent): ExtentRecord {
 
 export class CommitBatch {
   readonly changes: TreeChange[] = [];
-  /** With what the inode had before, to restore it. */
-  readonly #inodes: { inode: Inode; orphaned: boolean }[] = [];
+  /** With what the inode had before, to restore it, and what its record then says. */
+  readonly #inodes: { inode: Inode; orphaned: boolean; fileBytes: number }[] = [];
+  readonly #directories: Inode[] = [];
   readonly #segments: Segment[] = [];
   readonly #names: { inode: Inode; name: string }[] = [];
   readonly #xattrs: { inode: Inode; name: string }[] = [];
   readonly deletions: Deletion[] = [];
+  /** By how many the number of inode records in the tree grows. */
+  inodeCountChange = 0;
+  /** By how much the sum of the sizes in the records of regular files grows. */
+  fileBytesChange = 0;
   #nameBytes = 0;
   readonly #touchedInodes = new Set<number>();
 
@@ -42,7 +47,10 @@ export class CommitBatch {
   /** Takes up an inode's record, segments and extended attributes. Its data must be sealed. */
   addInode(inode: Inode): void {
     inode.committing++;
-    this.#inodes.push({ inode, orphaned: inode.orphaned });
+    const { fileBytes } = inode;
+    this.#inodes.push({ inode, orphaned: inode.orphaned, fileBytes });
+    if (!inode.persisted) this.inodeCountChange++;
+    this.fileBytesChange += fileBytes - inode.persistedFileBytes;
     this.#touchedInodes.add(inode.ino);
     inode.dirty = false;
     this.changes.push({ key: inodeKey(inode.ino), value: encodeInode(inode) });
@@ -86,7 +94,7 @@ export class CommitBatch {
     const { directory } = inode;
     if (directory === null) return;
     inode.committing++;
-    this.#inodes.push({ inode, orphaned: inode.orphaned });
+    this.#directories.push(inode);
     for (const name of directory.dirtyNames) {
       const entry = directory.entries.get(name) ?? null;
       const value = entry === null ? null : encodeEntry(entry);
@@ -99,9 +107,13 @@ export class CommitBatch {
 
   /** Takes up the removal of records of a deleted inode. */
   addDeletion(deletion: Deletion): void {
+    const { inode } = deletion;
     this.deletions.push(deletion);
-    this.#touchedInodes.add(deletion.ino);
-    this.changes.push(...deletion.changes);
+    this.#touchedInodes.add(inode.ino);
+    for (const change of deletion.changes) this.changes.push(change);
+    if (!deletion.isLast || !inode.persisted) return;
+    this.inodeCountChange--;
+    this.fileBytesChange -= inode.persistedFileBytes;
   }
 
   /** For followers; null when there is too much to list. */
@@ -119,21 +131,37 @@ export class CommitBatch {
 
   /** The tree has it. */
   succeeded(): void {
-    for (const { inode } of this.#inodes) {
+    for (const { inode, fileBytes } of this.#inodes) {
       inode.committing--;
       inode.persisted = true;
+      inode.persistedFileBytes = fileBytes;
     }
+    for (const inode of this.#directories) inode.committing--;
   }
 
-  /** Nothing of it is in the tree: all of it is dirty again. `mark` puts an inode back on the list. */
-  failed(mark: (inode: Inode) => void): void {
-    for (const { inode, name } of this.#names) inode.directory?.dirtyNames.add(name);
-    for (const { inode, name } of this.#xattrs) inode.xattrs?.dirtyNames.add(name);
+  /**
+   * Nothing of it is in the tree: all of it is dirty again. `mark` puts an inode back on the list. What was deleted
+   * meanwhile leaves the rest to the reaper.
+   */
+  failed(reaper: Reaper, mark: (inode: Inode) => void): void {
+    reaper.putBack(this.deletions);
+    for (const { inode, name } of this.#names) {
+      inode.directory?.dirtyNames.add(name);
+      reaper.addRecords(inode, 'entryNames', name);
+    }
+    for (const { inode, name } of this.#xattrs) {
+      inode.xattrs?.dirtyNames.add(name);
+      reaper.addRecords(inode, 'xattrNames', name);
+    }
     for (const segment of this.#segments) segment.dirty = true;
-    for (const { inode, orphaned } of this.#inodes.reverse()) {
+    for (const { inode, orphaned } of this.#inodes) {
       inode.committing--;
       inode.orphaned = orphaned;
-      mark(inode);
+      if (!reaper.has(inode)) mark(inode);
+    }
+    for (const inode of this.#directories) {
+      inode.committing--;
+      if (!reaper.has(inode)) mark(inode);
     }
   }
 }

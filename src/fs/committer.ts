@@ -38,8 +38,9 @@ export class Committer {
   #closed = false;
   #syncOwed = false;
 
-  /** Counters that the next commit records. */
+  /** The next commit records it. */
   nextIno: number;
+  /** As they are in memory, where files that have no name yet or any more count while they are open. */
   inodeCount: number;
   fileBytes: number;
   /** Written data that is in no chunk yet, in bytes. */
@@ -85,11 +86,13 @@ export class Committer {
   }
 
   /** The records of a deleted inode are to go. */
-  doom(inode: Inode, xattrNames: readonly string[]): void {
+  doom(inode: Inode, xattrNames: string[]): void {
     this.unmark(inode);
     this.#reaper.add({
-      ino: inode.ino,
+      inode,
       segmentsEnd: Math.max(inode.persistedSegmentsEnd, inode.segmentsEnd),
+      // A directory was emptied before it was removed, maybe since the last commit.
+      entryNames: [...(inode.directory?.dirtyNames ?? [])],
       xattrNames,
       orphaned: inode.orphaned,
     });
@@ -171,13 +174,11 @@ export class Committer {
         batch.succeeded();
       }
     } catch (error) {
-      batch.failed((inode) => {
-        if (inode.gone) return;
+      batch.failed(this.#reaper, (inode) => {
         inode.dirty = true;
         this.#dirtyInodes.add(inode);
         if (inode.hasDirtyNames) this.#dirtyDirectories.add(inode);
       });
-      this.#reaper.putBack(batch.deletions);
       this.#reportFailure(error);
       throw error;
     }
@@ -203,7 +204,10 @@ export class Committer {
       if (inode.nlink === 0 && !inode.persisted) inode.dirty = false;
       else batch.addInode(inode);
     }
-    for (const inode of this.#dirtyDirectories) batch.addNames(inode);
+    for (const inode of this.#dirtyDirectories) {
+      if (inode.nlink === 0 && !inode.persisted) inode.directory?.dirtyNames.clear();
+      else batch.addNames(inode);
+    }
     for (const deletion of this.#reaper.take()) batch.addDeletion(deletion);
     this.#dirtyInodes.clear();
     this.#dirtyDirectories.clear();
@@ -215,8 +219,8 @@ export class Committer {
       timeMs: Date.now(),
       previous: this.#options.tree.head,
       nextIno: this.nextIno,
-      inodeCount: this.inodeCount,
-      fileBytes: Math.max(0, this.fileBytes),
+      inodeCount: Math.max(0, this.#last.inodeCount + batch.inodeCountChange),
+      fileBytes: Math.max(0, this.#last.fileBytes + batch.fileBytesChange),
       changes: batch.listChanges(),
     };
   }

@@ -16,10 +16,10 @@ import type {
   WriteOptions,
 } from '../../mount/file-system.js';
 import type { ContentStore } from '../content/content-store.js';
-import { NoSpaceError } from '../errors.js';
+import { DamagedError, NoSpaceError } from '../errors.js';
 import { limits } from '../limits.js';
-import { inoOfKey, RecordKind, rangeOfKind } from '../tree/keys.js';
-import { decodeSegment } from '../tree/segment-record.js';
+import { inoOfKey, RecordKind, rangeOfKind, segmentOfKey } from '../tree/keys.js';
+import { decodeSegment, type ExtentRecord } from '../tree/segment-record.js';
 import type { Tree } from '../tree/tree.js';
 import { AttributeOperations } from './attribute-operations.js';
 import { type Clock, SystemClock } from './clock.js';
@@ -175,15 +175,25 @@ export class DriveFileSystem implements FileSystem {
 
   /** Files that were deleted while open, and then the process ended. */
   async #collectOrphans(): Promise<void> {
-    const { table } = this.#volume;
     const { from, to } = rangeOfKind(RecordKind.orphan);
-    for await (const { key } of this.#options.tree.range(from, to)) {
-      const ino = inoOfKey(key);
-      const inode = await withMemory(() => table.need(ino), null);
-      inode.orphaned = true;
-      inode.nlink = 0;
-      this.#volume.deleteIfUnused(inode);
+    const keys: Buffer[] = [];
+    for await (const { key } of this.#options.tree.range(from, to)) keys.push(key);
+    for (const key of keys) {
+      try {
+        await this.#collectOrphan(inoOfKey(key));
+      } catch (error) {
+        if (!(error instanceof DamagedError)) throw error;
+        this.#options.log(`cannot delete what key ${key.toString('hex')} names: ${error.message}`);
+      }
     }
+  }
+
+  async #collectOrphan(ino: number): Promise<void> {
+    const { table } = this.#volume;
+    const inode = await withMemory(() => table.need(ino), null);
+    inode.orphaned = true;
+    inode.nlink = 0;
+    this.#volume.deleteIfUnused(inode);
   }
 
   /** Deduplication knows the chunks that the tree refers to. In the background: a large drive has many. */
@@ -193,7 +203,7 @@ export class DriveFileSystem implements FileSystem {
     let learned = 0;
     for await (const { key, value } of this.#options.tree.range(from, to)) {
       if (this.#closed || learned > limits.dedup_entries_max) return;
-      for (const { chunk } of decodeSegment(inoOfKey(key), 0, value)) {
+      for (const { chunk } of decodedOrEmpty(key, value)) {
         if (chunk === null) continue;
         content.learn(chunk);
         learned++;
@@ -426,5 +436,15 @@ export class DriveFileSystem implements FileSystem {
 
   syncfs(): Answer<void> {
     return this.#files.fsync();
+  }
+}
+
+/** What is wrong with a record is told to who reads the file. */
+function decodedOrEmpty(key: Buffer, value: Buffer): ExtentRecord[] {
+  try {
+    return decodeSegment(inoOfKey(key), segmentOfKey(key), value);
+  } catch (error) {
+    if (error instanceof DamagedError) return [];
+    throw error;
   }
 }

@@ -52,7 +52,7 @@ export class FileOperations {
     if (writable) volume.requireWritable();
     if ((flags & O_TRUNC) !== 0 && inode.isFile) {
       volume.requireWritable();
-      if (inode.size > 0 || inode.segmentsEnd > 0) this.truncate(inode, 0);
+      if (inode.size > 0 || inode.segmentsEnd > 0) this.#empty(inode);
     }
     inode.opens++;
     if (writable) {
@@ -65,11 +65,21 @@ export class FileOperations {
 
   /** Throws NotInMemory, EFBIG. */
   truncate(inode: Inode, size: number): void {
+    this.#resize(inode, size);
+    inode.modified(this.#volume.clock.now());
+  }
+
+  /** For O_TRUNC. A kernel that owns the times tells them later, unless its coarser clock has not moved meanwhile. */
+  #empty(inode: Inode): void {
+    this.#resize(inode, 0);
+    if (!this.#volume.writebackCache) inode.modified(this.#volume.clock.now());
+  }
+
+  #resize(inode: Inode, size: number): void {
     const volume = this.#volume;
     const before = inode.size;
     volume.contents.truncate(inode, size);
     volume.resized(before, inode);
-    inode.modified(volume.clock.now());
     volume.committer.markInode(inode);
   }
 

@@ -37,6 +37,11 @@ function extentOf(record: ExtentRecord): Extent {
   };
 }
 
+/** The tree has no record of a segment from here on that is not in memory, too. */
+function storedEnd(inode: Inode): number {
+  return inode.persisted ? Math.min(inode.segmentsEnd, inode.persistedSegmentsEnd) : 0;
+}
+
 const NO_SEGMENT: Segment = Object.freeze({
   extents: Object.freeze([]) as unknown as Extent[],
   dirty: false,
@@ -243,15 +248,15 @@ export class InodeTable {
   needSegment(inode: Inode, index: number): Segment {
     const segment = inode.data?.segments.get(index);
     if (segment !== undefined) return segment;
-    if (index >= inode.segmentsEnd || !inode.persisted) return NO_SEGMENT;
+    if (index >= storedEnd(inode)) return NO_SEGMENT;
     throw new NotInMemory(this.loadSegments(inode, index, index + 1));
   }
 
   /** Makes sure that segments [first, end) can be had with `needSegment`. Throws NotInMemory. */
   needSegments(inode: Inode, first: number, end: number): void {
-    const last = Math.min(end, inode.segmentsEnd);
+    const last = Math.min(end, storedEnd(inode));
     for (let index = first; index < last; index++) {
-      if (inode.data?.segments.has(index) || !inode.persisted) continue;
+      if (inode.data?.segments.has(index)) continue;
       const until = Math.min(last, index + SEGMENTS_PER_SCAN_MAX);
       throw new NotInMemory(this.loadSegments(inode, index, until));
     }
@@ -315,7 +320,7 @@ export class InodeTable {
         if (segment.extents.length > 0) return at;
         continue;
       }
-      if (!inode.persisted) continue;
+      if (at >= storedEnd(inode)) continue;
       const range = this.view.range(
         segmentKey(inode.ino, at),
         segmentKey(inode.ino, inode.segmentsEnd),

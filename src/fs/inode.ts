@@ -87,6 +87,8 @@ export class Inode implements InodeRecord {
   orphaned = false;
   /** One above the highest segment the tree may have. */
   persistedSegmentsEnd = 0;
+  /** Size of a regular file in the tree's record; 0 for anything else, and without a record. */
+  persistedFileBytes = 0;
   /** Its record differs from the tree. */
   dirty = false;
   /** Commits under way that carry records of it. */
@@ -114,6 +116,7 @@ export class Inode implements InodeRecord {
     Object.assign(this, record);
     this.persisted = true;
     this.persistedSegmentsEnd = record.segmentsEnd;
+    this.persistedFileBytes = this.fileBytes;
   }
 
   get isDirectory(): boolean {
@@ -122,6 +125,11 @@ export class Inode implements InodeRecord {
 
   get isFile(): boolean {
     return (this.mode & S_IFMT) === S_IFREG;
+  }
+
+  /** What it adds to the drive's sum of the sizes of all files. */
+  get fileBytes(): number {
+    return this.isFile ? this.size : 0;
   }
 
   get isSymlink(): boolean {

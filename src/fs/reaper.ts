@@ -1,75 +1,96 @@
 /**
- * Removes the records of deleted inodes, a bounded number per commit. An inode with more records than that has an
- * orphan record until the last is gone, so that a crash in between leaves nothing behind.
+ * Removes the records of deleted inodes, a bounded number per commit. An inode that has to wait for a later commit has
+ * an orphan record until its last record is gone, so that a crash in between leaves nothing behind.
  */
-import { inodeKey, orphanKey, segmentKey, xattrKey } from '../tree/keys.js';
+import { entryKey, inodeKey, orphanKey, segmentKey, xattrKey } from '../tree/keys.js';
 import type { TreeChange } from '../tree/tree.js';
+import type { Inode } from './inode.js';
 
-/** Records removed per commit. */
+/** Records removed per commit, besides directory entries. */
 const RECORDS_PER_COMMIT_MAX = 20_000;
 
-/** A deleted inode whose records are still in the tree. */
-interface Doomed {
-  ino: number;
+/** A deleted inode whose records may still be in the tree. */
+export interface Doomed {
+  readonly inode: Inode;
   /** Segments [0, segmentsEnd) may be there. */
-  segmentsEnd: number;
-  xattrNames: readonly string[];
-  orphaned: boolean;
+  readonly segmentsEnd: number;
+  /** Entries of a directory that may still be there. */
+  readonly entryNames: string[];
+  readonly xattrNames: string[];
+  readonly orphaned: boolean;
 }
 
 /** Part of the removal of one inode, for one commit. */
 export interface Deletion {
-  ino: number;
-  changes: TreeChange[];
+  readonly inode: Inode;
+  readonly changes: readonly TreeChange[];
+  /** The inode's own record is among them, so nothing is left to do. */
+  readonly isLast: boolean;
   /** To go on from when the commit fails. */
-  before: Doomed;
+  readonly before: Doomed;
 }
 
 export class Reaper {
-  #doomed: Doomed[] = [];
+  readonly #doomed = new Map<number, Doomed>();
 
   get isEmpty(): boolean {
-    return this.#doomed.length === 0;
+    return this.#doomed.size === 0;
+  }
+
+  has(inode: Inode): boolean {
+    return this.#doomed.has(inode.ino);
   }
 
   add(doomed: Doomed): void {
-    this.#doomed.push(doomed);
+    this.#doomed.set(doomed.inode.ino, doomed);
   }
 
-  /** The next removals; what did not fit stays for the next commit. */
+  /** The tree may have more records of a deleted inode: a commit that was to remove them failed. */
+  addRecords(inode: Inode, kind: 'entryNames' | 'xattrNames', name: string): void {
+    this.#doomed.get(inode.ino)?.[kind].push(name);
+  }
+
+  /** The removals for the next commit. */
   take(): Deletion[] {
     const deletions: Deletion[] = [];
     let room = RECORDS_PER_COMMIT_MAX;
-    while (room > 0) {
-      const doomed = this.#doomed.pop();
-      if (doomed === undefined) break;
-      const changes: TreeChange[] = [];
-      const { ino, xattrNames } = doomed;
-      const segments = Math.min(doomed.segmentsEnd, room);
-      const segmentsEnd = doomed.segmentsEnd - segments;
-      for (let index = doomed.segmentsEnd - 1; index >= segmentsEnd; index--) {
-        changes.push({ key: segmentKey(ino, index), value: null });
-      }
-      room -= segments;
-      if (segmentsEnd > 0) {
-        if (!doomed.orphaned) changes.push({ key: orphanKey(ino), value: Buffer.alloc(0) });
-        this.#doomed.push({ ino, segmentsEnd, xattrNames, orphaned: true });
-      } else {
-        for (const name of xattrNames) changes.push({ key: xattrKey(ino, name), value: null });
-        changes.push({ key: inodeKey(ino), value: null });
-        if (doomed.orphaned) changes.push({ key: orphanKey(ino), value: null });
-        room -= xattrNames.length + 2;
-      }
-      deletions.push({ ino, changes, before: doomed });
+    for (const doomed of [...this.#doomed.values()]) {
+      const { changes, rest } = removeSome(doomed, Math.max(0, room));
+      room -= changes.length;
+      if (rest === null) this.#doomed.delete(doomed.inode.ino);
+      else this.add(rest);
+      if (changes.length === 0) continue;
+      deletions.push({ inode: doomed.inode, changes, isLast: rest === null, before: doomed });
     }
     return deletions;
   }
 
   /** The commit that carried them failed. */
   putBack(deletions: readonly Deletion[]): void {
-    for (const { before } of deletions) {
-      this.#doomed = this.#doomed.filter(({ ino }) => ino !== before.ino);
-      this.#doomed.push(before);
-    }
+    for (const { before } of deletions) this.add(before);
   }
+}
+
+/** Removes about `room` records of an inode; `rest` is what is left then. */
+function removeSome(doomed: Doomed, room: number): { changes: TreeChange[]; rest: Doomed | null } {
+  const { inode, xattrNames, orphaned } = doomed;
+  const { ino } = inode;
+  const changes: TreeChange[] = [];
+  const remove = (key: Buffer): void => {
+    changes.push({ key, value: null });
+  };
+  // Never later: what they lead to may be gone with this commit.
+  for (const name of doomed.entryNames) remove(entryKey(ino, name));
+  const segmentsEnd = Math.max(0, doomed.segmentsEnd - room);
+  for (let index = doomed.segmentsEnd - 1; index >= segmentsEnd; index--) {
+    remove(segmentKey(ino, index));
+  }
+  if (segmentsEnd > 0 || room === 0) {
+    if (!orphaned) changes.push({ key: orphanKey(ino), value: Buffer.alloc(0) });
+    return { changes, rest: { ...doomed, segmentsEnd, entryNames: [], orphaned: true } };
+  }
+  for (const name of xattrNames) remove(xattrKey(ino, name));
+  remove(inodeKey(ino));
+  if (orphaned) remove(orphanKey(ino));
+  return { changes, rest: null };
 }

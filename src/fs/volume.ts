@@ -190,12 +190,14 @@ export class Volume {
     inode.gone = true;
     const { committer } = this;
     committer.inodeCount--;
-    if (inode.isFile) committer.fileBytes -= inode.size;
-    if (inode.persisted && inode.xattrCount > 0) this.#doomWithXattrs(inode);
+    committer.fileBytes -= inode.fileBytes;
+    const mayHaveXattrs = inode.xattrCount > 0 || (inode.xattrs?.dirtyNames.size ?? 0) > 0;
+    const mayHaveRecords = inode.persisted || inode.committing > 0;
+    if (mayHaveRecords && mayHaveXattrs) this.#doomWithXattrs(inode);
     else this.#doom(inode, []);
   }
 
-  #doom(inode: Inode, xattrNames: readonly string[]): void {
+  #doom(inode: Inode, xattrNames: string[]): void {
     this.contents.discard(inode);
     if (inode.persisted || inode.committing > 0) this.committer.doom(inode, xattrNames);
     else this.committer.unmark(inode);
