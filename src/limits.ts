@@ -66,6 +66,8 @@ export const limits = {
   /** Read-ahead of one open file, in bytes. */
   readahead_bytes_max: 8 << 20,
 
+  /** What the records of a new name take on disk, about, with the nodes of the tree that are written anew. */
+  new_file_record_bytes: 2048,
   /** Free space that the store leaves on its disk, so that deletes and commits still work. */
   store_reserve_bytes: 32 << 20,
   /** RocksDB's memtable: written data waits there for its file, besides the write-ahead log. */

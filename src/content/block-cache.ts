@@ -49,6 +49,11 @@ export class BlockCache {
     this.#bytes -= block.length;
   }
 
+  /** Drops the keys [first, end). */
+  deleteRange(first: number, end: number): void {
+    for (const key of [...this.#blocks.keys()]) if (key >= first && key < end) this.delete(key);
+  }
+
   clear(): void {
     this.#blocks.clear();
     this.#bytes = 0;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import Hypercore, { type ActiveRequests } from 'hypercore';
 import { DamagedError, InterruptedError, StoreError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
@@ -19,6 +20,9 @@ const local_deadline_ms = 10_000;
  * program learns of it after one deadline.
  */
 const second_request_ms = 500;
+
+/** How often to look whether a log has followed to another fork. */
+const fork_look_ms = 50;
 
 /** Blocks noted for that. */
 const given_up_max = 1024;
@@ -51,11 +55,16 @@ export class BlockReader {
   #hedging: NodeJS.Timeout | null = null;
   #closed = false;
   readonly #onPeer = (): void => this.#givenUpAt.clear();
+  readonly #onTruncate = (length: number): void => {
+    this.#cache.deleteRange(this.#cacheBase + length, this.#cacheBase + cacheKeysPerLog);
+  };
   readonly #onDownload = (_index: number, bytes: number): void => {
     this.downloadedBlocks++;
     this.downloadedBytes += bytes;
   };
 
+  /** The log's blocks of an earlier fork are not what is wanted. */
+  expectedFork = 0;
   /** Since this reader was opened. */
   downloadedBlocks = 0;
   downloadedBytes = 0;
@@ -79,14 +88,21 @@ export class BlockReader {
     this.#deadlineMs = deadlineMs;
     core.on('download', this.#onDownload);
     core.on('peer-add', this.#onPeer);
+    core.on('truncate', this.#onTruncate);
   }
 
   get core(): Hypercore {
     return this.#core;
   }
 
+  /** The log has not followed to the fork that is wanted. */
+  get isBehind(): boolean {
+    return this.#core.fork < this.expectedFork;
+  }
+
   /** From memory. */
   cached(block: number): Buffer | undefined {
+    if (this.isBehind) return undefined;
     return this.#cache.get(this.#cacheBase + block);
   }
 
@@ -113,6 +129,7 @@ export class BlockReader {
     const { signal } = options;
     if (this.#closed) return Promise.reject(closedError(block));
     if (signal?.aborted) return Promise.reject(interruptedError(block));
+    if (this.isBehind) return this.#fetchOnceCaughtUp(block, options);
     let fetch = this.#fetches.get(block);
     if (fetch === undefined) {
       if (this.#wasGivenUp(block)) {
@@ -124,12 +141,26 @@ export class BlockReader {
     return this.#wait(block, fetch, signal, options.deadlineMs ?? this.#deadlineMs);
   }
 
+  /** Waits for the log to follow to the fork that is wanted. */
+  async #fetchOnceCaughtUp(block: number, options: ReadOptions): Promise<Buffer> {
+    const { signal, deadlineMs = this.#deadlineMs } = options;
+    const giveUpAt = performance.now() + deadlineMs;
+    while (this.isBehind) {
+      if (this.#closed) throw closedError(block);
+      if (signal?.aborted) throw interruptedError(block);
+      if (performance.now() > giveUpAt) throw unavailableError(block, deadlineMs);
+      await sleep(fork_look_ms);
+    }
+    return this.fetch(block, options);
+  }
+
   /** Ends all waits with InterruptedError. The core stays open. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#core.removeListener('download', this.#onDownload);
     this.#core.removeListener('peer-add', this.#onPeer);
+    this.#core.removeListener('truncate', this.#onTruncate);
     if (this.#hedging !== null) clearInterval(this.#hedging);
     for (const [block, fetch] of this.#fetches) {
       Hypercore.destroyRequests(fetch.requests, closedError(block));

@@ -195,6 +195,10 @@ export class ChunkLog implements ContentStore {
     this.#index.forget(writer, start, end);
   }
 
+  expectFork(fork: number): void {
+    for (const reader of this.#readers.values()) reader.expectedFork = fork;
+  }
+
   statistics(): ContentStatistics {
     const readers = [...this.#readers.values()];
     return {

@@ -91,6 +91,12 @@ export interface ContentStore {
   /** Tells the deduplication index of a chunk that the tree refers to (rebuild after a start). */
   learn(chunk: ChunkReference): void;
 
+  /**
+   * The tree is at this fork of its log. Logs are forked together, so content of an earlier fork is not what the tree
+   * refers to: reads wait until the chunk log has followed.
+   */
+  expectFork(fork: number): void;
+
   statistics(): ContentStatistics;
   /** Ends all waits with InterruptedError, appends what is pending. Idempotent. */
   close(): Promise<void>;

@@ -117,15 +117,16 @@ export class DriveLogs {
    * of power: nothing else may ever be signed under a number that a peer has another block for. Throws StoreError.
    */
   async continueUnderNewFork(contentKey: Buffer): Promise<void> {
-    for (const core of [this.content(contentKey, true), this.tree(true)]) {
-      try {
-        await core.ready();
-        if (core.length > 0) await core.truncate(core.length, core.fork + 1);
-      } catch (error) {
-        throw asShoalError(error, 'start a new fork');
-      } finally {
-        await core.close();
-      }
+    const cores = [this.content(contentKey, true), this.tree(true)];
+    try {
+      await Promise.all(cores.map((core) => core.ready()));
+      // Both get the same number, the chunk log first: a reader of the tree knows by it which chunks are meant.
+      const fork = Math.max(...cores.map((core) => core.fork)) + 1;
+      for (const core of cores) await core.truncate(core.length, fork);
+    } catch (error) {
+      throw asShoalError(error, 'start a new fork');
+    } finally {
+      await Promise.all(cores.map((core) => core.close()));
     }
   }
 

@@ -15,13 +15,14 @@ import { type Capability, requireCapability } from './capability.js';
 import { type DriveKeys, DriveLogs, driveKeysOf, topicOf } from './drive-logs.js';
 import {
   createState,
+  type DriveState,
   endedUncleanlyBeforeReboot,
   isShorterThanRecorded,
   readBootId,
   readState,
 } from './drive-state.js';
 import type { DrivePaths, DriveRecord, Home } from './home.js';
-import { deriveChunkerKey, deriveChunkHashKey } from './key-derivation.js';
+import { deriveChunkerKey, deriveChunkHashKey, type WriterKeys } from './key-derivation.js';
 import type { LogLengths } from './lease-messages.js';
 import { StateFile } from './state-file.js';
 import { StoreLock } from './store-lock.js';
@@ -208,6 +209,11 @@ async function openLocked(
     await stateFile.update({ clean: wasClean });
   });
 
+  if (holdsLease && !readOnly && keys.writer !== null) {
+    // Before any peer can add to the logs: the two must be cut at the same moment of the drive.
+    await makeSafeToAppend(logs, keys.writer, state, record.name, openedUncleanlyAfterReboot, log);
+  }
+
   const lease = await openLease(logs, keys, stateFile, readOnly, log);
   let swarm: Swarm | null = null;
   if (!offline) {
@@ -222,16 +228,6 @@ async function openLocked(
     options.onNotice?.(
       `Opened '${record.name}' read-only: the machine that wrote last has to hand over first; mount it there with --read-only, then mount here again`,
     );
-  }
-
-  if (writing && keys.writer !== null) {
-    const contentLogKey = keys.writer.contentLog.key;
-    const lengths = await logs.lengths(contentLogKey);
-    if (isShorterThanRecorded(lengths, state.lengths)) throw lostBlocks(record.name);
-    if (openedUncleanlyAfterReboot) {
-      await logs.continueUnderNewFork(contentLogKey);
-      log('Going on under a new fork of the logs: peers may have blocks that this machine lost');
-    }
   }
 
   const tree = await HyperbeeTree.open({ core: logs.tree(writing), deadlineMs });
@@ -270,10 +266,27 @@ async function openLocked(
   });
 }
 
-function lostBlocks(name: string): DamagedError {
-  return new DamagedError(
-    `Cannot open '${name}' for writing: its store has lost the newest blocks; mount it with --read-only while a peer that has them is connected, and then again`,
-  );
+/**
+ * No block may ever be signed under a number that a peer has another block for.
+ * Throws DamagedError when the store is shorter than when it was closed in order.
+ */
+async function makeSafeToAppend(
+  logs: DriveLogs,
+  writer: WriterKeys,
+  state: DriveState,
+  name: string,
+  mayHaveLostTail: boolean,
+  log: (line: string) => void,
+): Promise<void> {
+  const contentLogKey = writer.contentLog.key;
+  if (isShorterThanRecorded(await logs.lengths(contentLogKey), state.lengths)) {
+    throw new DamagedError(
+      `Cannot open '${name}' for writing: its store has lost the newest blocks; mount it with --read-only while a peer that has them is connected, and then again`,
+    );
+  }
+  if (!mayHaveLostTail) return;
+  await logs.continueUnderNewFork(contentLogKey);
+  log('Going on under a new fork of the logs: peers may have blocks that this machine lost');
 }
 
 function startSwarm(

@@ -35,24 +35,26 @@ export class AttributeOperations {
         // Nothing may change before this: it can find that something is not in memory.
         if (changes.size !== inode.size) this.#files.truncate(inode, changes.size);
       }
-      this.#apply(inode, changes);
+      this.#apply(inode, changes, caller);
       return volume.timedAttributes(inode);
     }, caller);
   }
 
-  #apply(inode: Inode, changes: AttributeChanges): void {
+  #apply(inode: Inode, changes: AttributeChanges, caller: Caller): void {
     const now = this.#volume.clock.now();
+    const dropsBits = changesOwner(changes) || changes.killSuidGid;
+    if (!inode.isDirectory && dropsBits) dropSuidGid(inode, caller);
     if (changes.uid !== undefined) inode.uid = changes.uid;
     if (changes.gid !== undefined) inode.gid = changes.gid;
-    const ownerChanged = changes.uid !== undefined || changes.gid !== undefined;
-    if (!inode.isDirectory && (ownerChanged || changes.killSuidGid)) dropSuidGid(inode);
     if (changes.mode !== undefined) {
       inode.mode = (inode.mode & S_IFMT) | (changes.mode & ~S_IFMT & 0o7777);
     }
-    if (changes.size !== undefined && changes.mtime === undefined) inode.setMtime(now);
+    // A kernel that owns the times says which of them a change moves: another value here would show up when it forgets.
+    const ownsTimes = !(this.#volume.writebackCache && inode.isFile);
+    if (changes.size !== undefined && ownsTimes) inode.setMtime(now);
     if (changes.atime !== undefined) inode.setAtime(changes.atime === 'now' ? now : changes.atime);
     if (changes.mtime !== undefined) inode.setMtime(changes.mtime === 'now' ? now : changes.mtime);
-    inode.setCtime(changes.ctime ?? now);
+    if (changes.ctime !== undefined || ownsTimes) inode.setCtime(changes.ctime ?? now);
     this.#volume.committer.markInode(inode);
   }
 
@@ -98,6 +100,7 @@ export class AttributeOperations {
       if (!exists && listBytes(xattrs.values) + name.length + 1 > limits.xattr_list_bytes_max) {
         throw new PosixError('ENOSPC');
       }
+      this.#volume.committer.admit(limits.new_file_record_bytes + kept.length);
       xattrs.values.set(name, kept);
       this.#xattrChanged(inode, name);
     }, caller);
@@ -122,9 +125,16 @@ export class AttributeOperations {
   }
 }
 
+/** A chown to the same owner, too: the kernel leaves out what stays (-1), until nothing is left to change. */
+function changesOwner({ uid, gid, mode, size, atime, mtime }: AttributeChanges): boolean {
+  if (uid !== undefined || gid !== undefined) return true;
+  return [mode, size, atime, mtime].every((change) => change === undefined);
+}
+
 function requireNamespace(name: string): void {
   if (name.length > limits.name_bytes_max) throw new PosixError('ERANGE');
-  if (!XATTR_NAMESPACES.some((prefix) => name.startsWith(prefix) && name !== prefix)) {
+  if (XATTR_NAMESPACES.includes(name)) throw new PosixError('EINVAL');
+  if (!XATTR_NAMESPACES.some((prefix) => name.startsWith(prefix))) {
     throw new PosixError('EOPNOTSUPP');
   }
 }

@@ -9,11 +9,15 @@ import { commitKey } from '../tree/keys.js';
 import type { Tree } from '../tree/tree.js';
 import { CommitBatch } from './commit-batch.js';
 import type { Inode } from './inode.js';
+import { NotInMemory } from './not-in-memory.js';
 import { Reaper } from './reaper.js';
 import type { Sealer } from './sealer.js';
 
 /** After a failed commit the next try waits this long, unless somebody asks for it. */
 const RETRY_MS = 2000;
+
+/** While commits fail, who wants to add something tries again, but not more often than this. */
+const ATTEMPT_INTERVAL_MS = 200;
 
 export interface CommitterOptions {
   tree: Tree;
@@ -21,6 +25,8 @@ export interface CommitterOptions {
   sealer: Sealer;
   /** Syncs the store to stable storage. */
   sync: () => Promise<void>;
+  /** Throws NoSpaceError unless the disk of the store has room for so many bytes more. */
+  claimSpace: (bytes: number) => void;
   last: CommitRecord;
   log: (line: string) => void;
 }
@@ -34,7 +40,8 @@ export class Committer {
   #timer: NodeJS.Timeout | null = null;
   #running: Promise<void> | null = null;
   #next: Promise<void> | null = null;
-  #failing = false;
+  /** Why the last commit failed; null when it did not. */
+  #failure: { error: unknown; atMs: number } | null = null;
   #closed = false;
   #syncOwed = false;
 
@@ -104,6 +111,19 @@ export class Committer {
     inode.dirty = false;
     this.#dirtyInodes.delete(inode);
     this.#dirtyDirectories.delete(inode);
+  }
+
+  /**
+   * To be called before a name or an attribute is added, which `bytes` of records will say. While commits fail nothing
+   * is taken in that needs one, or memory would fill with it; deleting goes on.
+   * Throws NoSpaceError, NotInMemory (a commit is tried), and what the last commit failed with.
+   */
+  admit(bytes: number): void {
+    if (this.#failure !== null && !this.isClean) {
+      if (performance.now() - this.#failure.atMs < ATTEMPT_INTERVAL_MS) throw this.#failure.error;
+      throw new NotInMemory(this.commit());
+    }
+    this.#options.claimSpace(bytes);
   }
 
   // Commits
@@ -189,8 +209,8 @@ export class Committer {
       this.#reportFailure(error);
       throw error;
     }
-    if (this.#failing) log('commits succeed again');
-    this.#failing = false;
+    if (this.#failure !== null) log('commits succeed again');
+    this.#failure = null;
     if (!this.#reaper.isEmpty) this.#soon();
     else if (!this.isClean) this.#schedule();
   }
@@ -226,11 +246,11 @@ export class Committer {
   }
 
   #reportFailure(error: unknown): void {
-    if (!this.#failing) {
+    if (this.#failure === null) {
       const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
       this.#options.log(`commit failed, will be tried again: ${text}`);
     }
-    this.#failing = true;
+    this.#failure = { error, atMs: performance.now() };
     if (!this.#closed) this.#startTimer(RETRY_MS);
   }
 
@@ -243,7 +263,7 @@ export class Committer {
 
   /** Starts a commit in the background unless one runs or the last one failed. */
   #soon(): void {
-    if (this.#running !== null || this.#failing || this.#closed) return;
+    if (this.#running !== null || this.#failure !== null || this.#closed) return;
     this.#clearTimer();
     this.#startTimer(0);
   }

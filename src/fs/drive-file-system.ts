@@ -18,6 +18,7 @@ import type {
 import type { ContentStore } from '../content/content-store.js';
 import { DamagedError, NoSpaceError } from '../errors.js';
 import { limits } from '../limits.js';
+import { SpaceGuard } from '../log/space-guard.js';
 import { inoOfKey, RecordKind, rangeOfKind, segmentOfKey } from '../tree/keys.js';
 import { decodeSegment, type ExtentRecord } from '../tree/segment-record.js';
 import type { Tree } from '../tree/tree.js';
@@ -111,6 +112,7 @@ export class DriveFileSystem implements FileSystem {
     const { tree, content, readOnly, log } = options;
     const view = readOnly ? tree.at(tree.head) : tree;
     const last = await readCommit(view);
+    content.expectFork(view.head.fork);
     const table = new InodeTable({ view, readOnly, log });
     // The account and the committer need each other; the committer comes second.
     let committer: Committer | null = null;
@@ -118,7 +120,20 @@ export class DriveFileSystem implements FileSystem {
     const account = { add: (bytes: number) => committer?.add(bytes) };
     const sealer = new Sealer(content, account, (inode) => defragmenter?.consider(inode));
     if (!readOnly) {
-      committer = new Committer({ tree, content, sealer, sync: options.sync, last, log });
+      const space = new SpaceGuard({
+        directory: options.storeDirectory,
+        reserveBytes: limits.store_reserve_bytes,
+      });
+      const claimSpace = (bytes: number) => space.claim(bytes);
+      committer = new Committer({
+        tree,
+        content,
+        sealer,
+        sync: options.sync,
+        claimSpace,
+        last,
+        log,
+      });
     }
     const join = async (ino: number, index: number) => defragmenter?.join(ino, index);
     const keepsOwners = !readOnly || options.numericOwner;
@@ -286,8 +301,8 @@ export class DriveFileSystem implements FileSystem {
     return this.#names.link(ino, newParent, newName, caller);
   }
 
-  open(ino: number, flags: number, caller: Caller): Answer<OpenAnswer> {
-    return this.#files.open(ino, flags, caller);
+  open(ino: number, flags: number, caller: Caller, killSuidGid = false): Answer<OpenAnswer> {
+    return this.#files.open(ino, flags, caller, killSuidGid);
   }
 
   create(

@@ -37,11 +37,13 @@ export class FileOperations {
     return this.#handles.size;
   }
 
-  open(ino: number, flags: number, caller: Caller): Answer<OpenAnswer> {
+  open(ino: number, flags: number, caller: Caller, killSuidGid: boolean): Answer<OpenAnswer> {
     return withMemory(() => {
       const inode = this.#volume.table.need(ino);
       if (inode.isDirectory) throw new PosixError('EISDIR');
-      return this.openInode(inode, flags);
+      const answer = this.openInode(inode, flags);
+      if (killSuidGid) dropSuidGid(inode, caller);
+      return answer;
     }, caller);
   }
 
@@ -143,7 +145,7 @@ export class FileOperations {
       const before = inode.size;
       volume.contents.write(inode, offset, bytes);
       volume.resized(before, inode);
-      if (options.killSuidGid) dropSuidGid(inode);
+      if (options.killSuidGid) dropSuidGid(inode, caller);
       // The kernel owns the times of what it caches, and tells them later.
       if (!options.fromPageCache) inode.modified(volume.clock.now());
       volume.committer.markInode(inode);
@@ -229,7 +231,7 @@ export class FileOperations {
         inode.size = end;
       }
       volume.resized(before, inode);
-      dropSuidGid(inode);
+      if (caller.uid !== 0) dropSuidGid(inode, caller);
       inode.modified(volume.clock.now());
       volume.committer.markInode(inode);
     }, caller);
@@ -297,7 +299,7 @@ export class FileOperations {
         volume.contents.shareWithin(source, at, target, to, count);
         volume.resized(before, target);
         target.modified(volume.clock.now());
-        dropSuidGid(target);
+        if (caller.uid !== 0) dropSuidGid(target, caller);
         // The source's inline content may have moved to an extent.
         volume.committer.markInode(source);
         volume.committer.markInode(target);
@@ -308,10 +310,14 @@ export class FileOperations {
   }
 }
 
-/** What a change of content or owner takes away, as the kernel does for local file systems. */
-export function dropSuidGid(inode: Inode): void {
+/**
+ * What a change of content or owner takes away, as the kernel does for local file systems. Without execution by the
+ * group, only a stranger to it takes the second bit. Of the caller's groups, the first one is known.
+ */
+export function dropSuidGid(inode: Inode, caller: Caller): void {
   inode.mode &= ~S_ISUID;
-  if ((inode.mode & S_IXGRP) !== 0) inode.mode &= ~S_ISGID;
+  const stranger = caller.uid !== 0 && caller.gid !== inode.gid;
+  if (stranger || (inode.mode & S_IXGRP) !== 0) inode.mode &= ~S_ISGID;
 }
 
 /** `Buffer.from` would fill the new memory with zeros first. */

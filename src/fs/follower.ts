@@ -117,6 +117,7 @@ export class Follower {
   async #moveTo(view: TreeView, changed: Changed | null): Promise<void> {
     const { table, toldNames } = this.#volume;
     table.startOver(view);
+    this.#volume.content.expectFork(view.head.fork);
     let inodes: number[];
     let names: Iterable<ToldName>;
     if (changed === null) {

@@ -108,6 +108,7 @@ export class NameOperations {
       if (target.inode !== null) throw new PosixError('EEXIST');
       if (inode.isDirectory) throw new PosixError('EPERM');
       if (inode.nlink >= limits.link_count_max) throw new PosixError('EMLINK');
+      committer.admit(limits.new_file_record_bytes);
       const now = volume.clock.now();
       inode.nlink++;
       inode.setCtime(now);

@@ -8,6 +8,7 @@ import type {
 } from '../../mount/file-system.js';
 import type { ContentStore } from '../content/content-store.js';
 import { LimitError, ReadOnlyError } from '../errors.js';
+import { limits } from '../limits.js';
 import type { Clock, Timestamp } from './clock.js';
 import type { Committer } from './committer.js';
 import type { FileContents } from './file-contents.js';
@@ -124,12 +125,16 @@ export class Volume {
 
   // Changes
 
-  /** A new inode without a name. The set-group-id bit of its directory rules its group. */
+  /**
+   * A new inode without a name. The set-group-id bit of its directory rules its group.
+   * Throws LimitError, NotInMemory, and what `Committer.admit` throws.
+   */
   newInode(parent: Inode, mode: number, caller: Caller, now: Timestamp): Inode {
     const { committer } = this;
     const counter = committer.nextIno;
     if (counter >= 2 ** INO_COUNTER_BITS)
       throw new LimitError('Cannot create: out of inode numbers');
+    committer.admit(limits.new_file_record_bytes);
     committer.nextIno++;
     const inode = new Inode(this.content.writer * 2 ** INO_COUNTER_BITS + counter);
     const inherits = (parent.mode & S_ISGID) !== 0;
@@ -206,14 +211,15 @@ export class Volume {
 
   /** The names must be known before the records can go; until then an orphan record keeps hold of the inode. */
   #doomWithXattrs(inode: Inode): void {
-    const attempt = () => this.table.needXattrs(inode);
-    Promise.resolve(withMemory(attempt, null)).then(
+    const doomed = withMemory(() => {
+      const xattrs = this.table.needXattrs(inode);
       // Names removed in memory only may still be in the tree.
-      (xattrs) => this.#doom(inode, [...xattrs.values.keys(), ...xattrs.dirtyNames]),
-      (error: unknown) => {
-        this.log(`inode ${inode.ino} stays an orphan until the next mount: ${String(error)}`);
-      },
-    );
+      this.#doom(inode, [...xattrs.values.keys(), ...xattrs.dirtyNames]);
+    }, null);
+    if (!(doomed instanceof Promise)) return;
+    doomed.catch((error: unknown) => {
+      this.log(`inode ${inode.ino} stays an orphan until the next mount: ${String(error)}`);
+    });
   }
 
   /** Sets the size of a regular file and keeps the drive's total. */

@@ -1,9 +1,21 @@
 /** Addresses of bootstrap nodes as people write them: HOST:PORT, separated by commas. */
-import { isIPv4 } from 'node:net';
+import { BlockList, isIPv4 } from 'node:net';
 import type { NodeAddress } from 'hyperdht';
 import { UsageError } from '../errors.js';
 
 const ADDRESSES_MAX = 16;
+
+/** RFC 1122, 1918, 3927 and 6598 (which overlay networks use, too). */
+const PRIVATE_NETWORKS = [
+  ['127.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['172.16.0.0', 12],
+  ['192.168.0.0', 16],
+  ['169.254.0.0', 16],
+  ['100.64.0.0', 10],
+] as const;
+const privateNetworks = new BlockList();
+for (const [network, prefix] of PRIVATE_NETWORKS) privateNetworks.addSubnet(network, prefix);
 
 /** Reads a port. Throws UsageError unless it is 1 to 65535. */
 export function parsePort(text: string): number {
@@ -38,6 +50,11 @@ export function parseBootstrap(text: string): NodeAddress[] {
 /** Whether nothing but this machine is meant. */
 export function isLoopback(address: NodeAddress): boolean {
   return isIPv4(address.host) && address.host.startsWith('127.');
+}
+
+/** Whether who reaches it reaches others of its network directly, without any translation of addresses between. */
+export function isPrivateNetwork(address: NodeAddress): boolean {
+  return isIPv4(address.host) && privateNetworks.check(address.host);
 }
 
 function isHostName(host: string): boolean {

@@ -8,7 +8,7 @@ import HyperDHT from 'hyperdht';
 import type { Discovery, PeerConnection } from 'hyperswarm';
 import Hyperswarm from 'hyperswarm';
 import { limits } from '../limits.js';
-import { isLoopback } from './address.js';
+import { isLoopback, isPrivateNetwork } from './address.js';
 
 /** What a drive's swarm needs. */
 export interface SwarmOptions {
@@ -51,11 +51,14 @@ export class Swarm {
     this.#options = options;
     const { bootstrap } = options;
     const onlyHere = bootstrap?.every(isLoopback) === true;
+    const onlyNear = bootstrap?.every(isPrivateNetwork) === true;
     const dht = new HyperDHT({
       ...(bootstrap === undefined ? {} : { bootstrap }),
-      // On one machine every port is open. Left to find that out, with few nodes to ask, the library tries a direct
-      // path and a punched one at once, and one can tear down the other: the connection then hangs for 14 s.
-      ...(onlyHere ? { host: '127.0.0.1', firewalled: false } : {}),
+      ...(onlyHere ? { host: '127.0.0.1' } : {}),
+      // On one machine and on one network every port can be reached. Left to find that out, with few nodes to ask, the
+      // library tries a direct path and a punched one at once, and one can tear down the other: the connection then
+      // hangs until it is found dead, and between two machines it took half a minute until one held.
+      ...(onlyNear ? { firewalled: false } : {}),
     });
     this.#swarm = new Hyperswarm({
       dht,

@@ -268,6 +268,18 @@ const steps: Record<string, (step: Step) => Promise<void>> = {
     t.is(readFileSync(seen('file'), 'utf8'), 'text');
   },
 
+  'times of files that were written again at once': async ({ t, at, seen, follows }) => {
+    const names = Array.from({ length: 50 }, (_, i) => `file-${i}`);
+    for (const name of names) {
+      writeFileSync(at(name), 'one');
+      writeFileSync(at(name), 'two');
+    }
+    const mtimesNs = (path: (name: string) => string) =>
+      names.map((name) => statSync(path(name), { bigint: true }).mtimeNs);
+    await follows(() => existsSync(seen('file-49')));
+    t.alike(mtimesNs(seen), mtimesNs(at));
+  },
+
   'a symbolic link that leads elsewhere': async ({ t, at, seen, follows, remember }) => {
     writeFileSync(at('one'), 'first');
     writeFileSync(at('two'), 'second');

@@ -36,7 +36,7 @@ async function put(tree: HyperbeeTree, value: string): Promise<void> {
   await tree.write([...others, { key: KEY, value: Buffer.from(value) }]);
 }
 
-async function valueOf(tree: HyperbeeTree): Promise<string | undefined> {
+async function read(tree: HyperbeeTree): Promise<string | undefined> {
   return (await tree.get(KEY))?.toString();
 }
 
@@ -47,7 +47,7 @@ test('a followed tree - shows a newer head once its blocks are here', async (t) 
   const reader = await openTree(t, directory, origin.core.key);
   const connection = connect(t, origin.store, reader.store);
   await reader.tree.whenFound({ deadlineMs: 10_000 });
-  t.is(await valueOf(reader.tree), 'one');
+  t.is(await read(reader.tree), 'one');
   await eventually('the first head', () => reader.core.contiguousLength === origin.core.length);
   const first = reader.tree.head;
 
@@ -57,7 +57,7 @@ test('a followed tree - shows a newer head once its blocks are here', async (t) 
   const { head: second } = origin.tree;
   await eventually('the second head', () => reader.tree.head.length === second.length);
   t.is(advances, 1);
-  t.is(await valueOf(reader.tree), 'two');
+  t.is(await read(reader.tree), 'two');
   t.is((await reader.tree.at(first).get(KEY))?.toString(), 'one');
 
   // The announcement of the third arrives, and no block of it ever does.
@@ -68,7 +68,7 @@ test('a followed tree - shows a newer head once its blocks are here', async (t) 
   while (reader.core.length < origin.core.length) await once(reader.core, 'append');
   await sleep(2 * DEADLINE_MS);
   t.alike(reader.tree.head, second);
-  t.is(await valueOf(reader.tree), 'two');
+  t.is(await read(reader.tree), 'two');
   t.is(advances, 1);
 
   await t.test('and so does one that is opened again without peers', async (t) => {
@@ -78,6 +78,6 @@ test('a followed tree - shows a newer head once its blocks are here', async (t) 
     const again = await openTree(t, directory, key);
     t.ok(again.core.length > second.length, 'it knows that there is a newer one');
     t.alike(again.tree.head, second);
-    t.is(await valueOf(again.tree), 'two');
+    t.is(await read(again.tree), 'two');
   });
 });

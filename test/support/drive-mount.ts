@@ -19,6 +19,13 @@ export const SHOAL = fileURLToPath(new URL('../../src/cli/main.js', import.meta.
 const COMMAND_TIME_MS_MAX = 60_000;
 const PROCESS_END_MS_MAX = 10_000;
 
+export interface MachineOptions {
+  /** HOST:PORT of a private network; without it mounts should be offline. */
+  bootstrap?: string;
+  /** Where its folder is made, in place of the system's temporary one. */
+  parent?: string;
+}
+
 /** A machine: a home of its own with its drives, and a folder for its mount points. */
 export class Machine {
   /** Removed with all that is in it by {@link Machine.close}. */
@@ -28,16 +35,15 @@ export class Machine {
   readonly #mounts = new Map<string, DriveMount>();
   #directories = 0;
 
-  /** `bootstrap` is HOST:PORT of a private network; without it mounts should be offline. */
-  constructor(options: { bootstrap?: string } = {}) {
-    this.folder = mkdtempSync(path.join(tmpdir(), 'machine-'));
+  constructor(options: MachineOptions = {}) {
+    this.folder = mkdtempSync(path.join(options.parent ?? tmpdir(), 'machine-'));
     this.home = path.join(this.folder, 'home');
     this.#environment = { SHOAL_HOME: this.home };
     if (options.bootstrap !== undefined) this.#environment.SHOAL_BOOTSTRAP = options.bootstrap;
   }
 
   /** A machine that is closed when the test ends. */
-  static forTest(t: Assertions, options: { bootstrap?: string } = {}): Machine {
+  static forTest(t: Assertions, options: MachineOptions = {}): Machine {
     const machine = new Machine(options);
     t.teardown(() => machine.close(), { force: true });
     return machine;

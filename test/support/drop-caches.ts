@@ -11,6 +11,11 @@ import { spawnSync } from 'node:child_process';
 export function dropCaches(directory: string): boolean {
   const sync = spawnSync('sync', ['-f', directory]);
   if (sync.status !== 0) throw new Error(`Cannot sync '${directory}': ${String(sync.stderr)}`);
+  return dropCleanCaches();
+}
+
+/** Like {@link dropCaches}, without writing back before: for a file system that cannot write now. */
+export function dropCleanCaches(): boolean {
   if (process.getuid?.() !== 0) return false;
   return spawnSync('sh', ['-c', 'echo 3 2>/dev/null >/proc/sys/vm/drop_caches']).status === 0;
 }

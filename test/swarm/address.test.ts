@@ -1,6 +1,11 @@
 import test from 'brittle';
 import { UsageError } from '../../src/errors.js';
-import { isLoopback, parseBootstrap, parsePort } from '../../src/swarm/address.js';
+import {
+  isLoopback,
+  isPrivateNetwork,
+  parseBootstrap,
+  parsePort,
+} from '../../src/swarm/address.js';
 
 test('address - lists of nodes', async (t) => {
   t.alike(parseBootstrap('127.0.0.1:1, node.example-1.org:65535,localhost:80'), [
@@ -40,4 +45,13 @@ test('address - what stays on this machine', (t) => {
   t.ok(isLoopback({ host: '127.0.0.1', port: 1 }));
   t.absent(isLoopback({ host: '192.168.0.1', port: 1 }));
   t.absent(isLoopback({ host: '127.example.org', port: 1 }));
+});
+
+test('address - what stays on this network', (t) => {
+  for (const host of ['127.0.0.1', '10.1.2.3', '172.31.0.1', '192.168.0.1', '100.100.1.1']) {
+    t.ok(isPrivateNetwork({ host, port: 1 }), host);
+  }
+  for (const host of ['8.8.8.8', '172.32.0.1', '100.128.0.1', '10.example.org']) {
+    t.absent(isPrivateNetwork({ host, port: 1 }), host);
+  }
 });

@@ -224,13 +224,17 @@ class TreeCheck {
 
   #finishInode(ino: number, inode: CheckedInode): void {
     const { record } = inode;
-    this.#expect(ino, 'extended attributes', record.xattrCount, inode.xattrs);
     this.#finishNumber(ino);
+    // Its records go one after the other.
+    if (inode.orphan) {
+      if (inode.names > 0) this.#report(ino, `It has ${inode.names} names and an orphan record`);
+      return;
+    }
+    this.#expect(ino, 'extended attributes', record.xattrCount, inode.xattrs);
     if (isDirectory(inode)) this.#finishDirectory(ino, inode);
     else {
       this.#expect(ino, 'links', record.nlink, inode.names);
-      if (inode.names === 0 && !inode.orphan)
-        this.#report(ino, 'It has neither a name nor an orphan record');
+      if (inode.names === 0) this.#report(ino, 'It has neither a name nor an orphan record');
     }
     if (isFile(inode)) this.#finishFile(ino, inode);
   }
@@ -252,8 +256,7 @@ class TreeCheck {
     } else if (inode.names > 1) {
       this.#report(ino, `It is a directory with ${inode.names} names`);
     } else if (inode.names === 0) {
-      if (!inode.orphan) this.#report(ino, 'It has neither a name nor an orphan record');
-      else this.#expect(ino, 'links', record.nlink, 0);
+      this.#report(ino, 'It has neither a name nor an orphan record');
       return;
     } else {
       this.#expect(ino, 'parent', record.parent, inode.namedIn);

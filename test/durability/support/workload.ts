@@ -43,7 +43,7 @@ const XATTR_BYTES_MAX = 2000;
 
 export function contentOf(seed: number, bytes: number): Buffer {
   const key = Buffer.alloc(16);
-  key.writeUInt32LE(seed);
+  key.writeInt32LE(seed);
   // Faster by far than drawing it from SeededRandom.
   return createCipheriv('aes-128-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(bytes));
 }

@@ -1,0 +1,98 @@
+/**
+ * Where a mount and the file system it is compared with may differ. Nothing else may. docs/posix.md shows this table;
+ * a test keeps the two together.
+ */
+import type { Field, InodeState } from './inode-state.js';
+
+export interface LegitimateDifference {
+  what: string;
+  why: string;
+}
+
+/** A difference that is met when two inodes are compared. */
+export interface AcceptedDifference extends LegitimateDifference {
+  field: Field;
+  /** Whether these two values may differ as they do. */
+  accepts: (plain: InodeState, mounted: InodeState, settled: boolean) => boolean;
+}
+
+const S_IFMT = 0o170000;
+const isDirectory = ({ mode }: InodeState) => (mode & S_IFMT) === 0o040000;
+const isFile = ({ mode }: InodeState) => (mode & S_IFMT) === 0o100000;
+
+/** Extended attributes take a block on ext4, which counts as one of the file. */
+const XATTR_BLOCKS = 8n;
+/** A file with many extents has blocks that hold their list. */
+const EXTENT_LIST_BLOCKS = 64n;
+
+export const LEGITIMATE_DIFFERENCES: readonly AcceptedDifference[] = [
+  {
+    field: 'size',
+    what: 'size of a directory',
+    why: 'POSIX leaves it open; ext4 shows the bytes of its blocks, a drive the number of entries',
+    accepts: isDirectory,
+  },
+  {
+    field: 'access time',
+    what: 'access time after a read',
+    why: 'the machine decides with its mount options (relatime, noatime) when reading updates it; that utimensat sets it is checked by the conformance tests',
+    accepts: () => true,
+  },
+  {
+    field: 'allocated blocks',
+    what: 'unit of allocated blocks (st_blocks)',
+    why: 'ext4 allocates 4 KiB blocks, a drive exact bytes; ext4 also counts blocks of attributes, long extent lists and directories. What the kernel has not written out yet is not counted on a mount. Checked: once it is, a file has blocks if it has data or reserved space, and not more than ext4 gives it',
+    accepts: (plain, mounted, settled) =>
+      !isFile(plain) || !settled || acceptableBlocks(plain, mounted),
+  },
+];
+
+/** Differences that would come up if the tester asked for them. It does not. */
+export const NOT_ASKED: readonly LegitimateDifference[] = [
+  {
+    what: 'times after truncate to the size a file has',
+    why: 'Linux promises new times when the size changes (truncate(2)); ext4 also sets them when it does not, FUSE and XFS do not',
+  },
+  {
+    what: 'files above 16 TiB',
+    why: 'ext4 refuses them with EFBIG; the limit of a drive is 1 PiB',
+  },
+  {
+    what: 'extended attributes of more than 4 KiB together',
+    why: 'ext4 refuses them with ENOSPC; a drive takes values of 64 KiB each, as Linux allows',
+  },
+  {
+    what: 'POSIX ACLs (system.posix_acl_access, system.posix_acl_default)',
+    why: 'a drive refuses them with EOPNOTSUPP; see below',
+  },
+  {
+    what: 'direct I/O at odd offsets or lengths',
+    why: 'ext4 refuses it with EINVAL; FUSE has no alignment to keep',
+  },
+  {
+    what: 'fallocate with COLLAPSE_RANGE, INSERT_RANGE, UNSHARE_RANGE',
+    why: 'the kernel refuses these on FUSE with EOPNOTSUPP before the file system is asked',
+  },
+  {
+    what: 'RENAME_WHITEOUT, chattr flags, quotas, fiemap',
+    why: 'means of particular file systems, not of POSIX',
+  },
+  {
+    what: 'where holes begin and end',
+    why: 'a matter of the block size. Checked: what SEEK_DATA skips on a mount reads as zeros',
+  },
+  {
+    what: 'the order of readdir',
+    why: 'POSIX leaves it open. Checked: while a directory changes, each name that stays is listed exactly once',
+  },
+  {
+    what: 'device nodes that are opened',
+    why: 'mounts are nodev, the folder compared with may not be; that they are made and kept is checked by the conformance tests',
+  },
+];
+
+function acceptableBlocks(plain: InodeState, mounted: InodeState): boolean {
+  const [wanted, got] = [plain['allocated blocks'], mounted['allocated blocks']];
+  if (got > wanted) return false;
+  return got > 0n || wanted <= XATTR_BLOCKS + EXTENT_LIST_BLOCKS;
+}

@@ -1,0 +1,200 @@
+/** The disk of the store fills up under a mount, and gets free space again. */
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Assertions, test } from 'brittle';
+import { type DriveMount, isRunning, Machine } from '../support/drive-mount.js';
+import { dropCleanCaches } from '../support/drop-caches.js';
+import { getxattr, setxattr } from '../support/xattr.js';
+import { checkDrive, describeReport } from './support/check-drive.js';
+import { SmallDisk } from './support/small-disk.js';
+import { contentOf } from './support/workload.js';
+
+const MIB = 1 << 20;
+const DISK_BYTES = 160 * MIB;
+const FILE_BYTES = MIB;
+const FILES_BEFORE = 4;
+const INLINE_BYTES = 700;
+const XATTR_BYTES = 4000;
+/** More than the disk can take. */
+const TRIES_MAX = 20_000;
+/** The store refuses writes for some seconds after the space is back. */
+const RECOVERY_MS_MAX = 30_000;
+const TEST_TIME_MS_MAX = 120_000;
+
+const { missing } = SmallDisk;
+const reason = missing === null ? '' : ` (${missing})`;
+const options = { timeout: TEST_TIME_MS_MAX, skip: missing !== null };
+
+test(`disk full - of data${reason}`, options, async (t) => {
+  const { disk, mount } = await prepare(t);
+  disk.fill(40 * MIB);
+  const path = join(mount.directory, 'filler');
+  let synced = 0;
+  const code = untilError((i) => {
+    writeAndSync(path, contentOf(1000 + i, FILE_BYTES), i * FILE_BYTES);
+    synced = i + 1;
+  });
+  t.is(code, 'ENOSPC');
+  t.ok(synced > 2, `${synced} MiB fit`);
+  await expectAlive(t, mount);
+
+  disk.free();
+  await expectRecovery(t, mount);
+  const again = await remount(t, mount);
+  const filler = readFileSync(join(again.directory, 'filler'));
+  for (let i = 0; i < synced; i++) {
+    const piece = filler.subarray(i * FILE_BYTES, (i + 1) * FILE_BYTES);
+    if (!piece.equals(contentOf(1000 + i, FILE_BYTES))) t.fail(`MiB ${i} of the file is damaged`);
+  }
+  await again.unmount();
+});
+
+test(`disk full - of names${reason}`, options, async (t) => {
+  const { disk, mount } = await prepare(t);
+  disk.fill(26 * MIB);
+  const nameOf = (i: number) => `${i}-`.padEnd(200, 'n');
+  let synced = 0;
+  const code = untilError((i) => {
+    const path = join(mount.directory, nameOf(i));
+    const descriptor = openSync(path, 'wx');
+    try {
+      // Small enough to be part of the records.
+      writeSync(descriptor, contentOf(i, INLINE_BYTES));
+      setxattr(path, 'user.note', contentOf(-i, XATTR_BYTES));
+      if (i % 100 === 99) {
+        fsyncSync(descriptor);
+        synced = i + 1;
+      }
+    } finally {
+      closeSync(descriptor);
+    }
+  });
+  t.is(code, 'ENOSPC');
+  t.ok(synced > 0, `${synced} names fit`);
+  await expectAlive(t, mount);
+
+  disk.free();
+  await expectRecovery(t, mount);
+  const again = await remount(t, mount);
+  const names = new Set(readdirSync(again.directory));
+  const lost = Array.from({ length: synced }, (_, i) => i).filter((i) => {
+    if (!names.has(nameOf(i))) return true;
+    const path = join(again.directory, nameOf(i));
+    return !(
+      readFileSync(path).equals(contentOf(i, INLINE_BYTES)) &&
+      getxattr(path, 'user.note').equals(contentOf(-i, XATTR_BYTES))
+    );
+  });
+  t.alike(lost.slice(0, 3), [], 'all names that were synced are there, with their content');
+  await again.unmount();
+});
+
+test(`disk full - to the last byte, by somebody else${reason}`, options, async (t) => {
+  const { disk, mount } = await prepare(t);
+  disk.fill(0);
+  const path = join(mount.directory, 'filler');
+  const code = untilError((i) => writeAndSync(path, contentOf(i, 1000), i * 1000));
+  t.is(code, 'ENOSPC');
+  await expectAlive(t, mount);
+  disk.free();
+  await expectRecovery(t, mount);
+  const again = await remount(t, mount);
+  await again.unmount();
+});
+
+/** A mounted drive on a small disk, with some synced files. */
+async function prepare(t: Assertions): Promise<{ disk: SmallDisk; mount: DriveMount }> {
+  const disk = SmallDisk.forTest(t, DISK_BYTES);
+  const machine = Machine.forTest(t, { parent: disk.directory });
+  const mount = await machine.createAndMount('notes', ['--offline']);
+  for (let i = 0; i < FILES_BEFORE; i++) {
+    writeAndSync(join(mount.directory, `before-${i}`), contentOf(i, FILE_BYTES), 0);
+  }
+  writeAndSync(join(mount.directory, 'deletable'), contentOf(99, FILE_BYTES), 0);
+  return { disk, mount };
+}
+
+/** Everything but writing goes on. */
+async function expectAlive(t: Assertions, mount: DriveMount): Promise<void> {
+  t.ok(isRunning(mount.pid), 'the mount is up');
+  dropCleanCaches();
+  expectFilesBefore(t, mount);
+  t.ok(readdirSync(mount.directory).includes('before-0'));
+  unlinkSync(join(mount.directory, 'deletable'));
+  t.absent(existsSync(join(mount.directory, 'deletable')), 'a file can be deleted');
+  await mount.machine.shoal('status', mount.name);
+}
+
+function expectFilesBefore(t: Assertions, mount: DriveMount): void {
+  for (let i = 0; i < FILES_BEFORE; i++) {
+    const found = readFileSync(join(mount.directory, `before-${i}`));
+    t.ok(found.equals(contentOf(i, FILE_BYTES)), `file ${i}, synced before, is intact`);
+  }
+}
+
+/** With free space writing works again, in the same mount. */
+async function expectRecovery(t: Assertions, mount: DriveMount): Promise<void> {
+  const deadline = performance.now() + RECOVERY_MS_MAX;
+  let code: string | null;
+  do {
+    code = errorCode(() => {
+      writeAndSync(join(mount.directory, 'after'), contentOf(7, 3 * FILE_BYTES), 0);
+    });
+    if (code !== null) await sleep(100);
+  } while (code !== null && performance.now() < deadline);
+  t.is(code, null, 'writing works again');
+}
+
+/** Unmounts, looks at the tree, mounts, and looks at what was synced. */
+async function remount(t: Assertions, mount: DriveMount): Promise<DriveMount> {
+  const { machine } = mount;
+  await mount.unmount();
+  t.alike(describeReport(await checkDrive(machine.home, 'notes')), [], 'the tree is whole');
+  const again = await machine.mount('notes', ['--offline'], mount.directory);
+  expectFilesBefore(t, again);
+  t.absent(existsSync(join(again.directory, 'deletable')));
+  t.ok(readFileSync(join(again.directory, 'after')).equals(contentOf(7, 3 * FILE_BYTES)));
+  return again;
+}
+
+function writeAndSync(path: string, content: Buffer, at: number): void {
+  if (!existsSync(path)) writeFileSync(path, '');
+  const descriptor = openSync(path, 'r+');
+  try {
+    writeSync(descriptor, content, 0, content.length, at);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** The code of the first error; null when there is none. */
+function untilError(step: (i: number) => void): string | null {
+  for (let i = 0; i < TRIES_MAX; i++) {
+    const code = errorCode(() => step(i));
+    if (code !== null) return code;
+  }
+  return null;
+}
+
+function errorCode(run: () => void): string | null {
+  try {
+    run();
+    return null;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    return code;
+  }
+}
