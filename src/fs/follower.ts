@@ -11,6 +11,8 @@ import type { Volume } from './volume.js';
 
 /** After a failure to read the newest commit. */
 const RETRY_MS = 1000;
+/** Newer heads that may be shown before the kernel has been told all of an older one. */
+const UNTOLD_HEADS_MAX = 16;
 /** Notifications to the kernel under way at once. */
 const NOTIFICATIONS_MAX = 64;
 /**
@@ -34,6 +36,8 @@ export class Follower {
   #again = false;
   #timer: NodeJS.Timeout | null = null;
   readonly #repeatTimers = new Set<NodeJS.Timeout>();
+  /** Heads whose changes the kernel is being told. */
+  readonly #telling = new Set<Promise<void>>();
   #closed = false;
 
   /** `last` is the commit of the head that the volume reads now. */
@@ -134,7 +138,14 @@ export class Follower {
         table.isRemembered(parent) ? [...changedNames].map((name) => ({ parent, name })) : [],
       );
     }
-    // Names first: each waits for look-ups in its directory that the kernel is about to take in.
+    // Not waited for: a read that waits for a peer holds up the notification of its file, and must not hold up others.
+    const telling = this.#tell(names, inodes).finally(() => this.#telling.delete(telling));
+    this.#telling.add(telling);
+    if (this.#telling.size >= UNTOLD_HEADS_MAX) await Promise.race(this.#telling);
+  }
+
+  /** Names first: each waits for look-ups in its directory that the kernel is about to take in. */
+  async #tell(names: Iterable<ToldName>, inodes: number[]): Promise<void> {
     const { kernel } = this.#volume;
     if (kernel === null) return;
     await this.#notify(names, ({ parent, name }) => kernel.invalidateEntry(parent, name));

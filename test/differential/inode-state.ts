@@ -70,7 +70,7 @@ export function differencesOfInodes(
   for (const field of FIELDS) {
     if (sameValue(field, plain, mounted, clock)) continue;
     const accepted = LEGITIMATE_DIFFERENCES.some(
-      (one) => one.field === field && one.accepts(plain, mounted, settled),
+      (one) => one.fields.includes(field) && one.accepts(plain, mounted, settled),
     );
     if (accepted) continue;
     const [wanted, got] = [plain, mounted].map((state) => shownValue(field, state, clock));
