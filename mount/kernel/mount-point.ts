@@ -20,6 +20,8 @@ export async function prepareMountPoint(
   const directory = await canonicalPath(given);
   for (let detached = 0; await isDead(directory); detached++) {
     const result = await method.unmount(directory, true);
+    // Whoever was to unmount it when its process ended may have come first.
+    if (result.outcome !== 'unmounted' && !(await isDead(directory))) break;
     if (result.outcome !== 'unmounted' || detached >= mountLimits.stale_mounts_max) {
       const why = result.text === '' ? '' : ` (${result.text})`;
       throw new MountPointError(
@@ -36,10 +38,9 @@ async function canonicalPath(given: string): Promise<string> {
   try {
     return await realpath(given);
   } catch (error) {
-    const code = codeOf(error);
     // The last part is a dead mount; the way to it is not.
-    if (code === 'ENOTCONN') return join(await realpath(dirname(given)), basename(given));
-    if (code === 'ENOENT') {
+    if (isOfDeadMount(error)) return join(await realpath(dirname(given)), basename(given));
+    if (codeOf(error) === 'ENOENT') {
       throw new MountPointError(
         `Cannot mount at '${given}': there is no such directory; make it with 'mkdir'`,
         { cause: error },
@@ -54,7 +55,7 @@ async function isDead(directory: string): Promise<boolean> {
     await stat(directory);
     return false;
   } catch (error) {
-    if (codeOf(error) === 'ENOTCONN') return true;
+    if (isOfDeadMount(error)) return true;
     throw unusable(directory, error);
   }
 }
@@ -85,6 +86,12 @@ async function checkDirectory(directory: string): Promise<void> {
 function unusable(path: string, error: unknown): MountPointError {
   const why = error instanceof Error ? error.message : String(error);
   return new MountPointError(`Cannot mount at '${path}': ${why}`, { cause: error });
+}
+
+/** ECONNABORTED: its process was ending while it was asked. */
+function isOfDeadMount(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === 'ENOTCONN' || code === 'ECONNABORTED';
 }
 
 function codeOf(error: unknown): string | undefined {

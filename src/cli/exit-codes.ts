@@ -69,6 +69,9 @@ const codeByMountErrorName: Record<string, number> = {
 const codeByErrno: Record<string, number> = {
   EACCES: exitCodes.environment,
   EPERM: exitCodes.environment,
+  ENOENT: exitCodes.environment,
+  ENOTDIR: exitCodes.environment,
+  ELOOP: exitCodes.environment,
   EROFS: exitCodes.environment,
   ENOSPC: exitCodes.noSpace,
   EDQUOT: exitCodes.noSpace,

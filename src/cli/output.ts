@@ -42,8 +42,15 @@ export function formatJson(value: unknown): string {
  * says what failed.
  */
 export function formatError(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = systemErrorText(error) ?? (error instanceof Error ? error.message : String(error));
   return `shoal: ${text.replace(/\s*\n\s*/g, ' ')}`;
+}
+
+/** A failed system call on a path, which is one of the program's own folders: "ENOTDIR: not a directory, lstat '/x'". */
+function systemErrorText(error: unknown): string | null {
+  if (!(error instanceof Error) || !('syscall' in error) || !('path' in error)) return null;
+  const reason = /^\w+: ([^,]+),/.exec(error.message)?.[1] ?? error.message;
+  return `Cannot use '${String(error.path)}': ${reason}; SHOAL_HOME must be a folder that you may write to`;
 }
 
 /** Writes a line to a stream. */

@@ -124,9 +124,11 @@ async function fillStore(
   superblock: Superblock,
   owner: RootOwner,
 ): Promise<void> {
-  const logs = await DriveLogs.open(paths.store, driveKeysOf(capability), false);
+  const keys = driveKeysOf(capability);
+  const logs = await DriveLogs.open(paths.store, keys, false);
   const sync = new StoreSync(paths.store);
   try {
+    await logs.create(keys.writer as WriterKeys);
     const content: Hypercore = logs.content(superblock.writers[0]?.contentKey as Buffer, true);
     await content.ready();
     const tree = await HyperbeeTree.open({

@@ -73,6 +73,22 @@ export class DriveLogs {
     return new DriveLogs(store, keys);
   }
 
+  /**
+   * Makes the writer's logs, empty, in a new store. Without their signing keys: Hypercore writes a key with which it
+   * makes a log to the store, where it is for everyone to read. Throws StoreError.
+   */
+  async create(writer: WriterKeys): Promise<void> {
+    try {
+      for (const { key, manifest } of [writer.treeLog, writer.contentLog]) {
+        const core = this.store.get({ key, manifest });
+        await core.ready();
+        await core.close();
+      }
+    } catch (error) {
+      throw asShoalError(error, 'make the logs of the drive');
+    }
+  }
+
   /** A session of the tree's log. */
   tree(writable: boolean): Hypercore {
     const { writer, treeLogKey } = this.#keys;

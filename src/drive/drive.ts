@@ -7,6 +7,7 @@ import { Chunker } from '../content/chunker.js';
 import { CapabilityError, DamagedError, type ShoalError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { SpaceGuard } from '../log/space-guard.js';
+import { asShoalError } from '../log/store-errors.js';
 import { StoreSync } from '../log/store-sync.js';
 import { Swarm } from '../swarm/swarm.js';
 import { HyperbeeTree } from '../tree/hyperbee-tree.js';
@@ -172,7 +173,9 @@ export async function openDrive(
     for (const step of undo.reverse()) {
       await step().catch((failure: unknown) => options.log(`Cannot close: ${String(failure)}`));
     }
-    throw error;
+    // Those of system calls say what failed; the store's are of many kinds.
+    if (error instanceof Error && 'syscall' in error) throw error;
+    throw asShoalError(error, `open drive '${name}'`);
   }
 }
 

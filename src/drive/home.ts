@@ -1,7 +1,7 @@
 /** Where drives live: SHOAL_HOME/drives/NAME/{drive.json, state.json, store/, lock, log}. */
-import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { isAbsolute, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { AlreadyExistsError, NotFoundError, StoreError, UsageError } from '../errors.js';
 import { readVersionedJson, syncDirectory, writeFileAtomically } from './atomic-file.js';
 import type { Capability } from './capability.js';
@@ -146,7 +146,7 @@ export class Home {
   async add(record: DriveRecord, fill?: (paths: DrivePaths) => Promise<void>): Promise<void> {
     const paths = this.paths(record.name);
     if (await this.exists(record.name)) throw alreadyExists(record.name);
-    await mkdir(this.drivesDirectory, { recursive: true, mode: 0o700 });
+    await makeDirectories(this.drivesDirectory);
     // A leading dot keeps unfinished folders out of every list.
     const unfinished = join(this.drivesDirectory, `.${record.name}.${process.pid}.new`);
     await rm(unfinished, { recursive: true, force: true });
@@ -207,4 +207,23 @@ function isHexKey(value: unknown): value is string {
 
 function quote(text: string): string {
   return `'${text.replace(/[^\x20-\x7e]/g, '?').slice(0, 80)}'`;
+}
+
+/**
+ * As mkdir(2) with all parents, readable by their owner only. Node's own recursive form never ends where the system
+ * answers ENOENT for a directory that cannot be made, as below /proc.
+ */
+async function makeDirectories(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
+    const parent = dirname(path);
+    if (code !== 'ENOENT' || parent === path) throw error;
+    await makeDirectories(parent);
+    await mkdir(path, { mode: 0o700 }).catch((again: NodeJS.ErrnoException) => {
+      if (again.code !== 'EEXIST') throw again;
+    });
+  }
 }

@@ -57,8 +57,8 @@ async function inspect(given: string): Promise<'alive' | 'dead'> {
     return 'alive';
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    // The process that served this mount is gone.
-    if (code === 'ENOTCONN') return 'dead';
+    // The process that served this mount is gone, or was ending while it was asked.
+    if (code === 'ENOTCONN' || code === 'ECONNABORTED') return 'dead';
     if (code === 'ENOENT') throw missing(given);
     if (code === 'ENOTDIR' || code === 'EACCES' || code === 'ELOOP') {
       throw new UsageError(`Cannot mount at '${given}': ${(error as Error).message}`);

@@ -205,8 +205,10 @@ export class MountedDrive {
     try {
       await this.#mount.unmount({ force });
     } catch (error) {
-      if (error instanceof MountBusyError) throw new BusyError(error.message, { cause: error });
-      throw error;
+      if (!(error instanceof MountBusyError)) throw error;
+      // "... end that, or force it"
+      const how = `with 'shoal unmount --force ${this.directory}'`;
+      throw new BusyError(`${error.message} ${how}`, { cause: error });
     }
     return await this.#finish();
   }

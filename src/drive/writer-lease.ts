@@ -166,7 +166,7 @@ export class WriterLease {
     }
     this.#waiter?.reject(
       new BusyError(
-        'Cannot open the drive for writing: another machine is writing to it, and only one may at a time; mount with --read-only, or unmount it there',
+        'Cannot open the drive for writing: another machine is writing to it, and only one may at a time; mount with --read-only here, or hand over: mount it there with --read-only, then here again',
       ),
     );
   }

@@ -34,6 +34,7 @@ export class AttributeOperations {
         if (!inode.isFile) throw new PosixError(inode.isDirectory ? 'EISDIR' : 'EINVAL');
         // Nothing may change before this: it can find that something is not in memory.
         if (changes.size !== inode.size) this.#files.truncate(inode, changes.size);
+        else this.#files.resize(inode, changes.size);
       }
       this.#apply(inode, changes, caller);
       return volume.timedAttributes(inode);

@@ -1,5 +1,6 @@
 /** Operations on open directories. */
 import type { Answer, Caller, DirectorySink, OpenAnswer } from '../../mount/file-system.js';
+import { DamagedError } from '../errors.js';
 import { HandleTable } from './handle-table.js';
 import { type Inode, S_IFDIR } from './inode.js';
 import { NotInMemory, withMemory } from './not-in-memory.js';
@@ -13,6 +14,8 @@ interface DirectoryHandle {
   inode: Inode;
   /** Names at the time of the last rewind; positions in it are the offsets that callers continue from. */
   names: string[] | null;
+  /** Inodes whose records are damaged: their names are listed without attributes. */
+  readonly damaged: Set<number>;
 }
 
 export class DirectoryOperations {
@@ -28,7 +31,7 @@ export class DirectoryOperations {
       const inode = this.#volume.table.need(ino);
       if (!inode.isDirectory) throw new PosixError('ENOTDIR');
       inode.opens++;
-      return { handle: this.#handles.open({ inode, names: null }) };
+      return { handle: this.#handles.open({ inode, names: null, damaged: new Set() }) };
     }, caller);
   }
 
@@ -41,7 +44,6 @@ export class DirectoryOperations {
   readdir(handle: number, offset: number, sink: DirectorySink, caller: Caller): Answer<void> {
     const open = this.#handles.get(handle);
     const { table } = this.#volume;
-    let names: string[];
     // Where to go on after a wait: what is in the sink stays there.
     let at = offset;
     return withMemory(() => {
@@ -49,24 +51,24 @@ export class DirectoryOperations {
       const inode = open.inode.gone ? open.inode : table.need(open.inode.ino);
       const { entries } = table.needAllEntries(inode);
       if (at === offset && (offset === 0 || open.names === null)) open.names = [...entries.keys()];
-      names = open.names as string[];
-      for (; at < names.length + 2; at++) {
-        if (!this.#addAt(inode, names, at, sink)) return;
-      }
+      const end = (open.names?.length ?? 0) + 2;
+      for (; at < end; at++) if (!this.#addAt(inode, open, at, sink)) return;
     }, caller);
   }
 
   /** Positions 0 and 1 are "." and "..". Returns false when the sink is full. Throws NotInMemory. */
-  #addAt(inode: Inode, names: string[], at: number, sink: DirectorySink): boolean {
+  #addAt(inode: Inode, open: DirectoryHandle, at: number, sink: DirectorySink): boolean {
     if (at === 0) return sink.add('.', inode.ino, S_IFDIR, 1);
     if (at === 1) return sink.add('..', inode.parent || inode.ino, S_IFDIR, 2);
-    const name = names[at - 2] as string;
+    const name = open.names?.[at - 2] as string;
     const entry = inode.directory?.entries.get(name);
     // Removed since the listing began.
     if (entry === undefined || entry === null) return true;
-    if (!sink.plus) return sink.add(name, entry.ino, entry.type, at + 1);
+    if (!sink.plus || open.damaged.has(entry.ino)) {
+      return sink.add(name, entry.ino, entry.type, at + 1);
+    }
     const child = this.#volume.table.peek(entry.ino);
-    if (child === undefined) throw new NotInMemory(this.#loadFrom(inode, names, at));
+    if (child === undefined) throw new NotInMemory(this.#loadFrom(inode, open, at));
     if (child.ino !== entry.ino) return true;
     const { table } = this.#volume;
     const answered = this.#volume.entryAt(inode.ino, name, child);
@@ -77,16 +79,29 @@ export class DirectoryOperations {
   }
 
   /** Loads the inodes of the next names together. */
-  async #loadFrom(inode: Inode, names: string[], at: number): Promise<void> {
-    const { table } = this.#volume;
-    const missing: Promise<void>[] = [];
-    for (let i = at; i < names.length + 2 && missing.length < INODES_PER_LOAD; i++) {
-      const entry = inode.directory?.entries.get(names[i - 2] as string);
-      if (entry && table.peek(entry.ino) === undefined) missing.push(table.load(entry.ino));
+  async #loadFrom(inode: Inode, open: DirectoryHandle, at: number): Promise<void> {
+    const { table, log } = this.#volume;
+    const names = open.names ?? [];
+    const missing = new Map<number, Promise<void>>();
+    for (let i = at - 2; i < names.length && missing.size < INODES_PER_LOAD; i++) {
+      const entry = inode.directory?.entries.get(names[i] as string);
+      if (entry && table.peek(entry.ino) === undefined) {
+        missing.set(entry.ino, table.load(entry.ino));
+      }
     }
-    const [first, ...others] = await Promise.allSettled(missing);
-    // The others fail again when the listing gets to them.
-    void others;
-    if (first?.status === 'rejected') throw first.reason;
+    const inodes = [...missing.keys()];
+    const results = await Promise.allSettled(missing.values());
+    for (const [i, result] of results.entries()) {
+      if (result.status === 'fulfilled') continue;
+      const { reason } = result;
+      // One damaged inode must not hide the others.
+      if (reason instanceof DamagedError) {
+        open.damaged.add(inodes[i] as number);
+        log(`damaged record in directory ${inode.ino}: ${reason.message}`);
+      } else if (i === 0) {
+        // The others fail again when the listing gets to them.
+        throw reason;
+      }
+    }
   }
 }

@@ -169,11 +169,14 @@ export class FileContents {
     if (inline.length > 0) this.#writeSegment(inode, 0, 0, inline);
   }
 
-  /** Cuts or extends the file; what is added is a hole. Throws NotInMemory, EFBIG. */
+  /**
+   * Cuts or extends the file; what is added is a hole. Space that was allocated behind the end goes, unless the file
+   * grows. Throws NotInMemory, EFBIG.
+   */
   truncate(inode: Inode, size: number): void {
     if (size > limits.file_bytes_max) throw new PosixError('EFBIG');
-    if (size < inode.size) this.#cut(inode, size);
-    else this.toExtents(inode);
+    if (size > inode.size) this.toExtents(inode);
+    else if (size < inode.size || inode.inline === null) this.#cut(inode, size);
     inode.size = size;
   }
 

@@ -67,17 +67,18 @@ export class FileOperations {
 
   /** Throws NotInMemory, EFBIG. */
   truncate(inode: Inode, size: number): void {
-    this.#resize(inode, size);
+    this.resize(inode, size);
     inode.modified(this.#volume.clock.now());
   }
 
   /** For O_TRUNC. A kernel that owns the times tells them later, unless its coarser clock has not moved meanwhile. */
   #empty(inode: Inode): void {
-    this.#resize(inode, 0);
+    this.resize(inode, 0);
     if (!this.#volume.writebackCache) inode.modified(this.#volume.clock.now());
   }
 
-  #resize(inode: Inode, size: number): void {
+  /** Like {@link FileOperations.truncate}, without a word about the times. Throws NotInMemory, EFBIG. */
+  resize(inode: Inode, size: number): void {
     const volume = this.#volume;
     const before = inode.size;
     volume.contents.truncate(inode, size);

@@ -25,6 +25,9 @@ import { PosixError } from './posix-error.js';
 /** Segments loaded with one range scan at most. */
 const SEGMENTS_PER_SCAN_MAX = 256;
 
+/** Lines about damaged records of one inode or directory; there could be millions of them. */
+const REPORTS_PER_INODE_MAX = 10;
+
 /** Entries looked at per added one when the table is full, so that no single look-up pays for all. */
 const EVICTION_STEPS_MAX = 8;
 
@@ -71,8 +74,8 @@ export class InodeTable {
   /** Directories with names in memory, oldest first, and the number of those names. */
   readonly #directories = new Set<Inode>();
   #directoryEntries = 0;
-  /** Lines about damage are written once per inode. */
-  readonly #reported = new Set<number>();
+  /** Lines about damage that were written, by inode. */
+  readonly #reported = new Map<number, number>();
 
   constructor(options: InodeTableOptions) {
     this.view = options.view;
@@ -225,7 +228,8 @@ export class InodeTable {
         } catch (error) {
           // One bad name must not hide the others.
           if (!(error instanceof DamagedError)) throw error;
-          this.#reportOnce(inode.ino, error.message);
+          const name = JSON.stringify(nameOfKey(key));
+          this.#reportDamage(inode.ino, `entry ${name}: ${error.message}`);
         }
       }
       directory.complete = true;
@@ -360,7 +364,7 @@ export class InodeTable {
           const name = nameOfKey(key);
           bytes += name.length + 1;
           if (bytes > limits.xattr_list_bytes_max) {
-            this.#reportOnce(inode.ino, `inode ${inode.ino} has too many extended attributes`);
+            this.#reportDamage(inode.ino, `inode ${inode.ino} has too many extended attributes`);
             break;
           }
           xattrs.values.set(name, value);
@@ -387,9 +391,10 @@ export class InodeTable {
     return promise;
   }
 
-  #reportOnce(ino: number, line: string): void {
-    if (this.#reported.has(ino) || this.#reported.size >= limits.cached_inodes_max) return;
-    this.#reported.add(ino);
+  #reportDamage(ino: number, line: string): void {
+    const count = this.#reported.get(ino) ?? 0;
+    if (count >= REPORTS_PER_INODE_MAX || this.#reported.size >= limits.cached_inodes_max) return;
+    this.#reported.set(ino, count + 1);
     this.#log(`damaged record in directory or inode ${ino}: ${line}`);
   }
 

@@ -25,6 +25,7 @@ import {
   XATTR_REPLACE,
 } from '../support/xattr.js';
 import { type Choices, type Maker, onFile, onPaths } from './operation.js';
+import { outcomeOf } from './side.js';
 
 /** 4294967295 leaves it as it is. */
 const OWNERS = [0, SOMEBODY, SOMEBODY_ELSE, 2 ** 32 - 1];
@@ -34,6 +35,10 @@ const LONG_AGO_SECONDS = 100_000_000;
 
 const XATTR_NAMES = [
   'user.a',
+  'user.a',
+  'user.a',
+  'user.a',
+  'user.b',
   'user.b',
   `user.${'n'.repeat(250)}`,
   'trusted.t',
@@ -101,9 +106,11 @@ const setExtended: Maker = ({ random, path }) => {
   const flags = random.pick([0, 0, XATTR_CREATE, XATTR_REPLACE]);
   const follow = random.below(3) > 0;
   const details = [name.slice(0, 20), value.length, `flags ${flags}`, follow ? '' : 'of the link'];
-  return onPaths(`setxattr`, [path()], details, (file) =>
-    (follow ? setxattr : lsetxattr)(file, name, value, flags),
-  );
+  return onPaths('setxattr', [path()], details, (file) => {
+    const get = follow ? getxattr : lgetxattr;
+    if (outcomeOf(() => get(file, name).equals(value)) === 'ok true') return 'same value';
+    return (follow ? setxattr : lsetxattr)(file, name, value, flags);
+  });
 };
 
 const getExtended: Maker = ({ random, path }) => {
@@ -150,9 +157,9 @@ export const attributeOperations: readonly [Maker, number][] = [
   [(choices) => changesOwners(choices, fchown, fchmod)(choices), 2],
   [utimens, 8],
   [futime, 4],
-  [setExtended, 7],
+  [setExtended, 8],
   [getExtended, 3],
-  [removeExtended, 3],
+  [removeExtended, 6],
   [listExtended, 2],
   [status, 4],
   [fileStatus, 4],

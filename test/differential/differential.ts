@@ -116,10 +116,11 @@ export class Differential {
 
   #fail(differences: readonly string[]): never {
     const lines = [
-      `After operation ${this.#steps} of SHOAL_TEST_SEED=${this.seed}:`,
+      `After operation ${this.#steps} of seed ${this.seed}:`,
       ...differences.map((line) => `  ${line}`),
       'The last operations:',
       ...this.#history.map((line) => `  ${line}`),
+      `Again: SHOAL_TEST_SEED=${this.seed} SHOAL_TEST_STEPS=${this.#steps} scripts/test differential`,
     ];
     throw new DifferenceError(lines.join('\n'));
   }

@@ -55,13 +55,16 @@ class Expectation {
 export class Listings {
   readonly #reference: Side;
   readonly #expected: (Expectation | undefined)[] = new Array(STREAMS);
+  readonly #beginning = new Set<number>();
 
   constructor(reference: Side) {
     this.#reference = reference;
   }
 
-  /** Notes what the last operation changed. */
+  /** Notes what the last operation changed. It may have been another user's, who cannot look. */
   update(): void {
+    for (const slot of this.#beginning) this.#start(slot);
+    this.#beginning.clear();
     this.#expected.forEach((expectation, slot) => {
       const fd = this.#reference.stream(slot);
       if (fd !== undefined) expectation?.changed(namesIn(fd));
@@ -81,7 +84,7 @@ export class Listings {
       outcomeOf(() => {
         side.setStream(slot, undefined);
         side.setStream(slot, openSync(side.path(path), 'r'));
-        if (side === this.#reference) this.#start(slot);
+        this.#beginning.add(slot);
       });
     return { ...opening, run };
   };
@@ -95,9 +98,9 @@ export class Listings {
 
   readonly rewind: Maker = ({ random }) => {
     const slot = random.below(STREAMS);
-    return this.#onStream('rewinddir', slot, (side, fd) => {
+    return this.#onStream('rewinddir', slot, (_, fd) => {
       seekDirectory(fd, 0n);
-      if (side === this.#reference) this.#start(slot);
+      this.#beginning.add(slot);
       return 'ok';
     });
   };

@@ -136,6 +136,14 @@ const moveNearby: Maker = (choices) => {
   return onPaths('rename', [from, to], [text], (a, b) => rename(a, b, flags));
 };
 
+/** A directory over another one, or in exchange with it. */
+const moveDirectory: Maker = (choices) => {
+  const [text, flags] = choices.random.pick(RENAME_FLAGS);
+  return onPaths('rename', [choices.directory(), choices.directory()], [text], (from, to) =>
+    rename(from, to, flags),
+  );
+};
+
 const makeDirectory: Maker = (choices) => {
   const mode = choices.random.pick(DIRECTORY_MODES);
   return onPaths('mkdir', [choices.path()], [octal(mode)], (path) => {
@@ -229,7 +237,8 @@ export const nameOperations: readonly [Maker, number][] = [
   [close, 6],
   [move, 16],
   [moveNearby, 3],
-  [makeDirectory, 12],
+  [moveDirectory, 8],
+  [makeDirectory, 16],
   [makeNode, 3],
   [makeSymlink, 6],
   [makeLink, 9],

@@ -17,13 +17,23 @@ const READER_POLL_MS = 50;
 /** Something that happens to the drive between two operations. */
 export type Event = 'compare' | 'drop caches' | 'fsync' | 'remount' | 'kill' | 'reader';
 
-export interface RunOptions {
+/** What happens at random points, and how many operations there are between two such points on average. */
+export interface Variety {
+  events: readonly Event[];
+  eventEvery: number;
+}
+
+/** The kinds of runs that there are. A seed gives the same run of a kind wherever it is used. */
+export const VARIETIES = {
+  quiet: { events: ['compare', 'drop caches', 'fsync'], eventEvery: 150 },
+  crashes: { events: ['remount', 'kill', 'drop caches'], eventEvery: 200 },
+  reader: { events: ['reader', 'reader', 'compare', 'fsync'], eventEvery: 100 },
+} as const satisfies Record<string, Variety>;
+
+export interface RunOptions extends Variety {
   seed: number;
   /** Operations to do. */
   steps: number;
-  /** What happens at random points, and how many operations there are between two such points on average. */
-  events: readonly Event[];
-  eventEvery: number;
 }
 
 /** One drive, mounted for as long as the scenario lives; for several runs, each in a folder of its own. */
@@ -75,6 +85,10 @@ export class Scenario {
   /** The mount as it is now: remounting makes a new one. */
   get mount(): DriveMount {
     return this.#mount;
+  }
+
+  get reader(): DriveMount | null {
+    return this.#reader;
   }
 
   async close(): Promise<void> {

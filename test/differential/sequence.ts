@@ -92,11 +92,13 @@ export class Sequence {
     return directory === '.' ? `${between}${name}` : `${directory}/${between}${name}`;
   }
 
-  /** Of the pool, or one that is there. */
+  /** Mostly one that is there, else nearly all would end in ENOENT. */
   #name(directory: string): string {
-    if (this.#random.below(3) > 0) return this.#random.pick(NAMES);
+    if (this.#random.below(5) < 2) return this.#random.pick(NAMES);
     const names = this.#list(directory).map(({ name }) => name);
-    return names.length === 0 ? this.#random.pick(NAMES) : this.#random.pick(names);
+    const own = names.filter((name) => NAMES.includes(name));
+    const wanted = own.length > 0 && this.#random.below(5) > 0 ? own : names;
+    return wanted.length === 0 ? this.#random.pick(NAMES) : this.#random.pick(wanted);
   }
 
   #directory(): string {

@@ -21,7 +21,7 @@ const ROUNDS_PER_CHECK = 4;
 const WORKERS = ['a', 'b'];
 /** More than a worker gets done before the kill. */
 const OPERATIONS = 600;
-const KILL_AFTER_OPERATIONS_MAX = 250;
+const KILL_AFTER_OPERATIONS_MAX = 150;
 const KILL_DELAY_MS_MAX = 30;
 const TEST_TIME_MS_MAX = 200_000;
 /** What a program gets from a mount whose process is gone. */

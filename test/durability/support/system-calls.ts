@@ -12,7 +12,7 @@ const STRING_BYTES = 32;
 export type TracedEvent =
   | { kind: 'request'; opcode: number; unique: string }
   | { kind: 'answer'; error: number; unique: string }
-  /** A write to a write-ahead file of the store. */
+  /** A write to a write-ahead file of the store, which has ended. */
   | { kind: 'append'; file: string }
   /** A sync of such a file that succeeded: `begun` is the position among the events at which it began. */
   | { kind: 'sync'; file: string; begun: number };
@@ -92,18 +92,13 @@ export function parseTrace(text: string): TracedEvent[] {
   return events;
 }
 
-/** What counts from the moment at which a call begins: others see it from then on. */
+/** The caller sees an answer from the moment at which its call begins. */
 function addBegin(events: TracedEvent[], { name, text }: Unfinished): void {
-  if (!name.includes('write')) return;
-  const file = fileOf(text);
-  if (file === '/dev/fuse') {
-    const header = headerOf(text);
-    // Notifications have no request.
-    if (header === null || header.readBigUInt64LE(8) === 0n) return;
-    events.push({ kind: 'answer', error: header.readInt32LE(4), unique: uniqueOf(header) });
-  } else if (file.endsWith('.log')) {
-    events.push({ kind: 'append', file });
-  }
+  if (!name.includes('write') || fileOf(text) !== '/dev/fuse') return;
+  const header = headerOf(text);
+  // Notifications have no request.
+  if (header === null || header.readBigUInt64LE(8) === 0n) return;
+  events.push({ kind: 'answer', error: header.readInt32LE(4), unique: uniqueOf(header) });
 }
 
 function addEnd(events: TracedEvent[], { name, text, begun }: Unfinished): void {
@@ -112,6 +107,8 @@ function addEnd(events: TracedEvent[], { name, text, begun }: Unfinished): void 
     const header = headerOf(text);
     if (header === null) return;
     events.push({ kind: 'request', opcode: header.readUInt32LE(4), unique: uniqueOf(header) });
+  } else if (name.includes('write') && file.endsWith('.log')) {
+    events.push({ kind: 'append', file });
   } else if (name.endsWith('sync') && file.endsWith('.log') && /\) += 0$/.test(text)) {
     events.push({ kind: 'sync', file, begun });
   }

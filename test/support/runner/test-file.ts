@@ -112,7 +112,10 @@ function exited(child: ChildProcess): Promise<true> {
 function testEnvironment(mark: string, temporary: string, home: string): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = {};
   for (const [name, value] of Object.entries(process.env)) {
-    if (name === 'SHOAL_TEST_SEED' || !/^(SHOAL_|XDG_|GIT_|NODE_OPTIONS$|RSYNC_)/.test(name))
+    if (
+      /^SHOAL_TEST_(SEED|STEPS)$/.test(name) ||
+      !/^(SHOAL_|XDG_|GIT_|NODE_OPTIONS$|RSYNC_)/.test(name)
+    )
       env[name] = value;
   }
   return {
