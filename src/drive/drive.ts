@@ -63,6 +63,8 @@ interface DriveParts {
   content: ChunkLog;
   contentCore: Hypercore;
   superblock: Superblock;
+  /** Whether the last process closed the drive in order. */
+  wasClean: boolean;
   /** See {@link Drive.openedUncleanlyAfterReboot}. */
   openedUncleanlyAfterReboot: boolean;
   log: (line: string) => void;
@@ -147,7 +149,12 @@ export class Drive {
     await attempt(() => storeSync.close());
     await attempt(() => logs.store.close());
     // Only an end without any error is clean.
-    if (errors.length === 0) await attempt(() => stateFile.update({ clean: true, lengths }));
+    const { wasClean } = this.#parts;
+    if (errors.length === 0) {
+      // Who only read knows nothing of what the writer should have, and mends nothing.
+      if (tree.writable) await attempt(() => stateFile.update({ clean: true, lengths }));
+      else if (wasClean) await attempt(() => stateFile.update({ clean: true }));
+    }
     lock.release();
     if (errors.length > 0) throw errors[0];
   }
@@ -196,7 +203,10 @@ async function openLocked(
   const openedUncleanlyAfterReboot = endedUncleanlyBeforeReboot(state, bootId);
   const stateFile = new StateFile(paths.state, state);
   const wasClean = state.clean;
-  await stateFile.update({ clean: false, bootId });
+  // After a loss of power the old boot's name stays until the logs are safe to append to again: whatever ends this
+  // process before, the next one must know.
+  const opened = { clean: false, bootId: openedUncleanlyAfterReboot ? state.bootId : bootId };
+  await stateFile.update(opened);
   if (openedUncleanlyAfterReboot) {
     log('The last mount did not end in order before the machine was restarted');
   }
@@ -209,12 +219,13 @@ async function openLocked(
   undo.push(async () => {
     await logs.store.close();
     // Nothing was appended, so it is as clean as it was.
-    await stateFile.update({ clean: wasClean });
+    await stateFile.update({ clean: wasClean, bootId: stateFile.state.bootId });
   });
 
   if (holdsLease && !readOnly && keys.writer !== null) {
     // Before any peer can add to the logs: the two must be cut at the same moment of the drive.
     await makeSafeToAppend(logs, keys.writer, state, record.name, openedUncleanlyAfterReboot, log);
+    await stateFile.update({ bootId });
   }
 
   const lease = await openLease(logs, keys, stateFile, readOnly, log);
@@ -264,6 +275,7 @@ async function openLocked(
     content,
     contentCore,
     superblock,
+    wasClean,
     openedUncleanlyAfterReboot,
     log,
   });

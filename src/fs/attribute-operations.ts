@@ -1,7 +1,7 @@
 /** Operations on attributes and extended attributes. */
 import type { Answer, AttributeChanges, Caller, TimedAttributes } from '../../mount/file-system.js';
 import { limits } from '../limits.js';
-import { dropSuidGid, type FileOperations } from './file-operations.js';
+import { dropSuidGid, type FileOperations, modeWithoutSuidGid } from './file-operations.js';
 import { type Inode, S_IFMT } from './inode.js';
 import { withMemory } from './not-in-memory.js';
 import { PosixError } from './posix-error.js';
@@ -27,9 +27,11 @@ export class AttributeOperations {
 
   setattr(ino: number, changes: AttributeChanges, caller: Caller): Answer<TimedAttributes> {
     const volume = this.#volume;
+    for (const time of [changes.atime, changes.mtime, changes.ctime]) requireStorable(time);
     return withMemory(() => {
       volume.requireWritable();
       const inode = volume.table.need(ino);
+      if (changesNothing(changes)) requireMayDropBits(inode, changes, caller);
       if (changes.size !== undefined) {
         if (!inode.isFile) throw new PosixError(inode.isDirectory ? 'EISDIR' : 'EINVAL');
         // Nothing may change before this: it can find that something is not in memory.
@@ -43,7 +45,8 @@ export class AttributeOperations {
 
   #apply(inode: Inode, changes: AttributeChanges, caller: Caller): void {
     const now = this.#volume.clock.now();
-    const dropsBits = changesOwner(changes) || changes.killSuidGid;
+    const givesAway = changes.uid !== undefined || changes.gid !== undefined;
+    const dropsBits = givesAway || changesNothing(changes) || changes.killSuidGid;
     if (!inode.isDirectory && dropsBits) dropSuidGid(inode, caller);
     if (changes.uid !== undefined) inode.uid = changes.uid;
     if (changes.gid !== undefined) inode.gid = changes.gid;
@@ -126,10 +129,27 @@ export class AttributeOperations {
   }
 }
 
-/** A chown to the same owner, too: the kernel leaves out what stays (-1), until nothing is left to change. */
-function changesOwner({ uid, gid, mode, size, atime, mtime }: AttributeChanges): boolean {
-  if (uid !== undefined || gid !== undefined) return true;
-  return [mode, size, atime, mtime].every((change) => change === undefined);
+/** A chown that leaves owner and group as they are (-1): the kernel leaves out both. It takes bits away all the same. */
+function changesNothing({ uid, gid, mode, size, atime, mtime }: AttributeChanges): boolean {
+  return [uid, gid, mode, size, atime, mtime].every((change) => change === undefined);
+}
+
+/**
+ * Linux takes such a chown for a chmod when it takes bits away, but FUSE leaves out the check. What a write takes away
+ * comes without a time of change, and whoever may write may do that. Throws EPERM.
+ */
+function requireMayDropBits(inode: Inode, changes: AttributeChanges, caller: Caller): void {
+  const isWrite = inode.isFile && changes.ctime === undefined;
+  if (isWrite || inode.isDirectory || caller.uid === 0 || caller.uid === inode.uid) return;
+  if (modeWithoutSuidGid(inode, caller) !== inode.mode) throw new PosixError('EPERM');
+}
+
+/** The format's signed numbers reach half as far as its others. */
+const SECONDS_MAX = 2 ** 52 - 1;
+
+function requireStorable(time: { sec: number } | 'now' | undefined): void {
+  if (time === undefined || time === 'now') return;
+  if (Math.abs(time.sec) > SECONDS_MAX) throw new PosixError('EINVAL');
 }
 
 function requireNamespace(name: string): void {

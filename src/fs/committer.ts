@@ -28,6 +28,10 @@ export interface CommitterOptions {
   /** Throws NoSpaceError unless the disk of the store has room for so many bytes more. */
   claimSpace: (bytes: number) => void;
   last: CommitRecord;
+  /** Called after each commit: what is not dirty any more may be forgotten. */
+  onCommitted: () => void;
+  /** Whether so much is in memory that writers must wait for a commit. */
+  isCrowded: () => boolean;
   log: (line: string) => void;
 }
 
@@ -137,6 +141,7 @@ export class Committer {
       if (this.isClean) return Promise.resolve();
       this.#running = this.#run().finally(() => {
         this.#running = null;
+        this.#goOn();
       });
       return this.#running;
     }
@@ -165,7 +170,7 @@ export class Committer {
    */
   room(): Promise<void> | undefined {
     const { content } = this.#options;
-    if (this.dirtyBytes > limits.dirty_bytes_max) return this.commit();
+    if (this.dirtyBytes > limits.dirty_bytes_max || this.#options.isCrowded()) return this.commit();
     if (content.pendingBytes > limits.pending_append_bytes_max) return content.room();
     return undefined;
   }
@@ -173,7 +178,11 @@ export class Committer {
   /** Commits what is dirty and stops. Rejects like `commit`; then a later call tries again. */
   async close(): Promise<void> {
     this.#clearTimer();
-    while (!this.isClean || this.#running !== null) await this.commit();
+    while (!this.isClean || this.#running !== null) {
+      await this.commit();
+      // What the reaper has left has orphan records by now; the next mount goes on with it.
+      if (this.dirtyRecords === 0 && !this.#syncOwed && this.#running === null) break;
+    }
     this.#closed = true;
     this.#clearTimer();
   }
@@ -211,6 +220,12 @@ export class Committer {
     }
     if (this.#failure !== null) log('commits succeed again');
     this.#failure = null;
+    this.#options.onCommitted();
+  }
+
+  /** What became dirty while a commit ran has no timer yet. A failed commit has set its own. */
+  #goOn(): void {
+    if (this.#failure !== null) return;
     if (!this.#reaper.isEmpty) this.#soon();
     else if (!this.isClean) this.#schedule();
   }

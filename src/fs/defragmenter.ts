@@ -27,7 +27,8 @@ export class Defragmenter {
   /** Looks for fragmented segments of a file that was just committed. Never throws and never waits. */
   consider(inode: Inode): void {
     for (const [index, segment] of inode.data?.segments ?? []) {
-      if (!segment.dirty || segment.extents.length <= limits.segment_extents_wanted) continue;
+      const enough = Math.max(limits.segment_extents_wanted, 2 * segment.joinedExtents);
+      if (!segment.dirty || segment.extents.length <= enough) continue;
       if (this.#queue.size >= limits.defragment_queue_segments_max) return;
       this.#queue.set(`${inode.ino}/${index}`, { ino: inode.ino, index });
     }
@@ -74,7 +75,11 @@ export class Defragmenter {
     const overtaken = segment.changes !== changes || inode.data?.segments.get(index) !== segment;
     if (overtaken || inode.gone) return;
     const bytes = Array.isArray(answer) ? Buffer.concat(answer) : answer;
-    contents.replaceSegment(inode, index, joined(segment.extents, bytes));
+    const extents = joined(segment.extents, bytes);
+    segment.joinedExtents = extents.length;
+    // Large holes keep it in many: writing it anew would change nothing, again and again.
+    if (extents.length > segment.extents.length / 2) return;
+    contents.replaceSegment(inode, index, extents);
     this.#volume.committer.markInode(inode);
   }
 }

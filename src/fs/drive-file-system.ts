@@ -132,6 +132,8 @@ export class DriveFileSystem implements FileSystem {
         sync: options.sync,
         claimSpace,
         last,
+        onCommitted: () => table.evictSegments(),
+        isCrowded: () => table.isCrowded,
         log,
       });
     }

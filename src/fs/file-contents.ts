@@ -170,13 +170,13 @@ export class FileContents {
   }
 
   /**
-   * Cuts or extends the file; what is added is a hole. Space that was allocated behind the end goes, unless the file
-   * grows. Throws NotInMemory, EFBIG.
+   * Cuts or extends the file; what is added is a hole. Space that was allocated behind the new end goes in any case: the
+   * size here may lag behind what the kernel holds, so a file that seems to grow may be cut. Throws NotInMemory, EFBIG.
    */
   truncate(inode: Inode, size: number): void {
     if (size > limits.file_bytes_max) throw new PosixError('EFBIG');
-    if (size > inode.size) this.toExtents(inode);
-    else if (size < inode.size || inode.inline === null) this.#cut(inode, size);
+    if (inode.inline === null || size < inode.size) this.#cut(inode, size);
+    else if (size > inode.size) this.toExtents(inode);
     inode.size = size;
   }
 
@@ -188,8 +188,16 @@ export class FileContents {
       if (counted) this.#table.needSegments(inode, Math.max(0, keptEnd - 1), inode.segmentsEnd);
       else if (keptEnd > 0) this.#table.needSegments(inode, keptEnd - 1, keptEnd);
     }
+    const many = counted ? null : this.#table.needStoredSegments(inode, keptEnd);
     this.toExtents(inode);
-    for (let index = keptEnd; index < inode.segmentsEnd; index++) {
+    if (many !== null) {
+      // Of a huge file only what is there: its range may be a million times as large.
+      const inMemory = [...(inode.data?.segments.keys() ?? [])].filter((index) => index >= keptEnd);
+      for (const index of new Set([...many, ...inMemory])) {
+        this.#punchSegment(inode, index, 0, SEGMENT);
+      }
+    }
+    for (let index = keptEnd; many === null && index < inode.segmentsEnd; index++) {
       this.#punchSegment(inode, index, 0, SEGMENT);
     }
     const within = size - (keptEnd - 1) * SEGMENT;
@@ -215,6 +223,7 @@ export class FileContents {
     const index = segmentOf(start);
     if (index >= inode.segmentsEnd && inode.inline === null) return;
     this.#table.needSegments(inode, index, index + 1);
+    this.#requireJoined(inode, index, index);
     this.toExtents(inode);
     if (index >= inode.segmentsEnd) return;
     this.#punchSegment(inode, index, start - index * SEGMENT, end - index * SEGMENT);
@@ -224,6 +233,7 @@ export class FileContents {
   allocateWithin(inode: Inode, start: number, end: number): void {
     const index = segmentOf(start);
     this.#table.needSegments(inode, index, index + 1);
+    this.#requireJoined(inode, index, index);
     this.toExtents(inode);
     const base = index * SEGMENT;
     const gaps = holes(this.#table.needSegment(inode, index).extents, start - base, end - base);

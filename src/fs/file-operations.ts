@@ -1,5 +1,7 @@
 /** Operations on open files. */
+import { setImmediate } from 'node:timers/promises';
 import type { Answer, Caller, OpenAnswer, WriteOptions } from '../../mount/file-system.js';
+import { InterruptedError } from '../errors.js';
 import { limits } from '../limits.js';
 import { HandleTable } from './handle-table.js';
 import { type Inode, S_ISGID, S_ISUID, S_IXGRP, segmentOf } from './inode.js';
@@ -16,6 +18,8 @@ const FALLOC_ZERO_RANGE = 16;
 const SEEK_HOLE = 4;
 const SEGMENT = limits.segment_bytes;
 /** One copy_file_range answers for this much; the caller asks again for the rest. */
+/** A long fallocate lets others have their turn after so many segments. */
+const FALLOCATE_STEPS_PER_TURN = 256;
 const COPY_BYTES_MAX = 256 << 20;
 
 /** An open file. */
@@ -42,7 +46,9 @@ export class FileOperations {
       const inode = this.#volume.table.need(ino);
       if (inode.isDirectory) throw new PosixError('EISDIR');
       const answer = this.openInode(inode, flags);
+      const { mode } = inode;
       if (killSuidGid) dropSuidGid(inode, caller);
+      if (inode.mode !== mode) this.#volume.committer.markInode(inode);
       return answer;
     }, caller);
   }
@@ -111,7 +117,8 @@ export class FileOperations {
     const room = committer.room();
     if (room === undefined) return written;
     // The data is in; the writer's next one waits, because this answer does.
-    return untilInterrupted(room, options.fromPageCache ? null : caller).then(() => written);
+    const waited = untilInterrupted(room, options.fromPageCache ? null : caller).catch(taken);
+    return Promise.all([written, waited]).then(([count]) => count);
   }
 
   /** So much waits already that nothing more is taken in: what the disk refuses must not fill the memory. */
@@ -211,7 +218,17 @@ export class FileOperations {
     const end = offset + length;
     if (end > limits.file_bytes_max) throw new PosixError('EFBIG');
     // One segment at a time: each step is atomic, and a large range needs no memory.
+    let steps = 0;
     for (let start = offset; start < end; ) {
+      if (kind === FALLOC_PUNCH_HOLE) {
+        const next = await this.#nextData(ino, start, caller);
+        if (next >= end) break;
+        start = next;
+      }
+      if (++steps % FALLOCATE_STEPS_PER_TURN === 0) {
+        await setImmediate();
+        await untilInterrupted(volume.committer.room() ?? Promise.resolve(), caller);
+      }
       const stop = Math.min(end, (segmentOf(start) + 1) * SEGMENT);
       const from = start;
       await withMemory(() => {
@@ -236,6 +253,15 @@ export class FileOperations {
       inode.modified(volume.clock.now());
       volume.committer.markInode(inode);
     }, caller);
+  }
+
+  /** Where a hole that begins at `offset` or before may end: holes need no punching. */
+  async #nextData(ino: number, offset: number, caller: Caller): Promise<number> {
+    const { table } = this.#volume;
+    const inode = await withMemory(() => table.need(ino), caller);
+    if (inode.inline !== null) return offset;
+    const index = await untilInterrupted(table.nextSegment(inode, segmentOf(offset)), caller);
+    return index === -1 ? Number.POSITIVE_INFINITY : Math.max(offset, index * SEGMENT);
   }
 
   async lseek(ino: number, offset: number, whence: number, caller: Caller): Promise<number> {
@@ -311,14 +337,24 @@ export class FileOperations {
   }
 }
 
+/** See {@link modeWithoutSuidGid}. */
+export function dropSuidGid(inode: Inode, caller: Caller): void {
+  inode.mode = modeWithoutSuidGid(inode, caller);
+}
+
 /**
- * What a change of content or owner takes away, as the kernel does for local file systems. Without execution by the
+ * What a change of content or owner leaves, as the kernel does for local file systems. Without execution by the
  * group, only a stranger to it takes the second bit. Of the caller's groups, the first one is known.
  */
-export function dropSuidGid(inode: Inode, caller: Caller): void {
-  inode.mode &= ~S_ISUID;
-  const stranger = caller.uid !== 0 && caller.gid !== inode.gid;
-  if (stranger || (inode.mode & S_IXGRP) !== 0) inode.mode &= ~S_ISGID;
+export function modeWithoutSuidGid({ mode, gid }: Inode, caller: Caller): number {
+  const stranger = caller.uid !== 0 && caller.gid !== gid;
+  const dropsGid = stranger || (mode & S_IXGRP) !== 0;
+  return mode & ~(dropsGid ? S_ISUID | S_ISGID : S_ISUID);
+}
+
+/** Who gives up waiting for room has had the data taken all the same: told otherwise, it would write it twice. */
+function taken(error: unknown): void {
+  if (!(error instanceof InterruptedError)) throw error;
 }
 
 /** `Buffer.from` would fill the new memory with zeros first. */

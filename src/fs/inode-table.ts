@@ -28,6 +28,9 @@ const SEGMENTS_PER_SCAN_MAX = 256;
 /** Lines about damaged records of one inode or directory; there could be millions of them. */
 const REPORTS_PER_INODE_MAX = 10;
 
+/** Segments looked at before others are loaded; after a commit all are. */
+const EVICTION_STEPS_PER_LOAD_MAX = 256;
+
 /** Entries looked at per added one when the table is full, so that no single look-up pays for all. */
 const EVICTION_STEPS_MAX = 8;
 
@@ -45,10 +48,13 @@ function storedEnd(inode: Inode): number {
   return inode.persisted ? Math.min(inode.segmentsEnd, inode.persistedSegmentsEnd) : 0;
 }
 
+function newSegment(): Segment {
+  return { extents: [], dirty: false, changes: 0, joinedExtents: 0 };
+}
+
 const NO_SEGMENT: Segment = Object.freeze({
+  ...newSegment(),
   extents: Object.freeze([]) as unknown as Extent[],
-  dirty: false,
-  changes: 0,
 });
 
 export interface InodeTableOptions {
@@ -271,7 +277,7 @@ export class InodeTable {
     const data = this.dataOf(inode);
     let segment = data.segments.get(index);
     if (segment === undefined) {
-      segment = { extents: [], dirty: false, changes: 0 };
+      segment = newSegment();
       data.segments.set(index, segment);
       this.#segmentQueue.push({ inode, index });
     }
@@ -300,50 +306,59 @@ export class InodeTable {
           this.#decodeInto(found, inode.ino, segmentOfKey(key), value);
         }
       }
+      // Before, not after: what is loaded now must stay until it was used.
+      this.#evictSegments(EVICTION_STEPS_PER_LOAD_MAX);
       for (let index = first; index < end; index++) {
         if (data.segments.has(index)) continue;
-        data.segments.set(index, found.get(index) ?? { extents: [], dirty: false, changes: 0 });
+        data.segments.set(index, found.get(index) ?? newSegment());
         this.#segmentQueue.push({ inode, index });
       }
-      this.#evictSegments();
     });
   }
 
   #decodeInto(found: Map<number, Segment>, ino: number, index: number, bytes: Buffer): void {
     const extents = decodeSegment(ino, index, bytes).map(extentOf);
-    found.set(index, { extents, dirty: false, changes: 0 });
+    found.set(index, { ...newSegment(), extents });
   }
 
   /**
    * The first segment at or behind `index` that may hold data, or -1. Skips what the tree has no record of.
    */
   async nextSegment(inode: Inode, index: number): Promise<number> {
-    for (let at = index; at < inode.segmentsEnd; at++) {
-      const segment = inode.data?.segments.get(at);
-      if (segment !== undefined) {
-        if (segment.extents.length > 0) return at;
-        continue;
-      }
-      if (at >= storedEnd(inode)) continue;
-      const range = this.view.range(
-        segmentKey(inode.ino, at),
-        segmentKey(inode.ino, inode.segmentsEnd),
-      );
-      let stored = -1;
-      for await (const { key } of range) {
-        stored = segmentOfKey(key);
-        break;
-      }
-      // In memory there may be a newer one before the next stored one.
-      const until = stored === -1 ? inode.segmentsEnd : stored;
-      for (; at < until; at++) {
-        if ((inode.data?.segments.get(at)?.extents.length ?? 0) > 0) return at;
-      }
-      if (stored === -1) return -1;
-      if (!inode.data?.segments.has(stored)) return stored;
-      at = stored - 1;
+    let next = -1;
+    for (const [at, { extents }] of inode.data?.segments ?? []) {
+      if (at >= index && extents.length > 0 && (next === -1 || at < next)) next = at;
     }
-    return -1;
+    const end = Math.min(storedEnd(inode), next === -1 ? Number.POSITIVE_INFINITY : next);
+    if (index >= end) return next;
+    const range = this.view.range(segmentKey(inode.ino, index), segmentKey(inode.ino, end));
+    for await (const { key } of range) {
+      const stored = segmentOfKey(key);
+      // Memory knows better: it may have been emptied.
+      if (!inode.data?.segments.has(stored)) return stored;
+    }
+    return next;
+  }
+
+  /**
+   * Numbers of the segments from `from` on that the tree has records of. For a cut that would drop so many that each
+   * cannot be looked at. Throws NotInMemory; the answer is good for one use.
+   */
+  needStoredSegments(inode: Inode, from: number): number[] {
+    const data = this.dataOf(inode);
+    const { stored } = data;
+    data.stored = null;
+    if (stored !== null && stored.from === from) return stored.indexes;
+    if (from >= storedEnd(inode)) return [];
+    throw new NotInMemory(
+      this.#share(`n${inode.ino}/${from}`, async () => {
+        const indexes: number[] = [];
+        const end = storedEnd(inode);
+        const range = this.view.range(segmentKey(inode.ino, from), segmentKey(inode.ino, end));
+        for await (const { key } of range) indexes.push(segmentOfKey(key));
+        data.stored = { from, indexes };
+      }),
+    );
   }
 
   // Extended attributes
@@ -422,23 +437,32 @@ export class InodeTable {
     }
   }
 
-  #evictSegments(): void {
+  /** More segments are in memory than should be, most of them dirty: a commit has to make room. */
+  get isCrowded(): boolean {
+    return this.#segmentQueue.length - this.#segmentQueueStart > 2 * limits.cached_segments_max;
+  }
+
+  /** Forgets clean segments beyond the limit, oldest first. Not to be called in the middle of an operation. */
+  evictSegments(): void {
+    this.#evictSegments(this.#segmentQueue.length - this.#segmentQueueStart);
+  }
+
+  #evictSegments(stepsMax: number): void {
     const queue = this.#segmentQueue;
-    while (queue.length - this.#segmentQueueStart > limits.cached_segments_max) {
-      const oldest = queue[this.#segmentQueueStart++];
+    for (let steps = 0; steps < stepsMax; steps++) {
+      const oldest = queue[this.#segmentQueueStart];
       if (oldest === undefined) break;
       const { inode, index } = oldest;
       const segment = inode.data?.segments.get(index);
-      if (segment === undefined) continue;
-      if (segment.dirty || inode.committing > 0 || !inode.persisted) {
-        queue.push(oldest);
-        // Everything may be dirty: then the next commit makes room.
-        if (queue.length > 4 * limits.cached_segments_max) break;
-      } else {
-        inode.data?.segments.delete(index);
-      }
+      const isStale = segment === undefined || inode.gone;
+      const isFull = queue.length - this.#segmentQueueStart > limits.cached_segments_max;
+      if (!isStale && !isFull) break;
+      this.#segmentQueueStart++;
+      if (isStale) continue;
+      if (segment.dirty || inode.committing > 0 || !inode.persisted) queue.push(oldest);
+      else inode.data?.segments.delete(index);
     }
-    if (this.#segmentQueueStart > limits.cached_segments_max) {
+    if (this.#segmentQueueStart > queue.length / 2) {
       this.#segmentQueue = queue.slice(this.#segmentQueueStart);
       this.#segmentQueueStart = 0;
     }

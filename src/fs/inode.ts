@@ -26,6 +26,8 @@ export interface Segment {
   dirty: boolean;
   /** Counts changes, so that background work can tell whether it was overtaken. */
   changes: number;
+  /** In how few extents the content could be when it was last tried. */
+  joinedExtents: number;
 }
 
 /** Content of a regular file, as far as it is in memory. */
@@ -35,6 +37,8 @@ export class FileData {
   readonly memorySegments = new Set<number>();
   /** Bytes of such data. */
   memoryBytes = 0;
+  /** Answer to `needStoredSegments`, for one use. */
+  stored: { from: number; indexes: number[] } | null = null;
   /** Streaming looks for complete chunks when `memoryBytes` reaches this. */
   sealAtBytes = 0;
 }
@@ -143,8 +147,14 @@ export class Inode implements InodeRecord {
 
   /** Whether memory is the only place that knows something of it. */
   get isPinned(): boolean {
+    // An inode without a name is deleted when the kernel forgets it, which only memory knows.
     return (
-      this.dirty || !this.persisted || this.committing > 0 || this.opens > 0 || this.hasDirtyNames
+      this.nlink === 0 ||
+      this.dirty ||
+      !this.persisted ||
+      this.committing > 0 ||
+      this.opens > 0 ||
+      this.hasDirtyNames
     );
   }
 

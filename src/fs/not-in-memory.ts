@@ -6,6 +6,7 @@
  * brings it there; {@link withMemory} waits for it and runs the operation again from the start.
  * The rule for writers of operations: no change before the last look-up.
  */
+import { setImmediate } from 'node:timers/promises';
 import { InterruptedError, LimitError } from '../errors.js';
 
 /** Thrown by look-ups, caught by {@link withMemory}. Not an error: no stack is taken. */
@@ -19,6 +20,7 @@ export class NotInMemory {
 
 /** Each round brings at least one thing into memory; a program cannot need more at once. */
 const ROUNDS_MAX = 10_000;
+const ROUNDS_PER_TURN = 64;
 
 /** The part of a caller that matters here. `signal` is only touched before a wait. */
 export interface Waiter {
@@ -46,6 +48,8 @@ async function loadAndRetry<T>(
   let missing = first;
   for (let round = 0; round < ROUNDS_MAX; round++) {
     await untilInterrupted(missing.loading, waiter);
+    // What is loaded from memory ends without the event loop: commits and timers must get their turn.
+    if (round % ROUNDS_PER_TURN === ROUNDS_PER_TURN - 1) await setImmediate();
     try {
       return attempt();
     } catch (again) {

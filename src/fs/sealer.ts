@@ -39,24 +39,27 @@ export class Sealer {
   sealStream(inode: Inode): void {
     const { data } = inode;
     if (data === null || data.memoryBytes < Math.max(data.sealAtBytes, STREAM_SEAL_BYTES)) return;
+    const sealed: Run[] = [];
     for (const run of runsOf(data)) {
       if (run.length < STREAMED_RUN_BYTES_MIN) continue;
       this.#sealRun(inode, data, run, false);
-      recycleUnused(data, run);
+      sealed.push(run);
     }
+    recycleUnused(data, sealed);
     data.sealAtBytes = data.memoryBytes + STREAMED_RUN_BYTES_MIN;
   }
 
   /** Seals everything that a commit is to carry. Afterwards the file has inline content or extents of chunks only. */
   sealAll(inode: Inode): void {
     const { data } = inode;
-    if (data === null || data.memorySegments.size === 0) return;
-    if (this.#toInline(inode, data)) return;
-    for (const run of runsOf(data)) {
-      this.#sealRun(inode, data, run, true);
-      recycleUnused(data, run);
+    if (data === null) return;
+    if (data.memorySegments.size > 0 && !this.#toInline(inode, data)) {
+      const runs = runsOf(data);
+      for (const run of runs) this.#sealRun(inode, data, run, true);
+      recycleUnused(data, runs);
     }
     data.sealAtBytes = 0;
+    // Also without new data: punching holes splits extents, too.
     this.#onSealed(inode);
   }
 
@@ -144,13 +147,15 @@ function runsOf(data: FileData): Run[] {
   return runs;
 }
 
-/** Gives memory back that held the run, unless another part of it is still in use. */
-function recycleUnused(data: FileData, run: Run): void {
+/** Gives memory back that held the runs, unless another part of it is still in use. */
+function recycleUnused(data: FileData, runs: readonly Run[]): void {
   const used = new Set<MemoryBuffer>();
   for (const index of data.memorySegments) {
     for (const extent of data.segments.get(index)?.extents ?? []) {
       if (isMemory(extent)) used.add(extent.source);
     }
   }
-  for (const source of run.sources) if (!used.has(source)) source.recycle();
+  for (const { sources } of runs) {
+    for (const source of sources) if (!used.has(source)) source.recycle();
+  }
 }

@@ -13,6 +13,7 @@ import { permissions } from './permissions.js';
 import { randomOperations } from './random-operations.js';
 import { renaming } from './rename.js';
 import { seeking } from './seek.js';
+import { setIdBits } from './set-id-bits.js';
 import { spaceAllocation } from './space-allocation.js';
 import { sparse } from './sparse.js';
 import { specialFiles } from './special-files.js';
@@ -31,6 +32,7 @@ export const conformance: readonly Behaviour[] = [
   ...links,
   ...attributes,
   ...permissions,
+  ...setIdBits,
   ...times,
   ...extendedAttributes,
   ...specialFiles,

@@ -95,6 +95,7 @@ export const extendedAttributes = behaviours('extended attributes', {
     expectErrno('ERANGE', () => setxattr(file, `user.${'n'.repeat(251)}`, Buffer.of(1)));
     expectErrno('E2BIG', () => setxattr(file, 'user.big', Buffer.alloc(65_537)));
     expectErrno('EOPNOTSUPP', () => setxattr(file, 'nonsense', Buffer.of(1)));
+    expectErrno('EINVAL', () => setxattr(file, 'user.', Buffer.of(1)));
     expectErrno('ENOENT', () => getxattr(path.join(directory, 'none'), 'user.x'));
   },
 

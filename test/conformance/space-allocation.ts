@@ -1,6 +1,6 @@
 /** fallocate: allocate, keep size, punch a hole, zero a range. */
 import assert from 'node:assert/strict';
-import { fsyncSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { fsyncSync, readFileSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { dropCaches } from '../support/drop-caches.js';
 import { randomBytes } from '../support/random-bytes.js';
@@ -58,6 +58,27 @@ export const spaceAllocation = behaviours('fallocate', {
     const read = readFileSync(file);
     assert.equal(read.length, 500_003);
     assertZeros(read.subarray(4, 500_000), 'allocated');
+  },
+
+  'space behind the end goes with a truncation, also to the size the file has': (directory) => {
+    const file = path.join(directory, 'file');
+    for (const size of [0, 500, 5000]) {
+      for (const cut of [
+        () => writeFileSync(file, ''),
+        () => truncateSync(file, size),
+        () => truncateSync(file, Math.max(0, size - 1)),
+      ]) {
+        writeFileSync(file, randomBytes(size, 1));
+        withFile(file, 'r+', (fd) => {
+          fallocate(fd, FALLOC_KEEP_SIZE, 0, 3 << 20);
+          fsyncSync(fd);
+        });
+        assert.ok(allocatedBytes(file) >= 3 << 20, `allocates ${allocatedBytes(file)} bytes`);
+        cut();
+        dropCaches(directory);
+        assert.ok(allocatedBytes(file) <= 8192, `keeps ${allocatedBytes(file)} of ${size} bytes`);
+      }
+    }
   },
 
   'a punched hole reads zeros, keeps the size and frees space': (directory) => {

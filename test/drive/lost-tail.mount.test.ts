@@ -96,4 +96,6 @@ test('a store that lost blocks after it was closed in order is not appended to',
   const readable = await machine.mount('notes', ['--offline', '--read-only']);
   t.alike(readdirSync(readable.directory), [], 'reading goes on');
   await readable.unmount();
+  const again = await machine.tryShoal(['mount', 'notes', target, '--offline']);
+  t.ok(/lost the newest blocks/.test(again.stderr), 'and makes the loss not forgotten');
 });
