@@ -129,6 +129,9 @@ export class Drive {
 
   async #close(): Promise<void> {
     const { tree, content, contentCore, swarm, storeSync, logs, stateFile, lock } = this.#parts;
+    const { wasClean } = this.#parts;
+    // A closed log is not writable any more.
+    const wasWriting = tree.writable;
     const errors: unknown[] = [];
     const attempt = async (step: () => Promise<void>): Promise<void> => {
       await step().catch((error: unknown) => errors.push(error));
@@ -149,10 +152,9 @@ export class Drive {
     await attempt(() => storeSync.close());
     await attempt(() => logs.store.close());
     // Only an end without any error is clean.
-    const { wasClean } = this.#parts;
     if (errors.length === 0) {
       // Who only read knows nothing of what the writer should have, and mends nothing.
-      if (tree.writable) await attempt(() => stateFile.update({ clean: true, lengths }));
+      if (wasWriting) await attempt(() => stateFile.update({ clean: true, lengths }));
       else if (wasClean) await attempt(() => stateFile.update({ clean: true }));
     }
     lock.release();
