@@ -53,7 +53,7 @@ export const LEGITIMATE_DIFFERENCES: readonly AcceptedDifference[] = [
 export const NOT_ASKED: readonly LegitimateDifference[] = [
   {
     what: 'times after truncate to the size a file has',
-    why: 'Linux promises new times when the size changes (truncate(2)); ext4 also sets them when it does not, FUSE and XFS do not',
+    why: 'Linux promises new times when the size changes (truncate(2)); ext4 also sets them when it does not, FUSE does not',
   },
   {
     what: 'change time after an extended attribute is set to the value it has',
