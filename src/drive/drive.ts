@@ -183,9 +183,13 @@ export async function openDrive(
       await step().catch((failure: unknown) => options.log(`Cannot close: ${String(failure)}`));
     }
     // Those of system calls say what failed; the store's are of many kinds.
-    if (error instanceof Error && 'syscall' in error) throw error;
+    if (error instanceof Error && 'syscall' in error && !isDiskFull(error)) throw error;
     throw asShoalError(error, `open drive '${name}'`);
   }
+}
+
+function isDiskFull(error: NodeJS.ErrnoException): boolean {
+  return error.code === 'ENOSPC' || error.code === 'EDQUOT';
 }
 
 /** Pushes onto `undo` what lets go of each part, in case a later one cannot be had. */

@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Assertions, test } from 'brittle';
+import { exitCodes } from '../../src/cli/exit-codes.js';
 import { type DriveMount, isRunning, Machine } from '../support/drive-mount.js';
 import { dropCleanCaches } from '../support/drop-caches.js';
 import { getxattr, setxattr } from '../support/xattr.js';
@@ -100,6 +101,32 @@ test(`disk full - of names${reason}`, options, async (t) => {
   await again.unmount();
 });
 
+test(
+  `disk full - a drive cannot be mounted or made without any space, and says so${reason}`,
+  options,
+  async (t) => {
+    const { disk, mount } = await prepare(t);
+    const { machine } = mount;
+    await mount.unmount();
+    disk.fill(0);
+    for (const parameters of [
+      ['create', 'other'],
+      ['mount', 'notes', mount.directory, '--offline'],
+    ]) {
+      const { code, stderr } = await machine.tryShoal(parameters);
+      t.is(code, exitCodes.noSpace, parameters[0]);
+      t.ok(
+        /^shoal: Cannot open [^\n]+ is full; free space there and try again\n$/.test(stderr),
+        stderr,
+      );
+    }
+    disk.free();
+    const again = await machine.mount('notes', ['--offline'], mount.directory);
+    expectFilesBefore(t, again);
+    await again.unmount();
+  },
+);
+
 test(`disk full - to the last byte, by somebody else${reason}`, options, async (t) => {
   const { disk, mount } = await prepare(t);
   disk.fill(0);
@@ -131,6 +158,9 @@ async function expectAlive(t: Assertions, mount: DriveMount): Promise<void> {
   dropCleanCaches();
   expectFilesBefore(t, mount);
   t.ok(readdirSync(mount.directory).includes('before-0'));
+  // Else names that cannot be stored would fill the memory.
+  const refused = errorCode(() => closeSync(openSync(join(mount.directory, 'one more'), 'wx')));
+  t.is(refused, 'ENOSPC', 'no new name is taken in');
   unlinkSync(join(mount.directory, 'deletable'));
   t.absent(existsSync(join(mount.directory, 'deletable')), 'a file can be deleted');
   await mount.machine.shoal('status', mount.name);
@@ -164,6 +194,7 @@ async function remount(t: Assertions, mount: DriveMount): Promise<DriveMount> {
   const again = await machine.mount('notes', ['--offline'], mount.directory);
   expectFilesBefore(t, again);
   t.absent(existsSync(join(again.directory, 'deletable')));
+  t.absent(existsSync(join(again.directory, 'one more')));
   t.ok(readFileSync(join(again.directory, 'after')).equals(contentOf(7, 3 * FILE_BYTES)));
   return again;
 }
