@@ -188,8 +188,9 @@ export async function openDrive(
   }
 }
 
-function isDiskFull(error: NodeJS.ErrnoException): boolean {
-  return error.code === 'ENOSPC' || error.code === 'EDQUOT';
+function isDiskFull(error: Error): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
 /** Pushes onto `undo` what lets go of each part, in case a later one cannot be had. */
