@@ -171,6 +171,21 @@ export async function openDrive(
   name: string,
   options: OpenDriveOptions,
 ): Promise<Drive> {
+  try {
+    return await openOrUndo(home, name, options);
+  } catch (error) {
+    // Those of system calls say what failed; the store's are of many kinds.
+    if (error instanceof Error && 'syscall' in error && !isDiskFull(error)) throw error;
+    throw asShoalError(error, `open drive '${name}'`);
+  }
+}
+
+function isDiskFull(error: Error): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
+async function openOrUndo(home: Home, name: string, options: OpenDriveOptions): Promise<Drive> {
   const record = await home.read(name);
   requireCapability(record.capability, 'read');
   const paths = home.paths(name);
@@ -182,15 +197,8 @@ export async function openDrive(
     for (const step of undo.reverse()) {
       await step().catch((failure: unknown) => options.log(`Cannot close: ${String(failure)}`));
     }
-    // Those of system calls say what failed; the store's are of many kinds.
-    if (error instanceof Error && 'syscall' in error && !isDiskFull(error)) throw error;
-    throw asShoalError(error, `open drive '${name}'`);
+    throw error;
   }
-}
-
-function isDiskFull(error: Error): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
 /** Pushes onto `undo` what lets go of each part, in case a later one cannot be had. */
