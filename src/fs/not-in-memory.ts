@@ -7,7 +7,8 @@
  * The rule for writers of operations: no change before the last look-up.
  */
 import { setImmediate } from 'node:timers/promises';
-import { InterruptedError, LimitError } from '../errors.js';
+import { LimitError } from '../errors.js';
+import { untilAborted } from '../log/until-aborted.js';
 
 /** Thrown by look-ups, caught by {@link withMemory}. Not an error: no stack is taken. */
 export class NotInMemory {
@@ -61,19 +62,6 @@ async function loadAndRetry<T>(
 }
 
 /** Waits for `promise`, but not for longer than the caller does. The work goes on for others. */
-export async function untilInterrupted<T>(promise: Promise<T>, waiter: Waiter | null): Promise<T> {
-  if (waiter === null) return promise;
-  const { signal } = waiter;
-  let abort: (() => void) | undefined;
-  const interrupted = new Promise<never>((_, reject) => {
-    abort = () => reject(new InterruptedError('Interrupted'));
-    if (signal.aborted) abort();
-    else signal.addEventListener('abort', abort, { once: true });
-  });
-  try {
-    return await Promise.race([promise, interrupted]);
-  } finally {
-    if (abort !== undefined) signal.removeEventListener('abort', abort);
-    promise.catch(() => undefined);
-  }
+export function untilInterrupted<T>(promise: Promise<T>, waiter: Waiter | null): Promise<T> {
+  return untilAborted(promise, waiter?.signal, '');
 }

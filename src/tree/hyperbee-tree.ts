@@ -11,6 +11,7 @@ import {
 } from '../errors.js';
 import { limits } from '../limits.js';
 import { asShoalError } from '../log/store-errors.js';
+import { untilAborted } from '../log/until-aborted.js';
 import type { Head, Tree, TreeChange, TreeReadOptions, TreeRecord, TreeView } from './tree.js';
 
 /**
@@ -52,23 +53,7 @@ export interface HyperbeeTreeOptions {
   deadlineMs: number;
 }
 
-/** Ends `promise` with InterruptedError when `signal` aborts; the work below goes on for others that wait for it. */
-async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  let abort: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(new InterruptedError('Interrupted while waiting for the tree'));
-    if (signal.aborted) abort();
-    else signal.addEventListener('abort', abort, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    if (abort !== undefined) signal.removeEventListener('abort', abort);
-    // The loser of the race must not become an unhandled rejection.
-    promise.catch(() => undefined);
-  }
-}
+const WHILE_WAITING = ' while waiting for the tree';
 
 /** Errors of the engine that are not the store's come from bytes it could not decode. */
 function treeError(error: unknown): ShoalError {
@@ -106,7 +91,11 @@ class BeeView implements TreeView {
       const timeout = Math.max(1, giveUpAtMs - Date.now());
       const wait = options.localOnly !== true;
       try {
-        const entry = await untilAborted(this.#bee.get(key, { timeout, wait }), options.signal);
+        const entry = await untilAborted(
+          this.#bee.get(key, { timeout, wait }),
+          options.signal,
+          WHILE_WAITING,
+        );
         return entry === null ? null : entry.value;
       } catch (error) {
         const known = treeError(error);
@@ -127,7 +116,7 @@ class BeeView implements TreeView {
       for (;;) {
         let next: IteratorResult<TreeRecord>;
         try {
-          next = await untilAborted(records.next(), options.signal);
+          next = await untilAborted(records.next(), options.signal, WHILE_WAITING);
         } catch (error) {
           throw treeError(error);
         }
@@ -245,7 +234,7 @@ export class HyperbeeTree implements Tree {
       }, deadlineMs);
     });
     try {
-      await untilAborted(advanced, options.signal);
+      await untilAborted(advanced, options.signal, WHILE_WAITING);
     } finally {
       clearTimeout(timer);
       if (found !== undefined) this.#listeners.splice(this.#listeners.indexOf(found), 1);
