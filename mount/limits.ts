@@ -7,9 +7,9 @@ export const mountLimits = {
   /** Requests taken from the kernel and not yet answered. Above it the driver stops reading. */
   inflight_requests_max: 1024,
   /** Background requests (read-ahead, write-back, asynchronous direct I/O) the kernel sends at once. */
-  background_requests_max: 64,
+  background_requests_max: 16,
   /** Above this many background requests the kernel calls the device congested. */
-  background_congested_requests: 48,
+  background_congested_requests: 12,
   /** Read-ahead of one open file that the kernel may do. */
   readahead_bytes_max: 1 << 20,
   /** How long the main thread polls for the next request before it sleeps, in microseconds. */

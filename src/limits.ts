@@ -31,7 +31,7 @@ export const limits = {
   /** Data written but in no block of the log yet; a writer waits above it. */
   dirty_bytes_max: 48 << 20,
   /** Segments' worth of memory kept for the next writes. */
-  pooled_segments_max: 16,
+  pooled_segments_max: 32,
   /** Changed records waiting for a commit; the next one is started early above it. */
   dirty_records_max: 50_000,
   /** Longest time between a change and its commit. */
@@ -63,6 +63,8 @@ export const limits = {
   block_bytes_max: 1 << 20,
   /** Chunks the deduplication index remembers. */
   dedup_entries_max: 2_000_000,
+  /** Blocks read from the store in one piece of work for a thread. */
+  store_read_blocks_max: 4,
   /** Read-ahead of one open file, in bytes. */
   readahead_bytes_max: 8 << 20,
 

@@ -25,6 +25,14 @@ declare module 'hypercore' {
     readonly closing: Promise<void> | null;
   }
 
+  /** Reads of the store that are done at once. */
+  export interface StorageReadBatch {
+    /** The block as stored. */
+    getBlock(index: number): Promise<Buffer | null>;
+    /** Starts the reads. */
+    tryFlush(): void;
+  }
+
   export interface KeyPair {
     publicKey: Buffer;
     secretKey: Buffer;
@@ -180,6 +188,7 @@ declare module 'hypercore' {
     static defaultStorage(storage: unknown, options?: Record<string, unknown>): unknown;
 
     readonly core: CoreContext | null;
+    readonly state: { readonly storage: { read(): StorageReadBatch } | null } | null;
     readonly key: Buffer;
     readonly discoveryKey: Buffer;
     readonly id: string;

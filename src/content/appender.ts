@@ -24,13 +24,26 @@ const behind_pack_bytes_max = 1 << 20;
 /** A pack begins with this much memory and doubles. */
 const first_pack_bytes = 4 << 10;
 
-interface PendingBlock {
-  /** Plaintext; of an open pack, what is in it so far and room for more. */
+/** Blocks on their way, by what their `used` bytes of plaintext are, header and all. */
+type PendingBlock = PendingPack | PendingChunk;
+
+/** Small chunks, copied into memory of the block's own. */
+interface PendingPack {
+  /** Plaintext so far and room for more. */
   data: Buffer;
-  /** Plaintext that counts. */
   used: number;
-  /** An open pack may still grow, so it is not appended. */
+  /** It may still grow, so it is not appended. */
   open: boolean;
+}
+
+/** One chunk, in the memory of who put it. */
+interface PendingChunk {
+  /** Plaintext behind the header. */
+  pieces: readonly Buffer[];
+  used: number;
+  open: false;
+  /** Tells that the pieces are not needed any more. */
+  release: (() => void) | undefined;
 }
 
 interface Waiter {
@@ -46,8 +59,8 @@ export interface AppenderOptions {
   encryption: LogEncryption;
   spaceGuard?: SpaceGuard | undefined;
   pendingBytesMax?: number | undefined;
-  /** Takes each block's plaintext over once it is in the log. */
-  onAppended: (block: number, data: Buffer) => void;
+  /** Takes the plaintext of each block of small chunks over once it is in the log. */
+  onPackAppended: (block: number, data: Buffer) => void;
 }
 
 /**
@@ -63,7 +76,7 @@ export class Appender {
   readonly #scratch = Buffer.allocUnsafeSlow(scratch_bytes);
   readonly #spaceGuard: SpaceGuard | undefined;
   readonly #pendingBytesMax: number;
-  readonly #onAppended: (block: number, data: Buffer) => void;
+  readonly #onPackAppended: (block: number, data: Buffer) => void;
   /** Block number of `#queue[0]`: the log's length, but for the moment in which an append returns. */
   #first: number;
   readonly #queue: PendingBlock[] = [];
@@ -89,7 +102,7 @@ export class Appender {
     this.#sealedCore = sealedCore;
     this.#spaceGuard = options.spaceGuard;
     this.#pendingBytesMax = options.pendingBytesMax ?? limits.pending_append_bytes_max;
-    this.#onAppended = options.onAppended;
+    this.#onPackAppended = options.onPackAppended;
     this.#first = options.core.length;
   }
 
@@ -102,19 +115,37 @@ export class Appender {
     return this.#pendingBytes;
   }
 
-  /** Plaintext of a block that is not in the log yet. */
-  get(block: number): Buffer | undefined {
-    const pending = this.#queue[block - this.#first];
-    return pending?.data.subarray(0, pending.used);
+  /** Whether the block is not in the log yet. */
+  isPending(block: number): boolean {
+    return block >= this.#first && block < this.length;
   }
 
-  /** Takes a copy of a chunk; answers where it will lie. Throws InterruptedError once closed, StoreError. */
-  put(chunk: Buffer): { block: number; offset: number } {
+  /** Plaintext of a pending block, [offset, offset + length) of it with its header; undefined when it has less. */
+  read(block: number, offset: number, length: number): Buffer | undefined {
+    const pending = this.isPending(block) ? this.#queue[block - this.#first] : undefined;
+    if (pending === undefined || offset + length > pending.used) return undefined;
+    if ('data' in pending) return pending.data.subarray(offset, offset + length);
+    // A copy: the memory is used for something else once the block is in the log.
+    return copyOfStretch(pending.pieces, offset - blockHeaderBytes, length);
+  }
+
+  /**
+   * Takes a chunk of `length` bytes; answers where it will lie. Its pieces are not copied, and must not change until
+   * `release` is called. Throws InterruptedError once closed, StoreError.
+   */
+  put(
+    pieces: readonly Buffer[],
+    length: number,
+    release?: () => void,
+  ): { block: number; offset: number } {
     if (this.#closed) throw new InterruptedError('Cannot store a chunk: the drive is closed');
     if (this.#broken !== null) throw this.#broken;
     const place =
-      chunk.length < packedChunkBytesMax ? this.#putPacked(chunk) : this.#putAlone(chunk);
-    this.#pendingBytes += chunk.length;
+      length < packedChunkBytesMax
+        ? this.#putPacked(pieces, length)
+        : this.#putAlone(pieces, length, release);
+    if (length < packedChunkBytesMax) release?.();
+    this.#pendingBytes += length;
     this.#kick();
     return place;
   }
@@ -156,17 +187,18 @@ export class Appender {
     });
   }
 
-  #putAlone(chunk: Buffer): { block: number; offset: number } {
-    const data = Buffer.allocUnsafeSlow(blockHeaderBytes + chunk.length);
-    data[0] = blockVersion;
-    chunk.copy(data, blockHeaderBytes);
-    this.#queue.push({ data, used: data.length, open: false });
+  #putAlone(
+    pieces: readonly Buffer[],
+    length: number,
+    release: (() => void) | undefined,
+  ): { block: number; offset: number } {
+    this.#queue.push({ pieces, used: blockHeaderBytes + length, open: false, release });
     return { block: this.length - 1, offset: blockHeaderBytes };
   }
 
-  #putPacked(chunk: Buffer): { block: number; offset: number } {
+  #putPacked(pieces: readonly Buffer[], length: number): { block: number; offset: number } {
     let pack = this.#openPack();
-    if (pack !== undefined && pack.used + chunk.length > packBytesMax) {
+    if (pack !== undefined && pack.used + length > packBytesMax) {
       this.#seal();
       pack = undefined;
     }
@@ -177,14 +209,15 @@ export class Appender {
       this.#queue.push(pack);
     }
     const offset = pack.used;
-    reserve(pack, offset + chunk.length);
-    chunk.copy(pack.data, offset);
-    pack.used += chunk.length;
+    reserve(pack, offset + length);
+    for (const piece of pieces) pack.used += piece.copy(pack.data, pack.used);
     return { block: this.#pack as number, offset };
   }
 
-  #openPack(): PendingBlock | undefined {
-    return this.#pack === null ? undefined : this.#queue[this.#pack - this.#first];
+  #openPack(): PendingPack | undefined {
+    return this.#pack === null
+      ? undefined
+      : (this.#queue[this.#pack - this.#first] as PendingPack | undefined);
   }
 
   #seal(): void {
@@ -242,9 +275,9 @@ export class Appender {
 
   async #append(count: number): Promise<void> {
     const first = this.#first;
-    const blocks = this.#queue.slice(0, count).map((block) => block.data.subarray(0, block.used));
+    const blocks = this.#queue.slice(0, count);
     this.#expectLength(first);
-    this.#spaceGuard?.claim(blocks.reduce((bytes, block) => bytes + block.length, 0));
+    this.#spaceGuard?.claim(blocks.reduce((bytes, block) => bytes + block.used, 0));
     try {
       await this.#sealedCore.append(this.#sealAll(blocks));
     } catch (error) {
@@ -258,19 +291,29 @@ export class Appender {
     this.#expectLength(first + count);
     this.#first += count;
     this.#queue.splice(0, count);
-    for (const [index, data] of blocks.entries()) {
-      this.#pendingBytes -= data.length - blockHeaderBytes;
-      this.#onAppended(first + index, trim(data));
+    for (const [index, block] of blocks.entries()) {
+      this.#pendingBytes -= block.used - blockHeaderBytes;
+      // The kernel has what was written; only small files are soon read again from here.
+      if ('data' in block) this.#onPackAppended(first + index, trim(block));
+      else block.release?.();
     }
   }
 
-  #sealAll(blocks: Buffer[]): Buffer[] {
+  /** The plaintext is gathered where it is encrypted, in place. */
+  #sealAll(blocks: readonly PendingBlock[]): Buffer[] {
     const core = this.#core.core;
     if (core === null) throw new StoreError('Cannot append to the chunk log: it is not open');
     let at = 0;
-    return blocks.map((plain) => {
-      const block = this.#scratch.subarray(at, at + blockPaddingBytes + plain.length);
+    return blocks.map((pending) => {
+      const block = this.#scratch.subarray(at, at + blockPaddingBytes + pending.used);
       at += block.length;
+      const plain = block.subarray(blockPaddingBytes);
+      if ('data' in pending) pending.data.copy(plain, 0, 0, pending.used);
+      else {
+        plain[0] = blockVersion;
+        let end = blockHeaderBytes;
+        for (const piece of pending.pieces) end += piece.copy(plain, end);
+      }
       this.#encryption.seal(plain, block, core);
       return block;
     });
@@ -300,7 +343,7 @@ export class Appender {
 }
 
 /** Makes room for `bytes` in an open pack. What was handed out of the smaller buffer stays as it is. */
-function reserve(pack: PendingBlock, bytes: number): void {
+function reserve(pack: PendingPack, bytes: number): void {
   if (bytes <= pack.data.length) return;
   const grown = Buffer.allocUnsafeSlow(
     Math.min(packBytesMax, Math.max(bytes, pack.data.length * 2)),
@@ -310,6 +353,20 @@ function reserve(pack: PendingBlock, bytes: number): void {
 }
 
 /** Without the room a pack was given to grow, which would be held as long as the block is cached. */
-function trim(data: Buffer): Buffer {
+function trim(pack: PendingPack): Buffer {
+  const data = pack.data.subarray(0, pack.used);
   return data.length * 1.25 < data.buffer.byteLength ? Buffer.from(data) : data;
+}
+
+function copyOfStretch(pieces: readonly Buffer[], offset: number, length: number): Buffer {
+  const copy = Buffer.allocUnsafeSlow(length);
+  let base = 0;
+  let done = 0;
+  for (const piece of pieces) {
+    const from = Math.max(0, offset - base);
+    const to = Math.min(piece.length, offset + length - base);
+    if (from < to) done += piece.copy(copy, done, from, to);
+    base += piece.length;
+  }
+  return copy;
 }

@@ -7,6 +7,7 @@ import { asShoalError } from '../log/store-errors.js';
 import type { BlockCache } from './block-cache.js';
 import { checkBlock } from './block-format.js';
 import type { ReadOptions } from './content-store.js';
+import { LocalBlocks } from './local-blocks.js';
 
 /** A peer that owes a block for so long is asked around. */
 const hedge_ms = 250;
@@ -45,6 +46,7 @@ interface Fetch {
  */
 export class BlockReader {
   readonly #core: Hypercore;
+  readonly #local: LocalBlocks;
   readonly #encryption: LogEncryption;
   readonly #cache: BlockCache;
   readonly #cacheBase: number;
@@ -82,6 +84,7 @@ export class BlockReader {
     deadlineMs: number,
   ) {
     this.#core = core;
+    this.#local = new LocalBlocks(core);
     this.#encryption = encryption;
     this.#cache = cache;
     this.#cacheBase = writer * cacheKeysPerLog;
@@ -231,7 +234,9 @@ export class BlockReader {
       };
       // Raw, since Hypercore would copy the block before it has it decrypted.
       const options = { raw: true, timeout: 0, activeRequests: requests, onwait };
-      const stored = await core.get(block, options);
+      const stored =
+        (this.isLocal(block) ? await this.#local.get(block) : null) ??
+        (await core.get(block, options));
       if (stored === null || core.core === null) {
         throw new StoreError(`Cannot read block ${block} of the chunk log: it is missing`);
       }

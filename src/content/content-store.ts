@@ -49,16 +49,18 @@ export interface ContentStore {
   readonly writer: number;
 
   /**
-   * Finds where content-defined boundaries fall in `data`, which begins at a boundary: the end offsets of all complete
-   * chunks in it, ascending. With `final`, the rest is the last chunk, so the last one is `data.length`.
+   * Finds where content-defined boundaries fall in a text that begins at a boundary, and is handed in as the pieces it
+   * lies in: the end offsets of all complete chunks in it, ascending. With `final`, the rest is the last chunk, so the
+   * last one is the text's length.
    */
-  boundaries(data: Buffer, final: boolean): number[];
+  boundaries(pieces: readonly Buffer[], final: boolean): number[];
 
   /**
-   * Stores one chunk (1 byte up to the chunk maximum), or finds it. Small chunks are packed into a common block.
-   * Copies `data` when it keeps it. Throws ReadOnlyError.
+   * Stores one chunk (1 byte up to the chunk maximum, in pieces), or finds it. Small chunks are packed into a common
+   * block. The pieces are not copied: they must not change until `release` is called, which may be before this
+   * returns. Throws ReadOnlyError, InterruptedError once closed, StoreError; then it keeps nothing.
    */
-  put(data: Buffer): ChunkReference;
+  put(pieces: readonly Buffer[], release?: () => void): ChunkReference;
 
   /** Bytes waiting to be appended, to hold back writers. */
   readonly pendingBytes: number;

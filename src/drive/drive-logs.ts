@@ -32,13 +32,13 @@ export function driveKeysOf(capability: Exclude<Capability, { type: 'host' }>): 
 
 /**
  * Measured: with the library's write buffer of 64 MiB a mount that writes holds 100 MB more memory, and after a full
- * disk RocksDB wants that much free space before it goes on. The two thresholds make it give back the space of cleared
- * blocks (1.1 times the live data in place of 2.2 times).
+ * disk RocksDB wants that much free space before it goes on. RocksDB would also write the oldest quarter of all blocks
+ * anew whenever it compacts, although nothing is ever overwritten here: the space of cleared blocks is taken back when
+ * blocks were cleared.
  */
 const STORAGE_OPTIONS = {
   writeBufferSize: limits.store_write_buffer_bytes,
-  blobGarbageCollectionAgeCutOff: 1.0,
-  blobGarbageCollectionForceThreshold: 0.3,
+  blobGarbageCollectionAgeCutOff: 0,
 };
 
 /** Sessions of the logs of one drive in one store. */

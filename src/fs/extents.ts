@@ -23,6 +23,8 @@ export class MemoryBuffer {
   bytes: Buffer;
   /** Bytes used. */
   length: number;
+  #holds = 0;
+  #unused = false;
 
   /** Takes a copy of `data`, with room for `capacity` bytes. */
   constructor(data: Buffer, capacity: number) {
@@ -30,8 +32,25 @@ export class MemoryBuffer {
     this.length = data.copy(this.bytes);
   }
 
+  /** A chunk on its way to the log lies in it. */
+  hold(): void {
+    this.#holds++;
+  }
+
+  /** The counterpart of {@link MemoryBuffer.hold}. */
+  release(): void {
+    this.#holds--;
+    if (this.#unused) this.#recycle();
+  }
+
   /** No extent refers to it any more. */
   recycle(): void {
+    this.#unused = true;
+    this.#recycle();
+  }
+
+  #recycle(): void {
+    if (this.#holds > 0) return;
     if (this.bytes.length !== POOLED_BYTES || pool.length >= limits.pooled_segments_max) return;
     pool.push(this.bytes);
     this.bytes = Buffer.alloc(0);

@@ -37,7 +37,7 @@ test('drive - a reader gets what the writer has, and follows it, also after the 
   await advanced;
   t.alike(await reader.tree.get(key), Buffer.from('one'));
 
-  const chunk = writer.content.put(Buffer.alloc(5000, 'x'));
+  const chunk = writer.content.put([Buffer.alloc(5000, 'x')]);
   await writer.content.drain();
   t.alike(await reader.content.read(chunk, 0, 5000), Buffer.alloc(5000, 'x'));
 

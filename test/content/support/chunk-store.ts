@@ -97,8 +97,8 @@ export function connect(t: Assertions, a: Corestore, b: Corestore): Connection {
 /** Cuts data and puts all its chunks. */
 export function putAll(log: ChunkLog, data: Buffer): ChunkReference[] {
   let start = 0;
-  return log.boundaries(data, true).map((end) => {
-    const reference = log.put(data.subarray(start, end));
+  return log.boundaries([data], true).map((end) => {
+    const reference = log.put([data.subarray(start, end)]);
     start = end;
     return reference;
   });
