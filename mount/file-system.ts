@@ -255,7 +255,10 @@ export interface FileSystem {
     flags: number,
     caller: Caller,
   ): Answer<{ entry: Entry; open: OpenAnswer }>;
-  /** Up to `length` bytes; fewer only at the end of the file. Several pieces are written out one after the other. */
+  /**
+   * Up to `length` bytes; fewer only at the end of the file. Several pieces are written out one after the other. What is
+   * answered without a promise may be memory that is soon used again: it must be taken before anything is waited for.
+   */
   read(
     ino: Ino,
     handle: number,

@@ -51,7 +51,7 @@ export const limits = {
 
   // Content
   /** Decrypted blocks held in memory. */
-  block_cache_bytes_max: 48 << 20,
+  block_cache_bytes_max: 32 << 20,
   /**
    * Chunks not appended yet, in bytes; a writer waits above it. Measured: with 64 MiB, which fall out of the processor's
    * caches before they are encrypted, appending is half as fast as with 8.
@@ -113,6 +113,17 @@ export const limits = {
   control_goodbye_ms_max: 1000,
   /** How long a command waits for an answer of a running mount. */
   control_answer_ms_max: 60_000,
+
+  // Memory
+  /** How often a mount looks at what it works and holds. */
+  idle_look_interval_ms: 3000,
+  /** It is idle when it took less of the processor's time between two looks. */
+  idle_work_ms_max: 60,
+  /** After so much work an idle mount gives memory back. */
+  idle_release_work_ms_min: 500,
+  /** A mount that is larger gives back what it does not use, also while it works. */
+  resident_bytes_trimmed_min: 256 << 20,
+  looks_between_trims_min: 4,
 
   // Log
   /** One line of a drive's log. */

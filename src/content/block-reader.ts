@@ -103,7 +103,7 @@ export class BlockReader {
     return this.#core.fork < this.expectedFork;
   }
 
-  /** From memory. */
+  /** From memory; as `BlockCache.get`. */
   cached(block: number): Buffer | undefined {
     if (this.isBehind) return undefined;
     return this.#cache.get(this.#cacheBase + block);
@@ -119,7 +119,7 @@ export class BlockReader {
     return this.#core.core?.bitfield.get(block) ?? false;
   }
 
-  /** Puts a block's plaintext into the cache. */
+  /** Puts a copy of a block's plaintext into the cache. */
   remember(block: number, data: Buffer): void {
     this.#cache.set(this.#cacheBase + block, data);
   }

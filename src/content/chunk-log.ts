@@ -148,7 +148,7 @@ export class ChunkLog implements ContentStore {
     await this.#appender?.drain();
   }
 
-  /** As the interface says. What it returns shares memory with the cache: it must not be changed. */
+  /** As the interface says. What it answers at once shares memory with the cache: it must not be changed. */
   read(
     chunk: ChunkReference,
     offset: number,
@@ -165,7 +165,7 @@ export class ChunkLog implements ContentStore {
     }
     return reader
       .fetch(chunk.block, options)
-      .then((block) => sliceChunk(block, chunk, offset, length));
+      .then((block) => copyOf(sliceChunk(block, chunk, offset, length)));
   }
 
   prefetch(chunks: readonly ChunkReference[]): void {
@@ -211,6 +211,10 @@ export class ChunkLog implements ContentStore {
     };
   }
 
+  releaseMemory(): void {
+    this.#cache.clear();
+  }
+
   /** As the interface says; rejects like `drain` when what is pending cannot be appended. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -253,6 +257,13 @@ export class ChunkLog implements ContentStore {
     if (writer === this.writer && this.#appender !== null) return block < this.#appender.length;
     return this.#readers.has(writer);
   }
+}
+
+/** `Buffer.from` would clear fresh memory first. */
+function copyOf(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
 }
 
 function encryptionOf(core: Hypercore): LogEncryption {

@@ -74,7 +74,8 @@ export interface ContentStore {
   drain(): Promise<void>;
 
   /**
-   * Up to the whole chunk: the bytes [offset, offset + length) of it. Answers at once from memory, else a promise.
+   * Up to the whole chunk: the bytes [offset, offset + length) of it. Answers at once from memory, with bytes that must
+   * be used before anything is waited for; else with a promise, whose bytes are the caller's.
    * Throws DamagedError, UnavailableError, InterruptedError, StoreError.
    */
   read(
@@ -100,6 +101,8 @@ export interface ContentStore {
   expectFork(fork: number): void;
 
   statistics(): ContentStatistics;
+  /** Gives memory back that is only held to be faster. */
+  releaseMemory(): void;
   /** Ends all waits with InterruptedError, appends what is pending. Idempotent. */
   close(): Promise<void>;
 }

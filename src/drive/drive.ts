@@ -121,6 +121,15 @@ export class Drive {
     return this.#parts.storeSync.sync();
   }
 
+  /** Lets the store write what it holds in memory to its files. Throws StoreError. */
+  async flushStore(): Promise<void> {
+    try {
+      await this.#parts.logs.store.storage.db.flush();
+    } catch (error) {
+      throw asShoalError(error, 'write out what the store holds in memory');
+    }
+  }
+
   /** Syncs and lets everything go. Idempotent. Throws what the sync throws, after everything is let go. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -146,7 +155,7 @@ export class Drive {
       contentLength: contentCore.length,
     };
     // From the write-ahead log, where a damaged byte hides all that follows, into files with checksums.
-    await attempt(() => logs.store.storage.db.flush());
+    await attempt(() => this.flushStore());
     await attempt(() => tree.close());
     await attempt(() => contentCore.close());
     await attempt(() => storeSync.close());

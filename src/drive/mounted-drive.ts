@@ -9,6 +9,7 @@ import { limits } from '../limits.js';
 import { controlSocketPath } from './control-socket-path.js';
 import { type Drive, openDrive } from './drive.js';
 import type { Home } from './home.js';
+import { MemoryWatch } from './memory-watch.js';
 import { MOUNT_SUBTYPE, mountSource } from './mount-table.js';
 
 export interface MountDriveOptions {
@@ -64,6 +65,7 @@ export class MountedDrive {
   readonly #fileSystem: DriveFileSystem;
   readonly #driverName: string;
   readonly #log: (line: string) => void;
+  readonly #memoryWatch: MemoryWatch;
   #mount!: Mount;
   #control!: ControlServer;
   #ending: Promise<MountEnd> | null = null;
@@ -82,6 +84,7 @@ export class MountedDrive {
     this.#fileSystem = fileSystem;
     this.#driverName = driverName;
     this.#log = log;
+    this.#memoryWatch = new MemoryWatch(() => this.#releaseMemory());
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
@@ -108,6 +111,7 @@ export class MountedDrive {
       try {
         await mounted.#mountAndListen(options);
       } catch (error) {
+        mounted.#memoryWatch.close();
         await fileSystem.close();
         throw error;
       }
@@ -228,6 +232,16 @@ export class MountedDrive {
     }
   }
 
+  /** The next request finds everything on disk. */
+  async #releaseMemory(): Promise<void> {
+    this.#fileSystem.releaseMemory();
+    try {
+      await this.#drive.flushStore();
+    } catch (error) {
+      this.#log(errorText(error));
+    }
+  }
+
   /** The kernel asks nothing any more. Commits what is left and closes. Idempotent, never rejects. */
   #finish(): Promise<MountEnd> {
     this.#ending ??= this.#close();
@@ -235,6 +249,7 @@ export class MountedDrive {
   }
 
   async #close(): Promise<MountEnd> {
+    this.#memoryWatch.close();
     let commitError: Error | null = null;
     const keep = (error: unknown): void => {
       this.#log(`Cannot close '${this.name}' in order: ${errorText(error)}`);

@@ -12,6 +12,11 @@ import { limits } from '../limits.js';
 const pool: Buffer[] = [];
 const POOLED_BYTES = limits.segment_bytes;
 
+/** Lets the memory go that is kept for later writes. */
+export function releasePooledMemory(): void {
+  pool.length = 0;
+}
+
 function takeMemory(bytes: number): Buffer {
   if (bytes <= POOLED_BYTES / 2 || bytes > POOLED_BYTES) return Buffer.allocUnsafeSlow(bytes);
   return pool.pop() ?? Buffer.allocUnsafeSlow(POOLED_BYTES);

@@ -95,13 +95,17 @@ export class FileOperations {
   read(handle: number, offset: number, length: number, caller: Caller): Answer<Buffer | Buffer[]> {
     const volume = this.#volume;
     const { inode: opened, readahead } = this.#handles.get(handle);
-    return withMemory(() => {
+    let atOnce = true;
+    const answer = withMemory(() => {
       // A follower's inode is replaced when its origin changes it.
       const inode = volume.readOnly ? volume.table.need(opened.ino) : opened;
-      const answer = volume.contents.read(inode, offset, length, caller);
+      const pieces = volume.contents.read(inode, offset, length, caller);
       readahead.advance(inode, offset, length);
-      return answer;
+      // What comes at once is good until something is waited for.
+      return atOnce || pieces instanceof Promise ? pieces : keepable(pieces);
     }, caller) as Answer<Buffer | Buffer[]>;
+    atOnce = false;
+    return answer;
   }
 
   write(
@@ -355,6 +359,10 @@ export function modeWithoutSuidGid({ mode, gid }: Inode, caller: Caller): number
 /** Who gives up waiting for room has had the data taken all the same: told otherwise, it would write it twice. */
 function taken(error: unknown): void {
   if (!(error instanceof InterruptedError)) throw error;
+}
+
+function keepable(pieces: Buffer | Buffer[]): Buffer {
+  return Array.isArray(pieces) ? Buffer.concat(pieces) : copyOf(pieces);
 }
 
 /** `Buffer.from` would fill the new memory with zeros first. */
