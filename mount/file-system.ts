@@ -275,8 +275,11 @@ export interface FileSystem {
     options: WriteOptions,
     caller: Caller,
   ): Answer<number>;
-  /** A descriptor of the open file was closed (there may be more). Reports delayed write errors. */
-  flush(ino: Ino, handle: number, caller: Caller): Answer<void>;
+  /**
+   * A descriptor of the open file was closed (there may be more). Reports delayed write errors of the file system's
+   * own: what the kernel held has been written before. One that has none leaves this out, and is not asked.
+   */
+  flush?(ino: Ino, handle: number, caller: Caller): Answer<void>;
   /** The last descriptor was closed. Never fails. */
   release(ino: Ino, handle: number, openFlags: number): Answer<void>;
   fsync(ino: Ino, handle: number, dataOnly: boolean, caller: Caller): Answer<void>;

@@ -32,6 +32,7 @@ import { releasePooledMemory } from './extents.js';
 import { FileContents } from './file-contents.js';
 import { FileOperations } from './file-operations.js';
 import { Follower, readCommit } from './follower.js';
+import type { Inode } from './inode.js';
 import { InodeTable } from './inode-table.js';
 import { NameOperations } from './name-operations.js';
 import { withMemory } from './not-in-memory.js';
@@ -118,8 +119,12 @@ export class DriveFileSystem implements FileSystem {
     // The account and the committer need each other; the committer comes second.
     let committer: Committer | null = null;
     let defragmenter: Defragmenter | null = null;
+    let tellBlocks: (inode: Inode) => void = () => {};
     const account = { add: (bytes: number) => committer?.add(bytes) };
-    const sealer = new Sealer(content, account, (inode) => defragmenter?.consider(inode));
+    const sealer = new Sealer(content, account, (inode) => {
+      defragmenter?.consider(inode);
+      tellBlocks(inode);
+    });
     if (!readOnly) {
       const space = new SpaceGuard({
         directory: options.storeDirectory,
@@ -152,6 +157,7 @@ export class DriveFileSystem implements FileSystem {
     });
     if (!readOnly) defragmenter = new Defragmenter(volume);
     const follower = readOnly ? new Follower(volume, tree, last) : null;
+    tellBlocks = (inode) => volume.tellBlocks(inode);
     const parts = { volume, committer, follower, defragmenter };
     const fileSystem = new DriveFileSystem(options, parts);
     if (!readOnly) {
@@ -352,10 +358,6 @@ export class DriveFileSystem implements FileSystem {
     caller: Caller,
   ): Answer<number> {
     return this.#files.write(ino, offset, data, options, caller);
-  }
-
-  flush(ino: number): Answer<void> {
-    return this.#files.flush(ino);
   }
 
   release(_ino: number, handle: number): Answer<void> {

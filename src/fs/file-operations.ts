@@ -170,33 +170,15 @@ export class FileOperations {
     return answer;
   }
 
-  /** A descriptor was closed: what the kernel held has arrived. */
-  flush(ino: number): void {
-    const volume = this.#volume;
-    const inode = volume.table.peek(ino);
-    if (inode !== undefined) this.#tellBlocks(inode);
-  }
-
   release(handle: number): void {
     const volume = this.#volume;
     const { inode, writable } = this.#handles.close(handle);
     inode.opens--;
     if (writable) {
       inode.writers--;
-      this.#tellBlocks(inode);
+      volume.closed(inode);
     }
     if (!volume.readOnly) volume.deleteIfUnused(inode);
-  }
-
-  /** The kernel remembers attributes for long, and cannot know how many blocks its own cached writes took. */
-  #tellBlocks(inode: Inode): void {
-    const volume = this.#volume;
-    if (inode.toldBlocks === -1 || inode.gone) return;
-    if (Math.ceil(inode.allocatedBytes / 512) === inode.toldBlocks) return;
-    inode.toldBlocks = -1;
-    volume.kernel?.invalidateAttributes(inode.ino).catch((error: unknown) => {
-      volume.log(`cannot tell the kernel of inode ${inode.ino}: ${String(error)}`);
-    });
   }
 
   fsync(): Answer<void> {

@@ -63,6 +63,11 @@ export class Xattrs {
   readonly dirtyNames = new Set<string>();
 }
 
+/** The kernel remembers no number of blocks. */
+export const TOLD_NOTHING = -1;
+/** It remembers one that it was told, but not surely the last one. */
+export const TOLD_ONE_OF_SEVERAL = -2;
+
 export class Inode implements InodeRecord {
   readonly ino: number;
   mode = 0;
@@ -103,8 +108,8 @@ export class Inode implements InodeRecord {
   writers = 0;
   /** Some handle could write since the inode came into memory, so the kernel may hold data we have not seen. */
   everWritable = false;
-  /** `blocks` the kernel was told to remember for long; -1 for none. */
-  toldBlocks = -1;
+  /** `blocks` that the kernel remembers, or one of the TOLD values. */
+  toldBlocks = TOLD_NOTHING;
   /** Used since the last look for what to forget. */
   touched = true;
   /** Deleted for good. */

@@ -148,7 +148,13 @@ export const flush = operation({
     body.require(FLUSH_IN.SIZE);
     return body.id(FLUSH_IN.fh);
   },
-  handle: (context, handle, request) => context.fileSystem.flush(request.ino, handle, request),
+  handle({ fileSystem }, handle, request) {
+    // The kernel asks no second time.
+    if (fileSystem.flush === undefined) {
+      throw new RequestError(ERRNO.ENOSYS, false, 'the file system needs no flush');
+    }
+    return fileSystem.flush(request.ino, handle, request);
+  },
   encode: encodeNothing,
 });
 
