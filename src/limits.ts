@@ -59,6 +59,8 @@ export const limits = {
   pending_append_bytes_max: 8 << 20,
   /** Blocks appended to the log in one batch. */
   append_batch_blocks_max: 32,
+  /** A smaller batch is encrypted on the main thread: handing it to another would take longer. */
+  seal_thread_batch_bytes_min: 512 << 10,
   /** A block of the chunk log; a peer's larger one is refused. */
   block_bytes_max: 1 << 20,
   /** Chunks the deduplication index remembers. */

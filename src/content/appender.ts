@@ -10,12 +10,13 @@ import {
   packBytesMax,
   packedChunkBytesMax,
 } from './block-format.js';
+import { BlockSealer, type Plaintext, SealSpace } from './block-sealer.js';
 
 /** A batch of blocks is ended by this many bytes, too. */
 const batch_bytes_max = 2 << 20;
 
 /** A batch, with the block that ended it and all paddings. */
-const scratch_bytes =
+const space_bytes =
   batch_bytes_max + limits.block_bytes_max + limits.append_batch_blocks_max * blockPaddingBytes;
 
 /** An open pack is sealed when this much waits behind it. */
@@ -46,6 +47,13 @@ interface PendingChunk {
   release: (() => void) | undefined;
 }
 
+/** Blocks that are appended together. */
+interface Batch {
+  blocks: readonly PendingBlock[];
+  /** What is appended. */
+  sealed: Promise<Buffer[]>;
+}
+
 interface Waiter {
   /** Resolved once the log has so many blocks; for those who wait for room, null. */
   target: number | null;
@@ -69,11 +77,12 @@ export interface AppenderOptions {
  */
 export class Appender {
   readonly #core: Hypercore;
-  readonly #encryption: LogEncryption;
   /** The same log without encryption: blocks are sealed here, in one pass and without Hypercore's copy. */
   readonly #sealedCore: Hypercore;
-  /** Memory of a batch's sealed blocks, used again for the next: Hypercore keeps none of it. */
-  readonly #scratch = Buffer.allocUnsafeSlow(scratch_bytes);
+  /** Memory of sealed blocks: one batch is sealed while the one before is appended. Hypercore keeps none of it. */
+  readonly #spaces = [new SealSpace(space_bytes), new SealSpace(space_bytes)] as const;
+  #spacesUsed = 0;
+  readonly #sealer: BlockSealer;
   readonly #spaceGuard: SpaceGuard | undefined;
   readonly #pendingBytesMax: number;
   readonly #onPackAppended: (block: number, data: Buffer) => void;
@@ -93,12 +102,14 @@ export class Appender {
     const sealedCore = options.core.session();
     await sealedCore.ready();
     await sealedCore.setEncryption(null);
-    return new Appender(options, sealedCore);
+    if (options.core.core === null) throw new StoreError('Cannot open the chunk log: it is closed');
+    const sealer = new BlockSealer(options.encryption.sealingKeys(options.core.core));
+    return new Appender(options, sealedCore, sealer);
   }
 
-  private constructor(options: AppenderOptions, sealedCore: Hypercore) {
+  private constructor(options: AppenderOptions, sealedCore: Hypercore, sealer: BlockSealer) {
     this.#core = options.core;
-    this.#encryption = options.encryption;
+    this.#sealer = sealer;
     this.#sealedCore = sealedCore;
     this.#spaceGuard = options.spaceGuard;
     this.#pendingBytesMax = options.pendingBytesMax ?? limits.pending_append_bytes_max;
@@ -162,6 +173,11 @@ export class Appender {
     await this.#wait(this.length);
   }
 
+  /** Gives memory back that is only held to be faster. */
+  releaseMemory(): void {
+    this.#sealer.release();
+  }
+
   /** Appends what is pending; rejects like `drain` when that fails. Idempotent. */
   async close(): Promise<void> {
     if (this.#closed) {
@@ -173,6 +189,7 @@ export class Appender {
       if (this.#queue.length > 0) await this.#wait(this.length);
     } finally {
       await this.#running;
+      this.#sealer.close();
       await this.#sealedCore.close();
     }
   }
@@ -180,7 +197,7 @@ export class Appender {
   #wait(target: number | null): Promise<void> {
     if (this.#broken !== null) return Promise.reject(this.#broken);
     // Who waits needs the open pack in the log (or, waiting for room, out of the way) and cannot fill it meanwhile.
-    this.#seal();
+    this.#closePack();
     return new Promise((resolve, reject) => {
       this.#waiters.push({ target, resolve, reject });
       this.#kick();
@@ -199,7 +216,7 @@ export class Appender {
   #putPacked(pieces: readonly Buffer[], length: number): { block: number; offset: number } {
     let pack = this.#openPack();
     if (pack !== undefined && pack.used + length > packBytesMax) {
-      this.#seal();
+      this.#closePack();
       pack = undefined;
     }
     if (pack === undefined) {
@@ -220,7 +237,7 @@ export class Appender {
       : (this.#queue[this.#pack - this.#first] as PendingPack | undefined);
   }
 
-  #seal(): void {
+  #closePack(): void {
     const pack = this.#openPack();
     this.#pack = null;
     if (pack !== undefined) pack.open = false;
@@ -233,11 +250,18 @@ export class Appender {
 
   async #run(): Promise<void> {
     try {
-      for (;;) {
-        const count = this.#batch();
-        if (count === 0) break;
-        await this.#append(count);
+      let batch = this.#startBatch(0);
+      while (batch !== null) {
+        const sealed = await batch.sealed;
+        const next = this.#startBatchAhead(batch.blocks.length);
+        try {
+          await this.#append(batch.blocks, sealed);
+        } finally {
+          // Its space is used again.
+          await next?.sealed.catch(() => undefined);
+        }
         this.#tell();
+        batch = next ?? this.#startBatch(0);
       }
     } catch (error) {
       const failure = asShoalError(error, 'append to the chunk log');
@@ -251,21 +275,43 @@ export class Appender {
     }
   }
 
-  /** How many blocks from the front go into the next batch. */
-  #batch(): number {
+  /** Begins to seal the blocks for the next append, from `#queue[start]` on; null when there are none. */
+  #startBatch(start: number): Batch | null {
+    const count = this.#batchLength(start);
+    if (count === 0) return null;
+    const blocks = this.#queue.slice(start, start + count);
+    const space = this.#spaces[this.#spacesUsed++ % 2] as SealSpace;
+    const sealed = this.#sealer.seal(space, blocks.map(plaintextOf));
+    sealed.catch(() => undefined);
+    return { blocks, sealed };
+  }
+
+  /** The same for blocks behind those that are being appended, if they make a whole batch. */
+  #startBatchAhead(start: number): Batch | null {
+    let bytes = 0;
+    for (let i = start; i < this.#queue.length && bytes < batch_bytes_max; i++) {
+      const block = this.#queue[i] as PendingBlock;
+      if (block.open || i - start === limits.append_batch_blocks_max) break;
+      bytes += block.used;
+    }
+    return bytes < batch_bytes_max ? null : this.#startBatch(start);
+  }
+
+  /** How many blocks from `#queue[start]` on go into one batch. */
+  #batchLength(start: number): number {
     const queue = this.#queue;
     let count = 0;
     let bytes = 0;
     while (
-      count < queue.length &&
+      start + count < queue.length &&
       count < limits.append_batch_blocks_max &&
       bytes < batch_bytes_max
     ) {
-      const block = queue[count] as PendingBlock;
+      const block = queue[start + count] as PendingBlock;
       if (block.open) {
         const behind = this.#pendingBytes - bytes - block.used;
         if (count > 0 || behind < behind_pack_bytes_max) break;
-        this.#seal();
+        this.#closePack();
       }
       bytes += block.used;
       count++;
@@ -273,13 +319,14 @@ export class Appender {
     return count;
   }
 
-  async #append(count: number): Promise<void> {
+  /** Appends the blocks at the front of the queue. */
+  async #append(blocks: readonly PendingBlock[], sealed: Buffer[]): Promise<void> {
     const first = this.#first;
-    const blocks = this.#queue.slice(0, count);
+    const count = blocks.length;
     this.#expectLength(first);
     this.#spaceGuard?.claim(blocks.reduce((bytes, block) => bytes + block.used, 0));
     try {
-      await this.#sealedCore.append(this.#sealAll(blocks));
+      await this.#sealedCore.append(sealed);
     } catch (error) {
       // Hypercore writes hints of its own after the blocks. When that fails the append rejects although it was done,
       // and doing it again would store the blocks twice, under wrong numbers.
@@ -297,26 +344,6 @@ export class Appender {
       if ('data' in block) this.#onPackAppended(first + index, trim(block));
       else block.release?.();
     }
-  }
-
-  /** The plaintext is gathered where it is encrypted, in place. */
-  #sealAll(blocks: readonly PendingBlock[]): Buffer[] {
-    const core = this.#core.core;
-    if (core === null) throw new StoreError('Cannot append to the chunk log: it is not open');
-    let at = 0;
-    return blocks.map((pending) => {
-      const block = this.#scratch.subarray(at, at + blockPaddingBytes + pending.used);
-      at += block.length;
-      const plain = block.subarray(blockPaddingBytes);
-      if ('data' in pending) pending.data.copy(plain, 0, 0, pending.used);
-      else {
-        plain[0] = blockVersion;
-        let end = blockHeaderBytes;
-        for (const piece of pending.pieces) end += piece.copy(plain, end);
-      }
-      this.#encryption.seal(plain, block, core);
-      return block;
-    });
   }
 
   /** References to pending blocks hold numbers already, so at any other length they would name others' data. */
@@ -340,6 +367,21 @@ export class Appender {
     }
     this.#waiters = waiting;
   }
+}
+
+function plaintextOf(pending: PendingBlock): Plaintext {
+  return {
+    bytes: pending.used,
+    copyTo(target) {
+      if ('data' in pending) {
+        pending.data.copy(target, 0, 0, pending.used);
+        return;
+      }
+      target[0] = blockVersion;
+      let end = blockHeaderBytes;
+      for (const piece of pending.pieces) end += piece.copy(target, end);
+    },
+  };
 }
 
 /** Makes room for `bytes` in an open pack. What was handed out of the smaller buffer stays as it is. */

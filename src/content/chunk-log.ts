@@ -213,6 +213,7 @@ export class ChunkLog implements ContentStore {
 
   releaseMemory(): void {
     this.#cache.clear();
+    this.#appender?.releaseMemory();
   }
 
   /** As the interface says; rejects like `drain` when what is pending cannot be appended. */
