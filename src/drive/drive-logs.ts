@@ -1,4 +1,5 @@
 /** The store of a drive and the logs in it. */
+import { join } from 'node:path';
 import Corestore from 'corestore';
 import Hypercore from 'hypercore';
 import CoreStorage from 'hypercore-storage';
@@ -7,6 +8,7 @@ import { limits } from '../limits.js';
 import type { LogEncryption } from '../log/encryption.js';
 import { createEncryptionProvider } from '../log/encryption.js';
 import { asShoalError } from '../log/store-errors.js';
+import { syncDirectory, syncFile } from './atomic-file.js';
 import type { Capability } from './capability.js';
 import type { WriterKeys } from './key-derivation.js';
 import { deriveEncryptionSecret, deriveWriterKeys } from './key-derivation.js';
@@ -41,6 +43,19 @@ const STORAGE_OPTIONS = {
   blobGarbageCollectionForceThreshold: 0.3,
 };
 
+/**
+ * The library writes the file by which it knows a copied store from the original and does not sync it. A loss of power
+ * could leave it empty, and then the store looks like a copy. Where there is none, the next open makes one.
+ */
+async function syncIdentity(directory: string): Promise<void> {
+  try {
+    await syncFile(join(directory, 'CORESTORE'));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  await syncDirectory(directory);
+}
+
 /** Sessions of the logs of one drive in one store. */
 export class DriveLogs {
   readonly store: Corestore;
@@ -61,6 +76,7 @@ export class DriveLogs {
     const store = new Corestore(storage);
     try {
       await store.ready();
+      await syncIdentity(directory);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'DEVICE_FILE') {
         throw new StoreError(
