@@ -18,6 +18,8 @@ be whole, and everything must be there that a program was told is durable. Exits
 
 const POINTS = 200;
 const POINTS_PER_ROUND = 10;
+/** Enough at times for the store to begin new files. */
+const OPERATIONS = [150, 300, 1000];
 
 try {
   process.exitCode = await main();
@@ -53,6 +55,7 @@ async function main(): Promise<number> {
       random: new SeededRandom(seed),
       points,
       pointsPerRound: POINTS_PER_ROUND,
+      operations: OPERATIONS,
       onPoint: ({ number, title, problems }) => {
         done++;
         if (problems.length > 0) wrong++;

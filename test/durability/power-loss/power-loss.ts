@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Home } from '../../../src/drive/home.js';
 import { ended } from '../../support/command.js';
 import { type DriveMount, Machine } from '../../support/drive-mount.js';
 import type { SeededRandom } from '../../support/seeded-random.js';
@@ -26,17 +27,16 @@ import { Disk, NOTED } from './disk.js';
 const WORKER = fileURLToPath(new URL('../support/worker.js', import.meta.url));
 const WORKERS = ['a', 'b'];
 const DRIVE = 'notes';
-/** Of one worker in one round. */
-const OPERATIONS = 60;
 /** A worker tells of the start of this one. */
 const NEVER = -1;
-const NO_SUCH_DRIVE = /Cannot find drive/;
 
 export interface PowerLossOptions {
   random: SeededRandom;
   points: number;
   /** Losses of power from the recording of one round of work; the next round goes on from the last of them. */
   pointsPerRound: number;
+  /** What each of the programs does in a round; one of these numbers. */
+  operations: readonly number[];
   /** Called after each point. */
   onPoint: (outcome: PointOutcome) => void;
   /** See {@link Crash.syncsLie}. */
@@ -79,12 +79,14 @@ class PowerLosses {
   readonly #machine: Machine;
   readonly #options: PowerLossOptions;
   readonly #mountPoint: string;
-  /** What the workers' directories held when the recording began. */
+  /** What the workers' directories held after the last loss of power. */
   #models = new Map<string, Model>();
   /** From these positions of the recording on, the drive and the workers' directories must be there. */
   #createdAt = 0;
   #directoriesAt = 0;
   #done = 0;
+  /** The last mount; it may have ended. */
+  #mounted: DriveMount | null = null;
 
   constructor(disk: Disk, machine: Machine, options: PowerLossOptions) {
     this.#disk = disk;
@@ -94,30 +96,43 @@ class PowerLosses {
   }
 
   async run(): Promise<void> {
-    await this.#machine.shoal('create', DRIVE);
-    this.#createdAt = await this.#disk.count();
-    let mount: DriveMount | null = await this.#mount();
-    for (let round = 0; this.#done < this.#options.points && mount !== null; round++) {
-      const works = await this.#work(round, mount);
-      mount = await this.#loseAtPoints(works);
+    for (let round = 0; this.#done < this.#options.points; round++) {
+      await this.#findOrCreate();
+      const works = await this.#work(round, await this.#mount());
+      await this.#loseAtPoints(works);
     }
-    await mount?.kill();
   }
 
-  #mount(): Promise<DriveMount> {
-    return this.#machine.mount(DRIVE, ['--offline'], this.#mountPoint);
+  /** What was there before the recording began is on the disk, from its first operation on. */
+  async #findOrCreate(): Promise<void> {
+    this.#createdAt = 0;
+    if (await this.#isThere()) return;
+    await this.#machine.shoal('create', DRIVE);
+    this.#createdAt = await this.#disk.count();
+    this.#models.clear();
+  }
+
+  #isThere(): Promise<boolean> {
+    return new Home(this.#machine.home).exists(DRIVE);
+  }
+
+  async #mount(): Promise<DriveMount> {
+    this.#mounted = await this.#machine.mount(DRIVE, ['--offline'], this.#mountPoint);
+    return this.#mounted;
   }
 
   /** Two programs work on the mount until one is done; then it ends, in order or not. */
   async #work(round: number, mount: DriveMount): Promise<Work[]> {
     const { random } = this.#options;
-    for (const name of WORKERS) mkdirSync(join(mount.directory, name), { recursive: true });
+    const missing = WORKERS.filter((name) => !existsSync(join(mount.directory, name)));
+    for (const name of missing) mkdirSync(join(mount.directory, name));
     fsyncDirectory(mount.directory);
-    this.#directoriesAt = await this.#disk.count();
+    this.#directoriesAt = missing.length === 0 ? 0 : await this.#disk.count();
+    const count = random.pick(this.#options.operations);
     const works = WORKERS.map((name): Work => {
       const start = this.#models.get(name) ?? new Map();
       const journal = join(this.#disk.directory, NOTED, `${round}-${name}`);
-      return { name, start, operations: planWork(random, start, OPERATIONS), journal };
+      return { name, start, operations: planWork(random, start, count), journal };
     });
     const children = works.map(({ name, operations, journal }) => {
       const plan = join(this.#machine.folder, `${name}.plan`);
@@ -134,43 +149,50 @@ class PowerLosses {
     return works;
   }
 
-  /** Returns the mount after the last one, from which the next round goes on; null when the drive does not mount. */
-  async #loseAtPoints(works: readonly Work[]): Promise<DriveMount | null> {
+  /** What the last of them leaves is what the next round goes on from. */
+  async #loseAtPoints(works: readonly Work[]): Promise<void> {
     const { random, points, pointsPerRound } = this.#options;
     const count = await this.#disk.record();
-    let mount: DriveMount | null = null;
     for (let i = 0; i < pointsPerRound && this.#done < points; i++) {
-      await mount?.kill();
-      mount = await this.#losePowerOnce(works, random.below(count + 1));
+      await this.#losePowerOnce(works, random.below(count + 1));
     }
-    this.#createdAt = 0;
-    this.#directoriesAt = 0;
-    return mount;
   }
 
-  async #losePowerOnce(works: readonly Work[], point: number): Promise<DriveMount | null> {
+  async #losePowerOnce(works: readonly Work[], point: number): Promise<void> {
     const { random, onPoint, syncsLie = false } = this.#options;
     const names = random.pick(['ordered', 'loose'] as const);
-    const fate = random.pick(['nothing', 'everything', 'some', 'some', 'some'] as const);
+    const fate = syncsLie
+      ? 'nothing'
+      : random.pick(['nothing', 'everything', 'some', 'some', 'some'] as const);
     const crash: Crash = { point, names, fate, syncsLie };
     await this.#disk.crash(crash, random.below(2 ** 31));
-    const title = `at operation ${point}, ${fate} that was not synced kept, names ${names}`;
+    const progress = works.map(({ journal, operations }) => progressIn(journal, operations));
+    const durable = progress.map((one) => one.durable).join(' and ');
+    const title = `write ${point}, ${durable} operations durable, ${fate} of the rest kept, names ${names}`;
     const problems: string[] = [];
-    const mount = await this.#judge(works, point, problems).catch((error: unknown) => {
+    try {
+      await this.#judge(works, progress, point, problems);
+    } catch (error) {
       problems.push(error instanceof Error ? error.message : String(error));
-      return null;
-    });
+    } finally {
+      await this.#mounted?.kill();
+    }
     onPoint({ number: ++this.#done, title, problems });
-    return mount;
+    // The next round shall not find the same again.
+    if (problems.length > 0) rmSync(this.#machine.home, { recursive: true, force: true });
   }
 
   async #judge(
     works: readonly Work[],
+    progress: readonly Progress[],
     point: number,
     problems: string[],
-  ): Promise<DriveMount | null> {
-    if (!(await this.#isThere(point, problems))) return null;
-    const progress = works.map(({ journal, operations }) => progressIn(journal, operations));
+  ): Promise<void> {
+    // Before it was said to be made, a drive may be missing.
+    if (point < this.#createdAt && !(await this.#isThere())) return;
+    // Either may be the first to find what the loss of power left.
+    const checksFirst = this.#options.random.below(2) === 0;
+    if (checksFirst) problems.push(...(await this.#checkTree()));
     const mount = await this.#mount();
     const models = new Map<string, Model>();
     for (const [index, { name, start, operations }] of works.entries()) {
@@ -183,19 +205,13 @@ class PowerLosses {
     }
     this.#models = models;
     await mount.kill();
-    const report = await checkDrive(this.#machine.home, DRIVE);
-    // The mount was killed before it deleted what was deleted while open.
-    problems.push(...describeReport({ ...report, orphans: [] }));
-    return await this.#mount();
+    if (!checksFirst) problems.push(...(await this.#checkTree()));
   }
 
-  /** Before it was said to be made, a drive may be missing. */
-  async #isThere(point: number, problems: string[]): Promise<boolean> {
-    const status = await this.#machine.tryShoal(['status', DRIVE]);
-    if (status.code === 0) return true;
-    const mayBeMissing = point < this.#createdAt && NO_SUCH_DRIVE.test(status.stderr);
-    if (!mayBeMissing) problems.push(status.stderr.trim());
-    return false;
+  async #checkTree(): Promise<string[]> {
+    const report = await checkDrive(this.#machine.home, DRIVE);
+    // Only a mount deletes what was deleted while open.
+    return describeReport({ ...report, orphans: [] });
   }
 }
 
