@@ -145,20 +145,25 @@ export class DriveLogs {
   }
 
   /**
-   * Starts a new fork of both logs at their present length. For logs that may have lost their newest blocks to a loss
-   * of power: nothing else may ever be signed under a number that a peer has another block for. Throws StoreError.
+   * Cuts both logs and starts a new fork of them, `fork`. For logs that may have lost their newest blocks to a loss of power:
+   * nothing else may ever be signed under a number that a peer has another block for. A log that has another fork than
+   * `lengths` says was cut by an attempt that did not come to its end, and stays as it is. Throws StoreError.
    */
-  async continueUnderNewFork(contentKey: Buffer): Promise<void> {
-    const cores = [this.content(contentKey, true), this.tree(true)];
+  async continueUnderNewFork(contentKey: Buffer, lengths: LogLengths, fork: number): Promise<void> {
+    const content = this.content(contentKey, true);
+    const tree = this.tree(true);
     try {
-      await Promise.all(cores.map((core) => core.ready()));
+      await Promise.all([content.ready(), tree.ready()]);
       // Both get the same number, the chunk log first: a reader of the tree knows by it which chunks are meant.
-      const fork = Math.max(...cores.map((core) => core.fork)) + 1;
-      for (const core of cores) await core.truncate(core.length, fork);
+      const { contentFork, contentLength, treeFork, treeLength } = lengths;
+      const cut = (core: Hypercore, ofFork: number, length: number): Promise<void> =>
+        core.truncate(core.fork === ofFork ? length : core.length, fork);
+      await cut(content, contentFork, contentLength);
+      await cut(tree, treeFork, treeLength);
     } catch (error) {
       throw asShoalError(error, 'start a new fork');
     } finally {
-      await Promise.all(cores.map((core) => core.close()));
+      await Promise.all([content.close(), tree.close()]);
     }
   }
 
