@@ -167,8 +167,13 @@ export class DriveLogs {
     }
   }
 
-  /** Waits until both logs have at least these lengths. Throws UnavailableError after the deadline. */
+  /**
+   * Waits until both logs have at least these lengths, for a copy that is to append to them.
+   * Throws UnavailableError after the deadline.
+   */
   async reach(contentKey: Buffer, lengths: LogLengths, deadlineMs: number): Promise<void> {
+    // Nothing is signed in an empty log, so nobody can show another one its fork.
+    if (lengths.contentLength === 0) await this.#startEmpty(contentKey, lengths.contentFork);
     const tree = this.tree(false);
     const content = this.content(contentKey, false);
     try {
@@ -178,6 +183,16 @@ export class DriveLogs {
       ]);
     } finally {
       await Promise.all([tree.close(), content.close()]);
+    }
+  }
+
+  async #startEmpty(contentKey: Buffer, fork: number): Promise<void> {
+    const content = this.content(contentKey, true);
+    try {
+      await content.ready();
+      if (content.fork < fork) await content.truncate(0, fork);
+    } finally {
+      await content.close();
     }
   }
 }

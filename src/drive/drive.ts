@@ -21,7 +21,7 @@ import type { LogLengths } from './lease-messages.js';
 import { checkNotShorter, recoverFromPowerLoss } from './power-loss.js';
 import { StateFile } from './state-file.js';
 import { StoreLock } from './store-lock.js';
-import { WriterLease } from './writer-lease.js';
+import { type LeaseAnswer, WriterLease } from './writer-lease.js';
 
 export interface OpenDriveOptions {
   /** What the process does, for others who find the drive locked. */
@@ -255,7 +255,13 @@ async function openLocked(
     await stateFile.update({ bootId, survived: null });
   }
   if (swarm !== null && lease !== null && !lease.writing && !readOnly) {
-    await obtainLease(lease, logs, keys, options, deadlineMs);
+    const answer = await obtainLease(lease, logs, keys, options, deadlineMs);
+    if (answer.granted) {
+      // What the giver had synced must be so here, before this is the copy that the others follow.
+      await syncOnce(paths.store);
+      await stateFile.update({ lengths: answer.lengths });
+      await lease.take(answer.generation);
+    }
   }
   const writing = lease?.writing === true;
   if (lease !== null && !writing && !readOnly) {
@@ -338,22 +344,31 @@ async function openLease(
   });
 }
 
+/** Asks for the lease and, if it is granted, waits until the logs are as long as the giver's. */
 async function obtainLease(
   lease: WriterLease,
   logs: DriveLogs,
   keys: DriveKeys,
   options: OpenDriveOptions,
   deadlineMs: number,
-): Promise<void> {
+): Promise<LeaseAnswer> {
   const { writer } = keys;
-  if (writer === null) return;
+  if (writer === null) return { granted: false };
   const answer = await lease.request(
     options.leaseWaitMs ?? limits.writer_lease_wait_ms,
     options.signal,
   );
-  if (!answer.granted) return;
-  await logs.reach(writer.contentLog.key, answer.lengths, deadlineMs);
-  await lease.take(answer.generation);
+  if (answer.granted) await logs.reach(writer.contentLog.key, answer.lengths, deadlineMs);
+  return answer;
+}
+
+async function syncOnce(storeDirectory: string): Promise<void> {
+  const sync = new StoreSync(storeDirectory);
+  try {
+    await sync.sync();
+  } finally {
+    await sync.close();
+  }
 }
 
 async function findSuperblock(
