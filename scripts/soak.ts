@@ -112,7 +112,7 @@ async function soak(
     const machine = new Machine({ bootstrap: node.address });
     undo.push(() => machine.close());
     const kills = await Kills.start(machine, node.address);
-    for (let cycle = 0; minute() < minutes && !stopping; cycle++) {
+    for (let cycle = 0; (cycle === 0 || minute() < minutes) && !stopping; cycle++) {
       const seed = (firstSeed + cycle) >>> 0;
       await steady.run({ ...VARIETIES.quiet, seed, steps });
       await steady.run({ ...VARIETIES.reader, seed, steps });
