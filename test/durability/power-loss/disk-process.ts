@@ -5,9 +5,11 @@
  *
  * Takes commands on standard input, a JSON object a line, and answers each with one:
  * - `{"command":"count"}`: operations since the disk was last switched on
+ * - `{"command":"record"}`: what was done since then is what the next crashes are made from
  * - `{"command":"crash", …}`: the {@link CrashCommand}; switches the disk off and on again, as the crash leaves it
- * - `{"command":"record"}`: switches it off and on again with everything that was written, as after a shutdown
- * Ends with standard input. The folder `noted` of the disk loses nothing.
+ *
+ * Each answers with the number of operations since the disk was switched on. Ends with standard input. The folder `noted`
+ * of the disk loses nothing.
  */
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -15,7 +17,7 @@ import type { Mount } from '../../../mount/file-system.js';
 import { ROOT_INO } from '../../../mount/file-system.js';
 import { KernelDriver } from '../../../mount/kernel/kernel-driver.js';
 import { SeededRandom } from '../../support/seeded-random.js';
-import { type Crash, imageAfterCrash } from './crash.js';
+import { imageAfterCrash } from './crash.js';
 import type { CrashCommand, DiskCommand } from './disk.js';
 import { NOTED } from './disk.js';
 import { DiskImage } from './disk-image.js';
@@ -67,9 +69,7 @@ function switchOn(): Promise<Mount> {
 function imageAfter({ crash, seed }: CrashCommand): DiskImage {
   const random = new SeededRandom(seed);
   const { base, operations } = recorded;
-  const image = imageAfterCrash(base, operations, crash as Crash, random, (ino) =>
-    recorded.isExempt(ino),
-  );
+  const image = imageAfterCrash(base, operations, crash, random, (ino) => recorded.isExempt(ino));
   forgetBoot(image);
   return image;
 }
