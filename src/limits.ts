@@ -104,6 +104,10 @@ export const limits = {
   /** How long a drive that was joined with a write key waits for the answer of the copy that may write. */
   writer_lease_wait_ms: 10_000,
 
+  /** After a loss of power: how long to wait for a peer, or for the next block of what was lost, and in all. */
+  lost_tail_quiet_ms_max: 3000,
+  lost_tail_ms_max: 60_000,
+
   // Control
   /** One request or answer on the control socket. */
   control_message_bytes_max: 1 << 20,

@@ -64,6 +64,8 @@ declare module 'hypercore' {
     readonly remoteFork: number;
     readonly remoteContiguousLength: number;
     readonly remoteOpened: boolean;
+    /** Whether it has said its length and fork. */
+    readonly remoteSynced: boolean;
     readonly stream: import('node:stream').Duplex;
     readonly inflight: number;
     readonly paused: boolean;

@@ -14,20 +14,14 @@ import { HyperbeeTree } from '../tree/hyperbee-tree.js';
 import { readSuperblock, type Superblock } from '../tree/superblock.js';
 import { type Capability, requireCapability } from './capability.js';
 import { type DriveKeys, DriveLogs, driveKeysOf, topicOf } from './drive-logs.js';
-import {
-  createState,
-  type DriveState,
-  endedUncleanlyBeforeReboot,
-  isShorterThanRecorded,
-  readBootId,
-  readState,
-} from './drive-state.js';
+import { createState, endedUncleanlyBeforeReboot, readBootId, readState } from './drive-state.js';
 import type { DrivePaths, DriveRecord, Home } from './home.js';
-import { deriveChunkerKey, deriveChunkHashKey, type WriterKeys } from './key-derivation.js';
+import { deriveChunkerKey, deriveChunkHashKey } from './key-derivation.js';
 import type { LogLengths } from './lease-messages.js';
+import { checkNotShorter, recoverFromPowerLoss } from './power-loss.js';
 import { StateFile } from './state-file.js';
 import { StoreLock } from './store-lock.js';
-import { WriterLease } from './writer-lease.js';
+import { type LeaseAnswer, WriterLease } from './writer-lease.js';
 
 export interface OpenDriveOptions {
   /** What the process does, for others who find the drive locked. */
@@ -246,19 +240,36 @@ async function openLocked(
     await stateFile.update({ clean: wasClean, bootId: stateFile.state.bootId });
   });
 
-  if (holdsLease && !readOnly && keys.writer !== null) {
-    // Before any peer can add to the logs: the two must be cut at the same moment of the drive.
-    await makeSafeToAppend(logs, keys.writer, state, record.name, openedUncleanlyAfterReboot, log);
+  const appends = holdsLease && !readOnly ? keys.writer : null;
+  if (holdsLease && keys.writer !== null && openedUncleanlyAfterReboot) {
+    // Before any peer can add to the logs: what survived fits together, and what a peer adds may not.
+    const survived = state.survived ?? (await logs.lengths(keys.writer.contentLog.key));
+    await stateFile.update({ survived });
+  } else if (appends !== null) {
+    const lengths = await logs.lengths(appends.contentLog.key);
+    checkNotShorter(lengths, state.lengths, record.name);
     await stateFile.update({ bootId });
   }
 
-  const lease = await openLease(logs, keys, stateFile, readOnly, log);
+  const maySafelyGive = !openedUncleanlyAfterReboot;
+  const lease = await openLease(logs, keys, stateFile, { readOnly, maySafelyGive }, log);
   let swarm: Swarm | null = null;
   if (!offline) {
     swarm = startSwarm(logs, keys, lease, options);
     undo.push(() => (swarm as Swarm).close());
-    if (lease !== null && !lease.writing && !readOnly) {
-      await obtainLease(lease, logs, keys, options, deadlineMs);
+  }
+  if (appends !== null && openedUncleanlyAfterReboot) {
+    const contentKey = appends.contentLog.key;
+    await recoverFromPowerLoss({ ...options, logs, contentKey, stateFile, name: record.name });
+    await stateFile.update({ bootId, survived: null });
+  }
+  if (swarm !== null && lease !== null && !lease.writing && !readOnly) {
+    const answer = await obtainLease(lease, logs, keys, options, deadlineMs);
+    if (answer.granted) {
+      // What the giver had synced must be so here, before this is the copy that the others follow.
+      await syncOnce(paths.store);
+      await stateFile.update({ lengths: answer.lengths });
+      await lease.take(answer.generation);
     }
   }
   const writing = lease?.writing === true;
@@ -305,29 +316,6 @@ async function openLocked(
   });
 }
 
-/**
- * No block may ever be signed under a number that a peer has another block for.
- * Throws DamagedError when the store is shorter than when it was closed in order.
- */
-async function makeSafeToAppend(
-  logs: DriveLogs,
-  writer: WriterKeys,
-  state: DriveState,
-  name: string,
-  mayHaveLostTail: boolean,
-  log: (line: string) => void,
-): Promise<void> {
-  const contentLogKey = writer.contentLog.key;
-  if (isShorterThanRecorded(await logs.lengths(contentLogKey), state.lengths)) {
-    throw new DamagedError(
-      `Cannot open '${name}' for writing: its store has lost the newest blocks; mount it with --read-only while a peer that has them is connected, and then again`,
-    );
-  }
-  if (!mayHaveLostTail) return;
-  await logs.continueUnderNewFork(contentLogKey);
-  log('Going on under a new fork of the logs: peers may have blocks that this machine lost');
-}
-
 function startSwarm(
   logs: DriveLogs,
   keys: DriveKeys,
@@ -348,7 +336,7 @@ async function openLease(
   logs: DriveLogs,
   keys: DriveKeys,
   stateFile: StateFile,
-  readOnly: boolean,
+  mode: { readOnly: boolean; maySafelyGive: boolean },
   log: (line: string) => void,
 ): Promise<WriterLease | null> {
   const { writer } = keys;
@@ -358,29 +346,38 @@ async function openLease(
     topic: topicOf(keys),
     storeId: stateFile.state.storeId,
     lease: stateFile.state.lease,
-    readOnly,
+    ...mode,
     lengths: () => logs.lengths(writer.contentLog.key),
     record: (lease) => stateFile.update({ lease }),
     log,
   });
 }
 
+/** Asks for the lease and, if it is granted, waits until the logs are as long as the giver's. */
 async function obtainLease(
   lease: WriterLease,
   logs: DriveLogs,
   keys: DriveKeys,
   options: OpenDriveOptions,
   deadlineMs: number,
-): Promise<void> {
+): Promise<LeaseAnswer> {
   const { writer } = keys;
-  if (writer === null) return;
+  if (writer === null) return { granted: false };
   const answer = await lease.request(
     options.leaseWaitMs ?? limits.writer_lease_wait_ms,
     options.signal,
   );
-  if (!answer.granted) return;
-  await logs.reach(writer.contentLog.key, answer.lengths, deadlineMs);
-  await lease.take(answer.generation);
+  if (answer.granted) await logs.reach(writer.contentLog.key, answer.lengths, deadlineMs);
+  return answer;
+}
+
+async function syncOnce(storeDirectory: string): Promise<void> {
+  const sync = new StoreSync(storeDirectory);
+  try {
+    await sync.sync();
+  } finally {
+    await sync.close();
+  }
 }
 
 async function findSuperblock(

@@ -94,7 +94,8 @@ export class Follower {
   /** What changed between the head that is shown and `newest`; null when that cannot be told. */
   async #changesSince(newest: CommitRecord): Promise<Changed | null> {
     const shown = this.#last;
-    if (shown === null || newest.version < shown.version) return null;
+    // Another commit of the same number is one of another fork.
+    if (shown === null || newest.version <= shown.version) return null;
     const changed: Changed = { inodes: new Set(), entries: new Map() };
     let commit = newest;
     for (let steps = 0; commit.version > shown.version; steps++) {

@@ -97,7 +97,7 @@ export class NoOpFileSystem implements FileSystem {
 
   flush(_ino: Ino, _handle: number, _caller: Caller): Answer<void> {}
   release(): Answer<void> {}
-  fsync(): Answer<void> {}
+  fsync(_ino: Ino): Answer<void> {}
   opendir(): Answer<OpenAnswer> {
     return { handle: 0 };
   }
@@ -115,7 +115,7 @@ export class NoOpFileSystem implements FileSystem {
   }
 
   releasedir(): Answer<void> {}
-  fsyncdir(): Answer<void> {}
+  fsyncdir(_ino: Ino): Answer<void> {}
 
   statfs(): Answer<FileSystemStatistics> {
     return {
