@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { MountEnvironmentError } from '../errors.js';
-import { FUSE_DEVICE_PATH } from './fuse-device.js';
 import {
+  FUSE_DEVICE_PATH,
   type MountedDescriptor,
   type MountMethod,
   type UnmountResult,
