@@ -34,7 +34,7 @@ export class FuseNativeDriver implements MountDriver {
     const method = hasFusermount ? fusermount : new MountCommand();
     const mountOptions = [
       ...mountOptionWords(fileSystem, options),
-      ...LIBFUSE_OPTIONS,
+      ...libfuseOptions(fileSystem),
       ...(hasFusermount ? ['auto_unmount'] : []),
     ];
     const directory = await prepareMountPoint(options.directory, method, options.onNotice);
@@ -45,14 +45,21 @@ export class FuseNativeDriver implements MountDriver {
   }
 }
 
-const LIBFUSE_OPTIONS = [
-  // Hard links show the same number.
-  'use_ino',
-  // Else a write comes in pieces of 4 KiB.
-  'big_writes',
-  `max_write=${mountLimits.libfuse_request_data_bytes_max}`,
-  // To libfuse each name of a file is another file, so what is remembered of one is wrong after a change of another.
-  'attr_timeout=0',
-  'entry_timeout=0',
-  'negative_timeout=0',
-] as const;
+/** How long the kernel may remember names that nobody else can change. */
+const OWN_NAMES_SEC = 3600;
+
+function libfuseOptions(fileSystem: FileSystem): string[] {
+  // The package cannot tell the kernel that somebody else changed a name.
+  const namesSec = fileSystem.readOnly ? 0 : OWN_NAMES_SEC;
+  return [
+    // Hard links show the same number.
+    'use_ino',
+    // Else a write comes in pieces of 4 KiB.
+    'big_writes',
+    `max_write=${mountLimits.libfuse_request_data_bytes_max}`,
+    `entry_timeout=${namesSec}`,
+    `negative_timeout=${namesSec}`,
+    // To libfuse each name of a file is another file: what is remembered of one is wrong after a change of another.
+    'attr_timeout=0',
+  ];
+}
