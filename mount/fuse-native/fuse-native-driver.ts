@@ -1,8 +1,9 @@
+import { closeSync } from 'node:fs';
 import { MountEnvironmentError } from '../errors.js';
 import type { FileSystem, Mount, MountDriver, MountOptions } from '../file-system.js';
 import { mountLimits } from '../limits.js';
 import { Fusermount } from '../system/fusermount.js';
-import { MountCommand } from '../system/mount-command.js';
+import { MountCommand, openDevice } from '../system/mount-command.js';
 import { mountOptionWords } from '../system/mount-options.js';
 import { prepareMountPoint } from '../system/mount-point.js';
 import { FuseNativeMount } from './fuse-native-mount.js';
@@ -31,6 +32,8 @@ export class FuseNativeDriver implements MountDriver {
         `Cannot mount at '${options.directory}': fusermount is not installed; install it with 'apt-get install fuse3'`,
       );
     }
+    // libfuse would only say that it failed.
+    closeSync(openDevice(options.directory));
     const method = hasFusermount ? fusermount : new MountCommand();
     const mountOptions = [
       ...mountOptionWords(fileSystem, options),

@@ -75,6 +75,7 @@ export class FuseNativeMount implements Mount {
         }),
       ]);
     } catch (error) {
+      if (error instanceof MountProtocolError) await this.#method.unmount(this.directory, true);
       this.#callOffExit();
       throw error;
     }
@@ -113,17 +114,12 @@ export class FuseNativeMount implements Mount {
     return new Promise((resolve, reject) => {
       this.#mount.mount((error) => {
         if (error === null) resolve();
-        else reject(this.#refused(error));
+        else {
+          const message = `Cannot mount at '${this.directory}': libfuse 2 does not mount, and does not say why (${error.message}); the driver 'kernel' does`;
+          reject(new MountEnvironmentError(message, { cause: error }));
+        }
       });
     });
-  }
-
-  /** libfuse prints the reason itself. */
-  #refused(error: Error): MountEnvironmentError {
-    return new MountEnvironmentError(
-      `Cannot mount at '${this.directory}': libfuse does not mount (${error.message}); its reason is on the standard error of process ${process.pid}, which 'shoal mount' keeps in the drive's log`,
-      { cause: error },
-    );
   }
 
   #libfuseHasEnded(): boolean {
