@@ -17,9 +17,9 @@ export class FuseNativeDriver implements MountDriver {
   readonly name = 'fuse-native';
   readonly #package: FuseNativePackage;
 
-  /** Loads the package. Throws {@link MountEnvironmentError} that says what to install. */
-  constructor() {
-    this.#package = loadFuseNative();
+  /** Loads the package, unless it is given. Throws {@link MountEnvironmentError} that says what to install. */
+  constructor({ loaded = loadFuseNative() }: { loaded?: FuseNativePackage } = {}) {
+    this.#package = loaded;
   }
 
   /** Mounts, and resolves when the mount answers. Throws what the kernel driver throws. */

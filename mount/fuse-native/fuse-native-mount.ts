@@ -1,4 +1,3 @@
-import { readdirSync, readlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MountEnvironmentError, MountError, MountProtocolError } from '../errors.js';
 import type { DriverStatistics, FileSystem, Mount, MountOptions } from '../file-system.js';
@@ -6,9 +5,10 @@ import { mountLimits } from '../limits.js';
 import { abortConnection, dropMountNow } from '../system/connection.js';
 import { guardExit } from '../system/exit-guard.js';
 import { mountBusy } from '../system/mount-busy.js';
-import { FUSE_DEVICE_PATH, type MountMethod } from '../system/mount-method.js';
+import type { MountMethod } from '../system/mount-method.js';
 import { mountAt, readMountTable } from '../system/mount-table.js';
 import { runCommand } from '../system/run-command.js';
+import { LibfuseDescriptors, openDescriptors } from './descriptors.js';
 import type { FuseNativePackage, PackageMount } from './fuse-native-package.js';
 import { operationsOf } from './operations.js';
 import { repair } from './repairs.js';
@@ -26,8 +26,7 @@ export interface FuseNativeMountParts {
 }
 
 /**
- * A mounted directory from its first operation until libfuse has ended. The package does not tell when that is: libfuse
- * then closes its descriptor of /dev/fuse, and that is looked for.
+ * A mounted directory from its first operation until libfuse has ended.
  */
 export class FuseNativeMount implements Mount {
   readonly directory: string;
@@ -36,8 +35,7 @@ export class FuseNativeMount implements Mount {
   readonly #session: Session;
   readonly #mount: PackageMount;
   readonly #callOffExit: () => void;
-  /** libfuse's descriptor of /dev/fuse, once there is one. */
-  #descriptor: number | null = null;
+  #descriptors: LibfuseDescriptors | null = null;
   /** "major:minor" once known. */
   #device: string | null = null;
   #watch: NodeJS.Timeout | undefined;
@@ -64,7 +62,7 @@ export class FuseNativeMount implements Mount {
 
   /** Resolves when the kernel asks. Throws {@link MountEnvironmentError}, {@link MountProtocolError}. */
   async start(): Promise<void> {
-    const before = new Set(fuseDescriptors());
+    const before = new Set(openDescriptors());
     try {
       await Promise.race([
         this.#begin(),
@@ -79,11 +77,11 @@ export class FuseNativeMount implements Mount {
       this.#callOffExit();
       throw error;
     }
-    this.#descriptor = fuseDescriptors().find((fd) => !before.has(fd)) ?? null;
+    this.#descriptors = new LibfuseDescriptors(before);
     this.#device = mountAt(await readMountTable(), this.directory)?.device ?? null;
     this.#started = true;
     this.#watch = setInterval(() => {
-      if (this.#libfuseHasEnded()) void this.#end();
+      if (this.#libfuseHasEnded) void this.#end();
     }, mountLimits.libfuse_check_ms).unref();
   }
 
@@ -122,8 +120,8 @@ export class FuseNativeMount implements Mount {
     });
   }
 
-  #libfuseHasEnded(): boolean {
-    return this.#descriptor === null || !isFuseDescriptor(this.#descriptor);
+  get #libfuseHasEnded(): boolean {
+    return this.#descriptors?.libfuseHasEnded ?? true;
   }
 
   /** Whether this mount is not in the mount table any more. */
@@ -158,7 +156,7 @@ export class FuseNativeMount implements Mount {
 
   async #endsSoon(): Promise<boolean> {
     const deadline = performance.now() + mountLimits.forced_unmount_wait_ms_max;
-    while (!this.#libfuseHasEnded()) {
+    while (!this.#libfuseHasEnded) {
       if (performance.now() > deadline) return false;
       await delay(mountLimits.libfuse_end_check_ms);
     }
@@ -174,25 +172,12 @@ export class FuseNativeMount implements Mount {
     const expected = this.#unmounting > 0 || !this.#started;
     clearInterval(this.#watch);
     this.#session.end();
+    this.#descriptors?.close();
     // Lets go of what would keep this process from ending.
     await new Promise((resolve) => this.#mount.unmount(resolve));
     // The connection was aborted, and libfuse has left the directory as it is.
     if (!(await this.#isGone())) await this.#method.unmount(this.directory, true);
     this.#callOffExit();
     if (!expected) this.#options.onEnd(null);
-  }
-}
-
-/** Descriptors of /dev/fuse that this process has. */
-function fuseDescriptors(): number[] {
-  return readdirSync('/proc/self/fd').map(Number).filter(isFuseDescriptor);
-}
-
-function isFuseDescriptor(fd: number): boolean {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`) === FUSE_DEVICE_PATH;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw error;
   }
 }

@@ -57,10 +57,12 @@ const HIDDEN_NAME = /^\.fuse_hidden[0-9a-f]{16}$/;
  * Files that were deleted while open. libfuse, which works on paths, renames such a file to a hidden name and deletes
  * that at the last close. Here the name is not made: the file is deleted at once, and the hidden name leads to its inode
  * as long as it is open. So nothing is left after a crash, and no listing shows it. Each holds one lookup.
+ *
+ * Its directory has to stay: libfuse has no path for the file without it, and the package ends the process then.
  */
 export class HiddenFiles {
   readonly #fileSystem: FileSystem;
-  readonly #inoByName = new Map<string, Ino>();
+  readonly #files = new Map<string, { ino: Ino; parent: Ino }>();
 
   constructor(fileSystem: FileSystem) {
     this.#fileSystem = fileSystem;
@@ -70,29 +72,38 @@ export class HiddenFiles {
     return HIDDEN_NAME.test(lastPart(path));
   }
 
-  /** Takes over one lookup of `ino`. */
-  add(path: string, ino: Ino): void {
-    this.#inoByName.set(lastPart(path), ino);
+  /** Takes over one lookup of `ino`, which was in the directory `parent`. */
+  add(path: string, ino: Ino, parent: Ino): void {
+    this.#files.set(lastPart(path), { ino, parent });
+  }
+
+  get isEmpty(): boolean {
+    return this.#files.size === 0;
+  }
+
+  /** Whether one of them was in this directory. */
+  hasIn(parent: Ino): boolean {
+    for (const file of this.#files.values()) if (file.parent === parent) return true;
+    return false;
   }
 
   inoOf(path: string): Ino | undefined {
-    // Nearly always empty.
-    return this.#inoByName.size === 0 ? undefined : this.#inoByName.get(lastPart(path));
+    return this.isEmpty ? undefined : this.#files.get(lastPart(path))?.ino;
   }
 
   /** Returns whether there was one. */
   remove(path: string): boolean {
     const name = lastPart(path);
-    const ino = this.#inoByName.get(name);
-    if (ino === undefined) return false;
-    this.#inoByName.delete(name);
-    this.#fileSystem.forget(ino, 1);
+    const file = this.#files.get(name);
+    if (file === undefined) return false;
+    this.#files.delete(name);
+    this.#fileSystem.forget(file.ino, 1);
     return true;
   }
 
-  /** The file was closed. libfuse does not say so where its directory is gone, too. */
+  /** The file was closed. Then libfuse deletes the hidden name, too, unless it is ending. */
   removeInode(ino: Ino): void {
-    for (const [name, hidden] of this.#inoByName) if (hidden === ino) this.remove(`/${name}`);
+    for (const [name, file] of this.#files) if (file.ino === ino) this.remove(`/${name}`);
   }
 }
 

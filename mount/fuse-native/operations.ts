@@ -3,6 +3,8 @@ import type { DirectorySink, FileSystem, Ino } from '../file-system.js';
 import { byteName, bytesOf, exactText, listedName } from './byte-names.js';
 import type { PackageOperations, PackageStat } from './fuse-native-package.js';
 import type { OpenFile } from './open-files.js';
+import { PathError } from './path-error.js';
+import type { Place } from './path-resolver.js';
 import type { Asker, Session } from './session.js';
 import { packageStat, packageStatfs, shownIno, timeOf } from './stat.js';
 
@@ -156,12 +158,21 @@ function nameOperations(session: Session): NameOperations {
       const { ino } = found.attributes;
       if (!openFiles.isOpen(ino)) return false;
       await fileSystem.unlink(place.parent, place.name, caller);
-      hiddenFiles.add(to, ino);
+      hiddenFiles.add(to, ino, place.parent);
       found.lookups = 0;
       return true;
     } finally {
       paths.letGo(found);
     }
+  }
+
+  /** Before the directory at a place goes. Throws ENOTEMPTY where a file that was deleted in it is still open. */
+  async function checkNothingHidden(place: Place, caller: Asker): Promise<void> {
+    if (hiddenFiles.isEmpty) return;
+    const { attributes } = await fileSystem.lookup(place.parent, place.name, caller);
+    if (attributes === null) return;
+    fileSystem.forget(attributes.ino, 1);
+    if (hiddenFiles.hasIn(attributes.ino)) throw new PathError('ENOTEMPTY');
   }
 
   return {
@@ -202,8 +213,9 @@ function nameOperations(session: Session): NameOperations {
       const run = async (caller: Asker) => {
         if (hiddenFiles.isHiddenName(to) && (await hide(from, to, caller))) return;
         const old = await paths.placeOf(from, caller);
-        const { parent, name } = await paths.placeOf(to, caller);
-        await fileSystem.rename(old.parent, old.name, parent, name, 0, caller);
+        const place = await paths.placeOf(to, caller);
+        await checkNothingHidden(place, caller);
+        await fileSystem.rename(old.parent, old.name, place.parent, place.name, 0, caller);
         paths.dropBelow(from);
         paths.dropBelow(to);
       };
@@ -219,8 +231,9 @@ function nameOperations(session: Session): NameOperations {
     },
     rmdir(path, done) {
       const run = async (caller: Asker) => {
-        const { parent, name } = await paths.placeOf(path, caller);
-        await fileSystem.rmdir(parent, name, caller);
+        const place = await paths.placeOf(path, caller);
+        await checkNothingHidden(place, caller);
+        await fileSystem.rmdir(place.parent, place.name, caller);
         paths.dropBelow(path);
       };
       session.answer('rmdir', run, done);

@@ -1,6 +1,13 @@
 import { constants } from 'node:os';
 
-export type PathErrorCode = 'EBADF' | 'EILSEQ' | 'ENAMETOOLONG' | 'ENOENT' | 'ENOTCONN' | 'ENOTDIR';
+export type PathErrorCode =
+  | 'EBADF'
+  | 'EILSEQ'
+  | 'ENAMETOOLONG'
+  | 'ENOENT'
+  | 'ENOTCONN'
+  | 'ENOTDIR'
+  | 'ENOTEMPTY';
 
 /** What the driver itself refuses. */
 export class PathError extends Error {

@@ -9,7 +9,7 @@ import { conformance } from './conformance.js';
 import { FUSE_NATIVE_LIMITS, FUSE_NATIVE_SLOW } from './fuse-native-limits.js';
 import { randomOperationsWithoutHoles } from './random-operations.js';
 
-const missing = await provideFuseNative();
+const { missing } = await provideFuseNative();
 const machine = new Machine();
 let mount: DriveMount | undefined;
 
