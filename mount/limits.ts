@@ -46,6 +46,13 @@ export const mountLimits = {
   command_output_bytes_max: 4096,
   /** Dead mounts stacked on one directory that are detached. */
   stale_mounts_max: 16,
+  /** Directories that the fuse-native driver remembers the paths of. */
+  path_directories_cached_max: 4096,
+  /** Data of one request that libfuse 2 agrees on. */
+  libfuse_request_data_bytes_max: 128 << 10,
+  /** How often it is checked whether libfuse has ended: while mounted, and while that is waited for. */
+  libfuse_check_ms: 500,
+  libfuse_end_check_ms: 10,
   /** Processes named in a "busy" message. */
   busy_processes_listed_max: 10,
 } as const;

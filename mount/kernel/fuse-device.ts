@@ -1,9 +1,8 @@
 import { closeSync, constants, openSync, writevSync } from 'node:fs';
-import { ioctl, lastErrno, readNow, writeNow } from './libc.js';
+import { ioctl, lastErrno, readNow, writeNow } from '../system/libc.js';
+import { FUSE_DEVICE_PATH } from '../system/mount-method.js';
 import { ERRNO } from './protocol/errno.js';
 import type { ReplyPort } from './protocol/request.js';
-
-export const FUSE_DEVICE_PATH = '/dev/fuse';
 
 /** _IOR(229, 0, uint32_t): joins a newly opened /dev/fuse to the connection of another descriptor. */
 const FUSE_DEV_IOC_CLONE = 0x8004e500;

@@ -1,10 +1,11 @@
-import { MountEnvironmentError, MountError } from '../errors.js';
+import { MountEnvironmentError } from '../errors.js';
 import type { FileSystem, Mount, MountDriver, MountOptions } from '../file-system.js';
-import { Fusermount } from './fusermount.js';
+import { Fusermount } from '../system/fusermount.js';
+import { MountCommand } from '../system/mount-command.js';
+import type { MountMethod } from '../system/mount-method.js';
+import { mountOptionWords } from '../system/mount-options.js';
+import { prepareMountPoint } from '../system/mount-point.js';
 import { KernelMount } from './kernel-mount.js';
-import { MountCommand } from './mount-command.js';
-import type { MountMethod } from './mount-method.js';
-import { prepareMountPoint } from './mount-point.js';
 
 /**
  * Speaks the FUSE protocol on /dev/fuse itself.
@@ -44,25 +45,4 @@ export class KernelDriver implements MountDriver {
       `Cannot mount at '${directory}': ${this.#fusermountCommand} is not installed; install it with 'apt-get install fuse3'`,
     );
   }
-}
-
-/** What a drive holds may come from somebody else: its set-user-id programs and devices are without power, for root too. */
-function mountOptionWords(fileSystem: FileSystem, options: MountOptions): string[] {
-  const words = ['nosuid', 'nodev', 'default_permissions'];
-  if (fileSystem.readOnly) words.push('ro');
-  if (options.allowOther) words.push('allow_other');
-  words.push(`fsname=${checkedWord('source name', options.sourceName)}`);
-  words.push(`subtype=${checkedWord('subtype', options.subtype)}`);
-  return words;
-}
-
-/** A comma would begin another mount option, a backslash or a blank would be read differently by different programs. */
-function checkedWord(what: string, text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-  if (/^$|[\u0000-\u0020,\\\u007f]/.test(text)) {
-    throw new MountError(
-      `Cannot mount with ${what} '${text}': blanks, commas, backslashes and control characters are not allowed`,
-    );
-  }
-  return text;
 }

@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { MountBusyError, MountError, MountProtocolError } from '../errors.js';
+import { MountError, MountProtocolError } from '../errors.js';
 import type {
   DriverStatistics,
   FileSystem,
@@ -9,16 +9,16 @@ import type {
   MountParameters,
 } from '../file-system.js';
 import { mountLimits } from '../limits.js';
-import { processesUsing } from '../processes-using.js';
-import { abortConnection, dropMountNow } from './connection.js';
-import { guardExit } from './exit-guard.js';
+import { abortConnection, dropMountNow } from '../system/connection.js';
+import { guardExit } from '../system/exit-guard.js';
+import { mountBusy } from '../system/mount-busy.js';
+import type { MountedDescriptor, MountMethod } from '../system/mount-method.js';
+import { mountAt, readMountTable } from '../system/mount-table.js';
+import { runCommand } from '../system/run-command.js';
 import { FuseDevice } from './fuse-device.js';
-import type { MountedDescriptor, MountMethod } from './mount-method.js';
-import { mountAt, readMountTable } from './mount-table.js';
 import { deviceWriter, Notifier } from './notifier.js';
 import { raiseReadAhead } from './read-ahead.js';
 import { RequestLoop } from './request-loop.js';
-import { runCommand } from './run-command.js';
 import { Session } from './session.js';
 
 /** A mounted directory from its first request to the end of its connection. */
@@ -116,7 +116,7 @@ export class KernelMount implements Mount {
       } else if (force) {
         await this.#detach();
       } else if (result.outcome === 'busy') {
-        throw await this.#busy();
+        throw await mountBusy(this.directory);
       } else {
         throw new MountError(`Cannot unmount '${this.directory}': ${result.text}`);
       }
@@ -144,13 +144,6 @@ export class KernelMount implements Mount {
   async #isGone(): Promise<boolean> {
     if (this.#hasEnded) return true;
     return !(await readMountTable()).some((entry) => entry.device === this.#device);
-  }
-
-  async #busy(): Promise<MountBusyError> {
-    const below = (await readMountTable())
-      .map((entry) => entry.directory)
-      .filter((path) => path.startsWith(`${this.directory}/`));
-    return new MountBusyError(this.directory, await processesUsing(this.directory), below);
   }
 
   /** Takes the directory away from those who use it: their calls fail from now on. */

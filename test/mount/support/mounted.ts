@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { FileSystem, Mount, MountOptions } from '../../../mount/file-system.js';
+import type { FileSystem, Mount, MountDriver, MountOptions } from '../../../mount/file-system.js';
 import { KernelDriver } from '../../../mount/kernel/kernel-driver.js';
 
 export interface Outcome {
@@ -28,7 +28,7 @@ export async function mounted(
   t: Cleanup,
   fileSystem: FileSystem,
   options: Partial<MountOptions> = {},
-  driver = new KernelDriver(),
+  driver: MountDriver = new KernelDriver(),
 ): Promise<Mount> {
   const mount = await driver.mount(fileSystem, {
     directory: options.directory ?? temporaryDirectory(t),

@@ -1,8 +1,10 @@
 /**
- * Mounts a file system in memory on the directory given and says "mounted"; unmounts when standard input ends. Run as a
- * process of its own, so that tests can kill it or run it as another user. It holds the files `hello` and `hang`. On standard input, "exit" leaves by process.exit(),
- * "invalidate" tells the kernel to forget `hang`.
+ * Mounts a file system in memory on the directory given, with the driver given (`kernel` without one), and says "mounted";
+ * unmounts when standard input ends. Run as a process of its own, so that tests can kill it or run it as another user. It
+ * holds the files `hello` and `hang`. On standard input, "exit" leaves by process.exit(), "invalidate" tells the kernel to
+ * forget `hang`.
  */
+import { FuseNativeDriver } from '../../../mount/fuse-native/fuse-native-driver.js';
 import { KernelDriver } from '../../../mount/kernel/kernel-driver.js';
 import { MemoryFileSystem } from './memory-file-system.js';
 
@@ -10,7 +12,8 @@ const directory = process.argv[2] ?? '';
 const fileSystem = new MemoryFileSystem({ wantsWritebackCache: false });
 fileSystem.put('hello', 'hello from memory\n');
 const hang = fileSystem.put('hang', 'x'.repeat(4096));
-const mount = await new KernelDriver().mount(fileSystem, {
+const driver = process.argv[3] === 'fuse-native' ? new FuseNativeDriver() : new KernelDriver();
+const mount = await driver.mount(fileSystem, {
   directory,
   sourceName: 'memory',
   subtype: 'shoal-test',

@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { MountEnvironmentError } from '../errors.js';
-import { FUSE_DEVICE_PATH } from './fuse-device.js';
 import {
+  FUSE_DEVICE_PATH,
   type MountedDescriptor,
   type MountMethod,
   type UnmountResult,
@@ -53,7 +53,8 @@ function splitNames(options: readonly string[]): { source: string; type: string;
   };
 }
 
-function openDevice(directory: string): number {
+/** Opens /dev/fuse. Throws {@link MountEnvironmentError}; `directory` is for its message. */
+export function openDevice(directory: string): number {
   try {
     return openSync(FUSE_DEVICE_PATH, constants.O_RDWR);
   } catch (error) {

@@ -57,6 +57,13 @@ export function receiveMessage(fd: number, message: MessageHeader, flags: number
   });
 }
 
+const fcntlNative = libc.func('int fcntl(int, int, ...)');
+
+/** fcntl(2) with a number. */
+export function fcntl(fd: number, command: number, argument: number): number {
+  return fcntlNative(fd, command, 'int', argument);
+}
+
 /** umount2(2). */
 export const umount2: (path: string, flags: number) => number = libc.func(
   'int umount2(const char *, int)',

@@ -1,3 +1,5 @@
+export const FUSE_DEVICE_PATH = '/dev/fuse';
+
 /** A directory that was mounted, and what keeps it so. */
 export interface MountedDescriptor {
   /** The open /dev/fuse of this mount. */
