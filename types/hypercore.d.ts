@@ -55,6 +55,7 @@ declare module 'hypercore' {
     readonly remoteLength: number;
     readonly remoteFork: number;
     readonly remoteContiguousLength: number;
+    readonly remoteBitfield: { get(index: number): boolean };
     readonly remoteOpened: boolean;
     readonly stream: import('node:stream').Duplex;
     readonly inflight: number;

@@ -44,12 +44,12 @@ const STORAGE_OPTIONS = {
 /** Sessions of the logs of one drive in one store. */
 export class DriveLogs {
   readonly store: Corestore;
-  readonly #keys: DriveKeys;
+  readonly keys: DriveKeys;
   readonly #encryption: LogEncryption;
 
   private constructor(store: Corestore, keys: DriveKeys) {
     this.store = store;
-    this.#keys = keys;
+    this.keys = keys;
     this.#encryption = createEncryptionProvider(deriveEncryptionSecret(keys.readSecret));
   }
 
@@ -91,7 +91,7 @@ export class DriveLogs {
 
   /** A session of the tree's log. */
   tree(writable: boolean): Hypercore {
-    const { writer, treeLogKey } = this.#keys;
+    const { writer, treeLogKey } = this.keys;
     const encryption = this.#encryption;
     if (!writable || writer === null) {
       return this.store.get({ key: treeLogKey, encryption, writable: false });
@@ -102,7 +102,7 @@ export class DriveLogs {
 
   /** A session of a chunk log. */
   content(key: Buffer, writable: boolean): Hypercore {
-    const { writer } = this.#keys;
+    const { writer } = this.keys;
     const encryption = this.#encryption;
     if (!writable || writer === null || !key.equals(writer.contentLog.key)) {
       return this.store.get({ key, encryption, writable: false });

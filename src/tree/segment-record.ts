@@ -18,6 +18,8 @@ import {
 } from './codec.js';
 
 const SEGMENT_VERSION = 1;
+/** A segment that was lost to damage: reading it is an error, not zeros. No version has this number. */
+export const LOST_SEGMENT: Buffer = Buffer.of(0xff);
 /** Bytes of a chunk's keyed hash that a reference carries. */
 export const CHUNK_HASH_BYTES = 16;
 
