@@ -9,18 +9,12 @@ import { type CommitRecord, decodeCommit } from '../../tree/commit-record.js';
 import { decodeEntry, entryNameOfKey } from '../../tree/entry-record.js';
 import { decodeInode } from '../../tree/inode-record.js';
 import {
-  commitKey,
   entryKey,
-  inodeKey,
   inoOfKey,
   nameOfKey,
-  orphanKey,
   RecordKind,
-  rangeOfInode,
-  rangeOfKind,
   segmentKey,
   segmentOfKey,
-  superblockKey,
   xattrKey,
 } from '../../tree/keys.js';
 import { decodeSegment, type ExtentRecord } from '../../tree/segment-record.js';
@@ -29,12 +23,10 @@ import type { LostRecords, TreeRecord } from '../../tree/tree.js';
 import { S_IFMT } from '../inode.js';
 import { CheckedInodes } from './checked-inodes.js';
 import { LostRanges } from './lost-ranges.js';
-import { type MissingInode, MissingInodes, typeOfRest } from './missing-inodes.js';
-import type { Fix, TreeProblem, TreeReport } from './tree-problem.js';
-
-const ROOT_INO = 1;
-/** Inode numbers carry the writer in the bits above these. */
-const INO_COUNTER_BITS = 40;
+import { MissingInodes } from './missing-inodes.js';
+import { ProblemList } from './problem-list.js';
+import { TreeCounts } from './tree-counts.js';
+import type { Fix, TreeReport } from './tree-problem.js';
 
 export interface TreeCheckOptions {
   /** Lengths in blocks of the writers' chunk logs. */
@@ -47,12 +39,9 @@ export class TreeCheck {
   readonly inodes = new CheckedInodes();
   readonly missing = new MissingInodes();
   readonly #options: TreeCheckOptions;
-  readonly #problems: TreeProblem[] = [];
-  #problemCount = 0;
+  readonly #problems = new ProblemList();
   readonly #orphans: number[] = [];
   readonly #lost = new LostRanges();
-  /** Rows of directories whose way to the root was looked at. */
-  readonly #placed = new Set<number>();
   /** Whether these were there, readable or not. */
   #sawSuperblock = false;
   #sawCommit = false;
@@ -82,7 +71,11 @@ export class TreeCheck {
     this.#lost.add(lost);
     if (!lost.isDamaged) return;
     if (lost.key !== null) this.#addDamaged(lost.key, lost.error);
-    else this.#report(null, `Records ${this.#lost.describe(lost)} are lost: ${lost.error.message}`);
+    else
+      this.#problems.report(
+        null,
+        `Records ${this.#lost.describe(lost)} are lost: ${lost.error.message}`,
+      );
   }
 
   #addDamaged(key: Buffer, error: Error): void {
@@ -92,24 +85,24 @@ export class TreeCheck {
     switch (key[0]) {
       case RecordKind.superblock:
         this.#sawSuperblock = true;
-        this.#report(null, message, { kind: 'superblock' });
+        this.#problems.report(null, message, { kind: 'superblock' });
         break;
       case RecordKind.commit:
         this.#sawCommit = true;
-        this.#report(null, message, { kind: 'commit' });
+        this.#problems.report(null, message, { kind: 'commit' });
         break;
       case RecordKind.inode:
-        if (ino === null) this.#report(null, message, drop);
+        if (ino === null) this.#problems.report(null, message, drop);
         else this.missing.of(ino).reason = message;
         break;
       case RecordKind.segment:
         this.#addDamagedSegment(key, ino, message);
         break;
       case RecordKind.entry:
-        this.#reportName(ino, nameOfKey(key), message, drop);
+        this.#problems.reportName(ino, nameOfKey(key), message, drop);
         break;
       default:
-        this.#report(ino, message, drop);
+        this.#problems.report(ino, message, drop);
     }
   }
 
@@ -117,7 +110,7 @@ export class TreeCheck {
   #addDamagedSegment(key: Buffer, ino: number | null, message: string): void {
     const index = segmentOrNull(key);
     if (ino === null || index === null) {
-      this.#report(ino, message, { kind: 'drop', key });
+      this.#problems.report(ino, message, { kind: 'drop', key });
       return;
     }
     const row = this.inodes.find(ino);
@@ -126,7 +119,7 @@ export class TreeCheck {
     if (row >= 0) this.#sawSegment(row, index);
     else this.missing.of(ino).segmentsEnd = index + 1;
     this.#lost.addSegment(ino);
-    this.#add({ ino, message, range: { start, end }, fix: null });
+    this.#problems.add({ ino, message, range: { start, end }, fix: null });
   }
 
   #addKind(key: Buffer, value: Buffer): void {
@@ -155,7 +148,7 @@ export class TreeCheck {
         this.#addOrphan(inoOfKey(key));
         break;
       default:
-        this.#report(null, `Key ${key.toString('hex')} is of no known kind`);
+        this.#problems.report(null, `Key ${key.toString('hex')} is of no known kind`);
     }
   }
 
@@ -170,7 +163,7 @@ export class TreeCheck {
     if (directory < 0) this.missing.of(parent).entries++;
     else if (!inodes.isDirectory(directory)) {
       const fix: Fix = { kind: 'drop', key: entryKey(parent, name) };
-      this.#reportName(parent, name, 'It is in what is no directory', fix);
+      this.#problems.reportName(parent, name, 'It is in what is no directory', fix);
       return;
     } else inodes.increase(directory, 'entries');
     const row = inodes.find(entry.ino);
@@ -183,7 +176,7 @@ export class TreeCheck {
     const type = inodes.get(row, 'mode') & S_IFMT;
     if (entry.type !== type) {
       const fix: Fix = { kind: 'retype', parent, name, ino: entry.ino, type };
-      this.#reportName(parent, name, `It has another type than inode ${entry.ino}`, fix);
+      this.#problems.reportName(parent, name, `It has another type than inode ${entry.ino}`, fix);
     }
     if (inodes.isDirectory(row) && directory >= 0) inodes.increase(directory, 'subdirectories');
   }
@@ -195,14 +188,14 @@ export class TreeCheck {
     const drop: Fix = { kind: 'drop', key: segmentKey(ino, index) };
     if (row >= 0) {
       if (!inodes.isFile(row)) {
-        this.#report(ino, `Segment ${index} belongs to what is no regular file`, drop);
+        this.#problems.report(ino, `Segment ${index} belongs to what is no regular file`, drop);
       }
       if (inodes.get(row, 'inlineBytes') > 0) {
-        this.#report(ino, `Segment ${index} is there besides inline content`);
+        this.#problems.report(ino, `Segment ${index} is there besides inline content`);
       }
       this.#sawSegment(row, index);
     } else this.missing.of(ino).segmentsEnd = index + 1;
-    if (extents.length === 0) this.#report(ino, `Segment ${index} has no extent`, drop);
+    if (extents.length === 0) this.#problems.report(ino, `Segment ${index} has no extent`, drop);
     for (const extent of extents) this.#addExtent(ino, row, index, extent);
     this.#options.onExtents?.(ino, index, extents);
   }
@@ -226,7 +219,7 @@ export class TreeCheck {
     const where = `block ${chunk.block} of writer ${chunk.writer}`;
     const range = { start: at, end: at + length };
     const message = `It refers to ${where}, which is not in the log`;
-    this.#add({ ino, range, message, fix: null });
+    this.#problems.add({ ino, range, message, fix: null });
   }
 
   #sawSegment(row: number, index: number): void {
@@ -240,9 +233,9 @@ export class TreeCheck {
     if (row < 0) this.missing.addXattr(ino, name);
     else this.inodes.increase(row, 'xattrs');
     if (name.length === 0 || name.length > limits.name_bytes_max || name.includes('\0')) {
-      this.#report(ino, `${what} has no usable name`, drop);
+      this.#problems.report(ino, `${what} has no usable name`, drop);
     } else if (value.length > limits.xattr_value_bytes_max) {
-      this.#report(ino, `${what} has ${value.length} bytes`, drop);
+      this.#problems.report(ino, `${what} has ${value.length} bytes`, drop);
     }
   }
 
@@ -255,16 +248,19 @@ export class TreeCheck {
 
   finish(): TreeReport {
     const { inodes } = this;
-    let fileBytes = 0;
-    for (const [ino, missing] of this.missing) this.#finishMissing(ino, missing);
-    for (let row = 0; row < inodes.length; row++) {
-      this.#finishInode(inodes.get(row, 'ino'), row);
-      if (inodes.isFile(row)) fileBytes += inodes.get(row, 'size');
-    }
-    this.#finishCommit(fileBytes);
-    return {
+    const fileBytes = new TreeCounts({
+      inodes,
+      missing: this.missing,
+      lost: this.#lost,
       problems: this.#problems,
-      problemCount: this.#problemCount,
+      commit: this.#commit,
+      sawSuperblock: this.#sawSuperblock,
+      sawCommit: this.#sawCommit,
+      writers: this.#options.chunkLogLengths.length,
+    }).check();
+    return {
+      problems: this.#problems.listed,
+      problemCount: this.#problems.count,
       orphans: this.#orphans,
       inodes: inodes.length,
       fileBytes,
@@ -273,210 +269,8 @@ export class TreeCheck {
     };
   }
 
-  #finishMissing(ino: number, missing: MissingInode): void {
-    const key = inodeKey(ino);
-    const lost = this.#lost.at(key);
-    if (missing.reason === null && lost !== null) {
-      if (!lost.isDamaged) {
-        missing.isAbsent = true;
-        return;
-      }
-      missing.reason = lost.error.message;
-    }
-    const reason = missing.reason ?? 'Its inode record is missing';
-    if (missing.isOrphan) {
-      const fix: Fix = { kind: 'drop', key: orphanKey(ino) };
-      this.#report(ino, 'There is an orphan record and no inode', fix);
-    }
-    if (typeOfRest(missing) !== null || ino === ROOT_INO) {
-      this.#report(ino, reason, { kind: 'rebuild', ino });
-      return;
-    }
-    if (missing.reason !== null && missing.nameCount === 0) {
-      this.#report(ino, reason, { kind: 'drop', key });
-    }
-    for (const { parent, name } of missing.names) {
-      const message = `It leads to inode ${ino}: ${reason}`;
-      this.#reportName(parent, name, message, { kind: 'drop-name', parent, name });
-    }
-    for (const name of missing.xattrs) {
-      const fix: Fix = { kind: 'drop', key: xattrKey(ino, name) };
-      const what = `Extended attribute ${JSON.stringify(name)}`;
-      this.#report(ino, `${what} belongs to no inode`, fix);
-    }
-  }
-
-  #finishInode(ino: number, row: number): void {
-    const { inodes } = this;
-    this.#finishNumber(ino);
-    const names = inodes.get(row, 'names');
-    // Its records go one after the other.
-    if (inodes.get(row, 'isOrphan') === 1) {
-      if (names === 0) return;
-      const fix: Fix = { kind: 'drop', key: orphanKey(ino) };
-      this.#report(ino, `It has ${names} names and an orphan record`, fix);
-      return;
-    }
-    if (!this.#mayLack(RecordKind.xattr, ino)) {
-      this.#expect(
-        ino,
-        'extended attributes',
-        inodes.get(row, 'xattrCount'),
-        inodes.get(row, 'xattrs'),
-      );
-    }
-    if (inodes.isDirectory(row)) this.#finishDirectory(ino, row);
-    else if (!this.#mayLackNames()) {
-      this.#expect(ino, 'links', inodes.get(row, 'nlink'), names);
-      if (names === 0) this.#reportNameless(ino);
-    }
-    if (inodes.isFile(row)) this.#finishFile(ino, row);
-  }
-
-  #finishNumber(ino: number): void {
-    const writer = Math.floor(ino / 2 ** INO_COUNTER_BITS);
-    if (writer >= this.#options.chunkLogLengths.length) {
-      this.#report(ino, `There is no writer ${writer}`);
-    }
-    // Each writer has a counter of its own; the commit record has that of the one who committed.
-    const next = this.#commit?.nextIno ?? Number.POSITIVE_INFINITY;
-    if (writer !== 0 || ino < next) return;
-    this.#report(ino, `Its number will be given again, at ${next}`, { kind: 'commit' });
-  }
-
-  #finishDirectory(ino: number, row: number): void {
-    const { inodes } = this;
-    const names = inodes.get(row, 'names');
-    if (!this.#mayLack(RecordKind.entry, ino)) {
-      this.#expect(ino, 'entries', inodes.get(row, 'size'), inodes.get(row, 'entries'));
-    } else if (inodes.get(row, 'size') > inodes.get(row, 'entries')) {
-      const lacking = inodes.get(row, 'size') - inodes.get(row, 'entries');
-      this.#report(ino, `${lacking} of its names cannot be read`);
-    }
-    const { kind, keep } = { kind: 'unname' as const, keep: inodes.get(row, 'parent') };
-    if (ino === ROOT_INO) {
-      if (names > 0) this.#report(ino, 'The root directory has a name', { kind, ino, keep: null });
-    } else if (names > 1) {
-      this.#report(ino, `It is a directory with ${names} names`, { kind, ino, keep });
-    } else if (names === 0) {
-      if (!this.#mayLackNames()) this.#reportNameless(ino);
-      return;
-    } else {
-      this.#expect(ino, 'parent', keep, inodes.get(row, 'namedIn'));
-      this.#expectBelowRoot(ino);
-    }
-    if (this.#mayLack(RecordKind.entry, ino) || this.#hasMissing()) return;
-    this.#expect(ino, 'links', inodes.get(row, 'nlink'), 2 + inodes.get(row, 'subdirectories'));
-  }
-
-  /** Directories could name each other in a ring. */
-  #expectBelowRoot(ino: number): void {
-    const path = new Set<number>();
-    let at = ino;
-    while (at !== ROOT_INO && at !== 0 && !path.has(at) && !this.#placed.has(at)) {
-      path.add(at);
-      const row = this.inodes.find(at);
-      // Above a directory that is missing nothing is known; that one is reported.
-      at = row < 0 ? 0 : this.inodes.get(row, 'namedIn');
-    }
-    for (const above of path) this.#placed.add(above);
-    if (!path.has(at)) return;
-    const fix: Fix = { kind: 'unname', ino, keep: null };
-    this.#report(ino, 'It is in a ring of directories, not below the root', fix);
-  }
-
-  #finishFile(ino: number, row: number): void {
-    const { inodes } = this;
-    const allocated = inodes.get(row, 'allocatedBytes');
-    const inlineBytes = inodes.get(row, 'inlineBytes');
-    const found = inlineBytes > 0 ? inlineBytes - 1 : inodes.get(row, 'extentBytes');
-    const size = inodes.get(row, 'size');
-    if (!this.#mayLack(RecordKind.segment, ino)) {
-      this.#expect(ino, 'allocated bytes', allocated, found);
-    } else if (allocated > found && !this.#lost.hasSegment(ino)) {
-      const range = this.#lost.segmentsOf(ino, inodes.get(row, 'segmentsEnd'));
-      const message = `${allocated - found} bytes of it cannot be found`;
-      const end = Math.min(range.end, size);
-      this.#add({ ino, range: { start: range.start, end }, message, fix: null });
-    }
-    const seen = inodes.get(row, 'segmentsSeen');
-    if (seen > inodes.get(row, 'segmentsEnd')) {
-      const message = `Segment ${seen - 1} is behind the last one, ${inodes.get(row, 'segmentsEnd') - 1}`;
-      this.#report(ino, message, { kind: 'recount', ino });
-    }
-    const dataEnd = inodes.get(row, 'dataEnd');
-    if (dataEnd > size) {
-      const message = `It has data up to byte ${dataEnd}, and its size is ${size}`;
-      this.#report(ino, message, { kind: 'recount', ino });
-    }
-  }
-
-  #finishCommit(fileBytes: number): void {
-    if (!this.#sawSuperblock && !this.#lost.mayHold(superblockKey)) {
-      this.#report(null, 'There is no superblock', { kind: 'superblock' });
-    }
-    const hasRoot = this.inodes.find(ROOT_INO) >= 0 || this.missing.get(ROOT_INO) !== undefined;
-    if (!hasRoot && !this.#lost.mayHold(inodeKey(ROOT_INO))) {
-      this.missing.of(ROOT_INO);
-      this.#report(ROOT_INO, 'There is no root directory', { kind: 'rebuild', ino: ROOT_INO });
-    }
-    if (this.#commit === null) {
-      if (!this.#sawCommit && !this.#lost.mayHold(commitKey)) {
-        this.#report(null, 'There is no commit record', { kind: 'commit' });
-      }
-      return;
-    }
-    const { from, to } = rangeOfKind(RecordKind.inode);
-    if (this.#lost.mayHoldSome(from, to) || this.#hasMissing()) return;
-    this.#expect(null, 'inodes', this.#commit.inodeCount, this.inodes.length);
-    this.#expect(null, 'bytes of files', this.#commit.fileBytes, fileBytes);
-  }
-
-  #hasMissing(): boolean {
-    for (const [, missing] of this.missing)
-      if (missing.nameCount + missing.entries > 0) return true;
-    return false;
-  }
-
-  /** Whether lost records may be some of this inode's. */
-  #mayLack(kind: Parameters<typeof rangeOfInode>[0], ino: number): boolean {
-    if (kind === RecordKind.segment && this.#lost.hasSegment(ino)) return true;
-    if (this.#lost.isEmpty) return false;
-    const { from, to } = rangeOfInode(kind, ino);
-    return this.#lost.mayHoldSome(from, to);
-  }
-
-  #mayLackNames(): boolean {
-    if (this.#lost.isEmpty) return false;
-    const { from, to } = rangeOfKind(RecordKind.entry);
-    return this.#lost.mayHoldSome(from, to);
-  }
-
   #sizeOf(row: number): number {
     return row < 0 ? limits.file_bytes_max : this.inodes.get(row, 'size');
-  }
-
-  #expect(ino: number | null, what: string, recorded: number, counted: number): void {
-    if (recorded === counted) return;
-    const message = `Its record says ${what}: ${recorded}, but there is: ${counted}`;
-    this.#report(ino, message, ino === null ? { kind: 'commit' } : { kind: 'recount', ino });
-  }
-
-  #reportNameless(ino: number): void {
-    this.#report(ino, 'It has neither a name nor an orphan record', { kind: 'adopt', ino });
-  }
-
-  #reportName(parent: number | null, name: string, message: string, fix: Fix): void {
-    this.#add({ ino: parent, name, message: `Entry ${JSON.stringify(name)}: ${message}`, fix });
-  }
-
-  #report(ino: number | null, message: string, fix: Fix | null = null): void {
-    this.#add({ ino, message, fix });
-  }
-
-  #add(problem: TreeProblem): void {
-    this.#problemCount++;
-    if (this.#problems.length < limits.check_problems_max) this.#problems.push(problem);
   }
 }
 
