@@ -85,6 +85,8 @@ declare module 'hyperbee2/lib/encoding.js' {
   }
 
   export interface BeeBlock {
+    /** How many blocks of the same batch come before and behind it. */
+    batch: { start: number; end: number } | null;
     tree: { keys: BeeDelta[]; children: BeeDelta[] }[] | null;
     keys:
       | {

@@ -1,9 +1,13 @@
 /** Checks the two logs of a drive, and the tree and the files in them, from the local store only. */
+
+import type { RocksDatabase } from 'corestore';
 import type Hypercore from 'hypercore';
-import { ChunkCheck, type DamagedBlock } from '../content/chunk-check.js';
+import { ChunkCheck } from '../content/chunk-check.js';
 import { checkFiles, type FileRange, type FilesReport } from '../fs/check/check-files.js';
 import { checkCommits } from '../fs/check/commit-chain.js';
 import { limits } from '../limits.js';
+import { missingNodes } from '../log/hash-tree.js';
+import { scanKeys } from '../log/store-scan.js';
 import { readStoredBlock } from '../log/stored-block.js';
 import type { Head } from '../tree/tree.js';
 import { TreeWalker } from '../tree/tree-walker.js';
@@ -20,6 +24,8 @@ export interface CheckedLogs {
   hashKey: Buffer;
   /** Every block should be here: nobody else ever wrote the drive. */
   isWhole: boolean;
+  /** What the store of the logs lies in. */
+  database: RocksDatabase;
 }
 
 /** How far a check has come. */
@@ -41,12 +47,27 @@ export interface CheckLogsOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Where a whole file of large values is gone, the rest of the keys is not looked at. */
+const DAMAGED_VALUES_PASSED_MAX = 100;
+
+/** A block that cannot be read. */
+export interface UnreadableBlock {
+  block: number;
+  reason: string;
+  /** The newest version needs it. */
+  isNeeded: boolean;
+}
+
 export interface LogsFindings {
   report: CheckReport;
   /** Problems that a change of the tree would mend. */
   isMendable: boolean;
-  damagedTreeBlocks: number[];
-  damagedChunkBlocks: DamagedBlock[];
+  /** The database has to be made anew. */
+  isStoreDamaged: boolean;
+  /** The hash trees of the logs lack nodes. */
+  lacksNodes: boolean;
+  treeBlocks: UnreadableBlock[];
+  chunkBlocks: UnreadableBlock[];
 }
 
 /** Throws DamagedError when the tree has no order, InterruptedError, and the signal's reason. */
@@ -54,26 +75,34 @@ export async function checkLogs(
   logs: CheckedLogs,
   options: CheckLogsOptions,
 ): Promise<LogsFindings> {
+  const { tree: treeLog, content, isWhole } = logs;
+  const general: string[] = await checkStore(logs);
+  const isStoreDamaged = general.length > 0;
   const blocks = await checkTreeBlocks(logs, options);
-  const walker = new TreeWalker(logs.tree, { isWhole: logs.isWhole });
+  const walker = new TreeWalker(treeLog, { isWhole });
   const { files, chunks } = await checkContent(logs, walker, options);
-  const neededTreeBlocks = new Set(walker.unreadable);
-  options.onProgress?.({ step: 'checking commits', done: 0, total: files.tree.version });
-  const chain = await checkCommits(walker, logs.head, options.signal);
+  const treeBlocks = joinUnreadable(blocks.damaged, walker.unreadable);
+  options.onProgress?.({ step: 'checking commits', done: 0, total: null });
+  // Older versions may have been given up.
+  const history = new TreeWalker(treeLog, { isWhole: false });
+  const chain = await checkCommits(history, logs.head, options.signal);
 
-  const problems: CheckProblem[] = files.problems.map((each) => namedProblem(each, files.names));
-  const about = (message: string): void => {
-    problems.push({ paths: [], ino: null, range: null, message });
-  };
-  for (const { block, reason } of blocks.damaged) {
-    if (!neededTreeBlocks.has(block)) about(`${reason}; only older versions of the tree need it`);
+  for (const { reason } of treeBlocks.filter((each) => !each.isNeeded)) {
+    general.push(`${reason}; only older versions of the tree need it`);
   }
   for (const { reason } of chunks.damaged.filter((each) => !each.isNeeded)) {
-    about(`${reason}; no file needs it now`);
+    general.push(`${reason}; no file needs it now`);
   }
-  if (chain.problem !== null) about(chain.problem);
+  if (chain.problem !== null) general.push(chain.problem);
+  const lacking = [
+    ...(await checkHashTree('tree', treeLog)),
+    ...(await checkHashTree('chunk log', content)),
+  ];
+  const problems: CheckProblem[] = [
+    ...files.problems.map((each) => namedProblem(each, files.names)),
+    ...[...general, ...lacking].map(aboutDrive),
+  ];
   const { tree } = files;
-  const others = problems.length - files.problems.length;
   return {
     report: {
       name: logs.name,
@@ -83,8 +112,8 @@ export async function checkLogs(
       commits: chain.commits,
       treeBlocks: {
         sound: blocks.sound,
-        damaged: blocks.damaged.length,
-        notHere: logs.tree.length - blocks.sound - blocks.damaged.length,
+        damaged: treeBlocks.length,
+        notHere: treeLog.length - blocks.sound - treeBlocks.length,
       },
       chunkBlocks: {
         sound: chunks.counts.blocks,
@@ -96,21 +125,58 @@ export async function checkLogs(
       repairs: [],
       repairCount: 0,
       problems: problems.slice(0, limits.check_problems_max),
-      problemCount: files.problemCount + others,
+      problemCount: files.problemCount + general.length + lacking.length,
     },
     isMendable:
       files.problems.some(({ fix }) => fix !== null) ||
       tree.lost.some(({ isDamaged }) => isDamaged),
-    damagedTreeBlocks: blocks.damaged.map(({ block }) => block),
-    damagedChunkBlocks: chunks.damaged,
+    isStoreDamaged,
+    lacksNodes: lacking.length > 0,
+    treeBlocks,
+    chunkBlocks: chunks.damaged,
   };
 }
 
+/** A problem of the drive as a whole. */
+export function aboutDrive(message: string): CheckProblem {
+  return { paths: [], ino: null, range: null, message };
+}
+
+/** Damaged files of the database that hold its keys. */
+async function checkStore({ database }: CheckedLogs): Promise<string[]> {
+  const reasons = new Set<string>();
+  let values = 0;
+  for await (const found of scanKeys(database)) {
+    if (Buffer.isBuffer(found)) continue;
+    // Those are blocks, which are read one by one later on.
+    if (!found.isValue) reasons.add(`The store is damaged: ${found.reason}`);
+    else if (++values > DAMAGED_VALUES_PASSED_MAX) break;
+  }
+  return [...reasons];
+}
+
+async function checkHashTree(what: string, core: Hypercore): Promise<string[]> {
+  const missing = await missingNodes(core);
+  if (missing.length === 0) return [];
+  return [
+    `The hash tree of the ${what} lacks ${missing.length} nodes: peers cannot be served all of it`,
+  ];
+}
+
+function joinUnreadable(
+  damaged: readonly UnreadableBlock[],
+  needed: ReadonlyMap<number, string>,
+): UnreadableBlock[] {
+  const blocks = new Map(damaged.map((each) => [each.block, each]));
+  for (const [block, reason] of needed) blocks.set(block, { block, reason, isNeeded: true });
+  return [...blocks.values()].sort((a, b) => a.block - b.block);
+}
+
 async function checkTreeBlocks(
-  { tree, isWhole }: CheckedLogs,
+  { tree }: CheckedLogs,
   { onProgress, signal }: CheckLogsOptions,
-): Promise<{ sound: number; damaged: { block: number; reason: string }[] }> {
-  const damaged: { block: number; reason: string }[] = [];
+): Promise<{ sound: number; damaged: UnreadableBlock[] }> {
+  const damaged: UnreadableBlock[] = [];
   const { length } = tree;
   let sound = 0;
   let next = 0;
@@ -118,16 +184,16 @@ async function checkTreeBlocks(
     while (next < length) {
       signal?.throwIfAborted();
       const block = next++;
-      const stored = await readStoredBlock(tree, block, isWhole);
+      // Those that are not here are missed only where the newest version needs them.
+      const stored = await readStoredBlock(tree, block, false);
       if (stored.state === 'sound') sound++;
       else if (stored.state === 'damaged' && damaged.length < limits.check_blocks_fetched_max) {
-        damaged.push({ block, reason: stored.reason });
+        damaged.push({ block, reason: stored.reason, isNeeded: false });
       }
       onProgress?.({ step: 'reading the tree', done: block, total: length });
     }
   };
   await Promise.all(Array.from({ length: limits.check_reads_max }, work));
-  damaged.sort((a, b) => a.block - b.block);
   return { sound, damaged };
 }
 

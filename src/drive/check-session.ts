@@ -136,7 +136,8 @@ async function openLogs(
   const content = driveLogs.content(contentKey, false);
   await content.ready();
   const hashKey = deriveChunkHashKey(keys.readSecret);
-  return { name: record.name, tree, content, head, hashKey, isWhole };
+  const database = driveLogs.store.storage.db;
+  return { name: record.name, tree, content, head, hashKey, isWhole, database };
 }
 
 /** Whether every block of the logs should be in the store: nobody ever wrote the drive elsewhere. */

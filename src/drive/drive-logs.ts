@@ -11,6 +11,7 @@ import type { Capability } from './capability.js';
 import type { WriterKeys } from './key-derivation.js';
 import { deriveEncryptionSecret, deriveWriterKeys } from './key-derivation.js';
 import type { LogLengths } from './lease-messages.js';
+import { finishReplacing } from './store-replacing.js';
 
 /** What a capability that can read yields. */
 export interface DriveKeys {
@@ -41,6 +42,11 @@ const STORAGE_OPTIONS = {
   blobGarbageCollectionForceThreshold: 0.3,
 };
 
+/** The database of a store. `mayBeCopy`: also of one that was copied from another place. */
+export function openStorage(directory: string, mayBeCopy: boolean): CoreStorage {
+  return new CoreStorage(directory, { ...STORAGE_OPTIONS, allowBackup: mayBeCopy });
+}
+
 /** Sessions of the logs of one drive in one store. */
 export class DriveLogs {
   readonly store: Corestore;
@@ -57,8 +63,8 @@ export class DriveLogs {
    * Opens the store. `mayBeCopy`: a copy of the folder is fine, because nothing is appended here. Throws StoreError.
    */
   static async open(directory: string, keys: DriveKeys, mayBeCopy: boolean): Promise<DriveLogs> {
-    const storage = new CoreStorage(directory, { ...STORAGE_OPTIONS, allowBackup: mayBeCopy });
-    const store = new Corestore(storage);
+    await finishReplacing(directory);
+    const store = new Corestore(openStorage(directory, mayBeCopy));
     try {
       await store.ready();
     } catch (error) {

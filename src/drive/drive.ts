@@ -146,7 +146,9 @@ export class Drive {
       const { head } = this.tree;
       const isWhole = isWholeStore(record, stateFile.state);
       const hashKey = deriveChunkHashKey(logs.keys.readSecret);
-      const checked = { name: this.name, tree, content, head, hashKey, isWhole };
+      const database = logs.store.storage.db;
+      const { name } = this;
+      const checked = { name, tree, content, head, hashKey, isWhole, database };
       return (await checkLogs(checked, options)).report;
     } finally {
       await Promise.all([tree.close(), content.close()]);

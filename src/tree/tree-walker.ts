@@ -51,8 +51,8 @@ interface Bounds {
 export class TreeWalker {
   readonly #core: Hypercore;
   readonly #blocks = new Map<number, Slot<BeeBlock>>();
-  /** Blocks that were needed and are damaged. */
-  readonly unreadable = new Set<number>();
+  /** Blocks that were needed and are damaged, and why. */
+  readonly unreadable = new Map<number, string>();
   /** Whether every block should be here, so that one that is not is lost. */
   readonly #isWhole: boolean;
 
@@ -102,6 +102,15 @@ export class TreeWalker {
       return found.value;
     }
     return null;
+  }
+
+  /** States of the tree before one, newest first, as far as their newest block can be read. */
+  async *olderHeads({ length, fork }: Head): AsyncGenerator<Head> {
+    for (let seq = length - 2; seq >= 0; seq--) {
+      const slot = await this.#read(seq);
+      // The last block of a batch holds its root.
+      if ('value' in slot && slot.value.batch?.end === 0) yield { length: seq + 1, fork };
+    }
   }
 
   async *#node(pointer: BeePointer, bounds: Bounds, depth: number): AsyncGenerator<Step> {
@@ -206,7 +215,7 @@ export class TreeWalker {
     // The newest last.
     this.#blocks.set(seq, slot);
     if ('error' in slot) {
-      if (slot.error instanceof DamagedError) this.unreadable.add(seq);
+      if (slot.error instanceof DamagedError) this.unreadable.set(seq, slot.error.message);
       throw slot.error;
     }
     return slot.value;

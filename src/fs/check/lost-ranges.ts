@@ -38,7 +38,17 @@ export class LostRanges {
 
   /** Whether a record with `from` <= key < `to` may be lost. */
   mayHoldSome(from: Buffer, to: Buffer): boolean {
-    return this.ranges.some(({ after, before }) => {
+    return this.#someIn(this.ranges, from, to);
+  }
+
+  /** Of those that are not only somewhere else. */
+  hidesSome(from: Buffer, to: Buffer): boolean {
+    const damaged = this.ranges.filter(({ isDamaged }) => isDamaged);
+    return this.#someIn(damaged, from, to);
+  }
+
+  #someIn(ranges: readonly LostRecords[], from: Buffer, to: Buffer): boolean {
+    return ranges.some(({ after, before }) => {
       const beginsBelow = after === null || Buffer.compare(after, to) < 0;
       const endsAbove = before === null || Buffer.compare(before, from) > 0;
       return beginsBelow && endsAbove;

@@ -1,15 +1,22 @@
 /** Where segments of files are lost, a record says so: without it the file would read as zeros there. */
-import { LimitError } from '../../errors.js';
+import { DamagedError, LimitError } from '../../errors.js';
 import { inoOfKey, RecordKind, segmentKey, segmentOfKey } from '../../tree/keys.js';
-import { LOST_SEGMENT } from '../../tree/segment-record.js';
+import { decodeSegment, LOST_SEGMENT } from '../../tree/segment-record.js';
 import type { LostRecords, TreeRecord } from '../../tree/tree.js';
 import type { CheckedInodes } from './checked-inodes.js';
 
 /** Segments of a MiB. A file with huge holes could have any number. */
 const MARKED_MAX = 1_000_000;
 
-/** Throws LimitError when they are too many. */
-export function* lostSegments(lost: LostRecords, inodes: CheckedInodes): Generator<TreeRecord> {
+/**
+ * Marks for all segments that may be lost; of some, `older` versions were found, which come behind the marks. Throws
+ * LimitError when they are too many.
+ */
+export function* lostSegments(
+  lost: LostRecords,
+  inodes: CheckedInodes,
+  older: readonly TreeRecord[],
+): Generator<TreeRecord> {
   if (lost.key !== null) {
     if (lost.key[0] === RecordKind.segment) yield { key: lost.key, value: LOST_SEGMENT };
     return;
@@ -31,14 +38,34 @@ export function* lostSegments(lost: LostRecords, inodes: CheckedInodes): Generat
     yield* mark(after.ino, after.index + 1, before.index);
     return;
   }
+  const foundBytes = extentBytesOf(older);
   for (let row = 0; row < inodes.length; row++) {
     const ino = inodes.get(row, 'ino');
     if (ino < after.ino || ino > before.ino || !inodes.isFile(row)) continue;
-    if (inodes.get(row, 'allocatedBytes') <= inodes.get(row, 'extentBytes')) continue;
+    const found = inodes.get(row, 'extentBytes') + (foundBytes.get(ino) ?? 0);
+    if (inodes.get(row, 'allocatedBytes') <= found) continue;
     if (inodes.get(row, 'inlineBytes') > 0) continue;
     const first = ino === after.ino ? after.index + 1 : 0;
     yield* mark(ino, first, ino === before.ino ? before.index : inodes.get(row, 'segmentsEnd'));
   }
+}
+
+/** By inode. */
+function extentBytesOf(records: readonly TreeRecord[]): Map<number, number> {
+  const bytes = new Map<number, number>();
+  for (const { key, value } of records) {
+    if (key[0] !== RecordKind.segment) continue;
+    const ino = inoOfKey(key);
+    let sum = bytes.get(ino) ?? 0;
+    try {
+      for (const { length } of decodeSegment(ino, segmentOfKey(key), value)) sum += length;
+    } catch (error) {
+      // It stays as it is, and reading it is an error.
+      if (!(error instanceof DamagedError)) throw error;
+    }
+    bytes.set(ino, sum);
+  }
+  return bytes;
 }
 
 interface Place {

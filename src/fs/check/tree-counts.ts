@@ -133,7 +133,10 @@ export class TreeCounts {
     const names = inodes.get(row, 'names');
     if (!this.#mayLack(RecordKind.entry, ino)) {
       this.#expect(ino, 'entries', inodes.get(row, 'size'), inodes.get(row, 'entries'));
-    } else if (inodes.get(row, 'size') > inodes.get(row, 'entries')) {
+    } else if (
+      this.#hides(RecordKind.entry, ino) &&
+      inodes.get(row, 'size') > inodes.get(row, 'entries')
+    ) {
       const lacking = inodes.get(row, 'size') - inodes.get(row, 'entries');
       this.#tree.problems.report(ino, `${lacking} of its names cannot be read`);
     }
@@ -178,7 +181,11 @@ export class TreeCounts {
     const size = inodes.get(row, 'size');
     if (!this.#mayLack(RecordKind.segment, ino)) {
       this.#expect(ino, 'allocated bytes', allocated, found);
-    } else if (allocated > found && !this.#tree.lost.hasSegment(ino)) {
+    } else if (
+      allocated > found &&
+      this.#hides(RecordKind.segment, ino) &&
+      !this.#tree.lost.hasSegment(ino)
+    ) {
       const range = this.#tree.lost.segmentsOf(ino, inodes.get(row, 'segmentsEnd'));
       const message = `${allocated - found} bytes of it cannot be found`;
       const end = Math.min(range.end, size);
@@ -233,6 +240,12 @@ export class TreeCounts {
     if (this.#tree.lost.isEmpty) return false;
     const { from, to } = rangeOfInode(kind, ino);
     return this.#tree.lost.mayHoldSome(from, to);
+  }
+
+  /** Whether some of this inode's records are damaged, and not only elsewhere. */
+  #hides(kind: Parameters<typeof rangeOfInode>[0], ino: number): boolean {
+    const { from, to } = rangeOfInode(kind, ino);
+    return this.#tree.lost.hidesSome(from, to);
   }
 
   #mayLackNames(): boolean {

@@ -8,7 +8,14 @@ import type { CommitRecord } from '../../tree/commit-record.js';
 import { encodeCommit } from '../../tree/commit-record.js';
 import { decodeEntry, encodeEntry } from '../../tree/entry-record.js';
 import { decodeInode, encodeInode, type InodeRecord } from '../../tree/inode-record.js';
-import { commitKey, entryKey, inodeKey, RecordKind, superblockKey } from '../../tree/keys.js';
+import {
+  commitKey,
+  entryKey,
+  inodeKey,
+  inoOfKey,
+  RecordKind,
+  superblockKey,
+} from '../../tree/keys.js';
 import { encodeSuperblock, type Superblock } from '../../tree/superblock.js';
 import type { Tree, TreeChange, TreeRecord } from '../../tree/tree.js';
 import type { TreeWalker } from '../../tree/tree-walker.js';
@@ -16,6 +23,7 @@ import { S_IFDIR, S_IFMT } from '../inode.js';
 import { checkFiles, type FilesReport } from './check-files.js';
 import { lostSegments } from './lost-segments.js';
 import { type MissingInode, typeOfRest } from './missing-inodes.js';
+import { olderRecords } from './older-records.js';
 import type { Fix, TreeProblem } from './tree-problem.js';
 
 const ROOT_INO = 1;
@@ -47,6 +55,7 @@ export interface MendOptions {
 /** Throws DamagedError, NoSpaceError, StoreError; what was committed before stays, each commit is whole. */
 export async function mendTree(options: MendOptions): Promise<void> {
   const { tree, walker, chunkLogLengths } = options;
+  let taken: ReadonlyMap<number, number> = new Map();
   for (let round = 0; round < limits.check_rounds_max; round++) {
     const report = await checkFiles({
       walker,
@@ -54,9 +63,24 @@ export async function mendTree(options: MendOptions): Promise<void> {
       chunkLogLengths,
       makeChunkCheck: null,
     });
+    await tellTaken(options, report, taken);
+    taken = new Map();
     const mender = new Round(options, report);
-    if (report.tree.lost.some(({ isDamaged }) => isDamaged)) await mender.rewrite();
+    if (report.tree.lost.some(({ isDamaged }) => isDamaged)) taken = await mender.rewrite();
     else if (!(await mender.fix())) return;
+  }
+}
+
+/** Says what was taken from older versions, now that it has its names again. */
+async function tellTaken(
+  { onChange }: MendOptions,
+  { names }: FilesReport,
+  taken: ReadonlyMap<number, number>,
+): Promise<void> {
+  await names.find(taken.keys(), () => 0);
+  for (const [ino, count] of taken) {
+    const path = ino === ROOT_INO ? '.' : (names.pathsOf(ino)[0] ?? `(inode ${ino})`);
+    onChange(`put back ${count} records of '${path}' as an older version had them`);
   }
 }
 
@@ -74,22 +98,37 @@ class Round {
     this.#nextIno = Math.max(report.check.commit?.nextIno ?? 0, nextInoOf(report));
   }
 
-  /** Writes the tree anew of all records that can be read. */
-  async rewrite(): Promise<void> {
+  /**
+   * Writes the tree anew of all records that can be read; of those that are lost it takes what older versions have.
+   * Returns how many those were, by inode.
+   */
+  async rewrite(): Promise<ReadonlyMap<number, number>> {
     const { tree, walker, onChange } = this.#options;
     const { lost } = this.#report.tree;
     onChange(`wrote the tree anew, without the records that are lost in ${lost.length} places`);
     const { head } = tree;
     const { inodes } = this.#report.check;
     const commit = encodeCommit(this.#commit());
+    const taken = new Map<number, number>();
     async function* records(): AsyncGenerator<TreeRecord> {
       for await (const found of walker.walk(head)) {
-        if ('error' in found) yield* lostSegments(found, inodes);
-        else if (found.key[0] !== RecordKind.commit) yield found;
+        if (!('error' in found)) {
+          if (found.key[0] !== RecordKind.commit) yield found;
+          continue;
+        }
+        const older = await olderRecords(walker, head, found);
+        yield* lostSegments(found, inodes, older);
+        for (const record of older) {
+          if (record.key[0] === RecordKind.commit) continue;
+          yield record;
+          const ino = record.key[0] === RecordKind.superblock ? 0 : inoOfKey(record.key);
+          if (ino > 0) taken.set(ino, (taken.get(ino) ?? 0) + 1);
+        }
       }
       yield { key: commitKey, value: commit };
     }
     await tree.rewrite(records());
+    return taken;
   }
 
   /** False when there is nothing to do. */
