@@ -29,6 +29,8 @@ declare module 'hypercore' {
 
   export interface CoreWriteBatch {
     putTreeNode(node: TreeNode): void;
+    putBlock(index: number, stored: Buffer): void;
+    deleteTreeNode(index: number): void;
     flush(): Promise<void>;
   }
 

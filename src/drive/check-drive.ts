@@ -5,7 +5,7 @@ import { ShoalError, UnavailableError } from '../errors.js';
 import { mendTree } from '../fs/check/tree-mender.js';
 import { DriveFileSystem } from '../fs/drive-file-system.js';
 import { limits } from '../limits.js';
-import { healNodes, missingNodes } from '../log/hash-tree.js';
+import { healNodes, missingNodes, removeBlock } from '../log/hash-tree.js';
 import type { Swarm } from '../swarm/swarm.js';
 import { TreeWalker } from '../tree/tree-walker.js';
 import { aboutDrive, type CheckProgress, checkLogs, type LogsFindings } from './check-logs.js';
@@ -195,7 +195,7 @@ async function removeDamaged(
   ] as const) {
     for (const { block } of blocks) {
       if (core.core?.bitfield.get(block) !== true) continue;
-      await core.clear(block);
+      await removeBlock(core, block);
       isChanged = true;
       repairs.add(`removed the damaged block ${block} of the ${what}`);
     }

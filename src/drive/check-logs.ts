@@ -95,7 +95,7 @@ export async function checkLogs(
   }
   if (chain.problem !== null) general.push(chain.problem);
   const lacking = [
-    ...(await checkHashTree('tree', treeLog)),
+    ...(await checkHashTree("tree's log", treeLog)),
     ...(await checkHashTree('chunk log', content)),
   ];
   const problems: CheckProblem[] = [

@@ -63,6 +63,8 @@ export class CheckSession {
       return new CheckSession({ record, keys, state, lock }, driveLogs, storeSync, logs);
     } catch (error) {
       await driveLogs?.store.close().catch(() => undefined);
+      // With a log that cannot be opened the store does not come to its database.
+      await driveLogs?.store.storage.close().catch(() => undefined);
       lock.release();
       throw asShoalError(error, `open drive '${name}'`);
     }

@@ -64,10 +64,13 @@ export class DriveLogs {
    */
   static async open(directory: string, keys: DriveKeys, mayBeCopy: boolean): Promise<DriveLogs> {
     await finishReplacing(directory);
-    const store = new Corestore(openStorage(directory, mayBeCopy));
+    const storage = openStorage(directory, mayBeCopy);
+    const store = new Corestore(storage);
     try {
       await store.ready();
     } catch (error) {
+      // A store that fails leaves its database open. What that says is the same again.
+      await storage.close().catch(() => undefined);
       if ((error as NodeJS.ErrnoException).code === 'DEVICE_FILE') {
         throw new StoreError(
           `Cannot open the store '${directory}': it was copied or restored from another place, so it may lack what was written since; join the drive with its key under a new name`,

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Hypercore from 'hypercore';
 import { limits } from '../limits.js';
+import { removeBlock } from '../log/hash-tree.js';
 import { readStoredBlock } from '../log/stored-block.js';
 
 const LOOK_MS = 50;
@@ -58,7 +59,7 @@ function nextAtPeer(core: Hypercore, wanted: ReadonlySet<number>): number | null
 
 async function fetchBlock(core: Hypercore, block: number): Promise<boolean> {
   // Else the damaged one would be read, and nobody asked.
-  await core.clear(block);
+  await removeBlock(core, block);
   try {
     await core.get(block, { raw: true, timeout: limits.check_stall_ms });
   } catch {

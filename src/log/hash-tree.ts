@@ -48,6 +48,24 @@ export async function missingNodes(core: Hypercore): Promise<number[]> {
   return missing;
 }
 
+/**
+ * Takes a block out of the local store, and leaves the hash tree as it is: Hypercore's `clear` drops the nodes of the
+ * block's left neighbour with its own, and then nobody can be served that one.
+ */
+export async function removeBlock(core: Hypercore, block: number): Promise<void> {
+  const context = core.core as CoreContext;
+  const roots = rootsOf(core.length);
+  const way: number[] = [2 * block];
+  for (let index = 2 * block; !roots.includes(index); index = parentOf(index)) {
+    way.push(siblingOf(index), parentOf(index));
+  }
+  const nodes = await readNodes(context, way);
+  await core.clear(block);
+  const write = context.state.storage.write();
+  for (const node of nodes) if (node !== null) write.putTreeNode(node);
+  await write.flush();
+}
+
 /** Computes missing nodes again and stores them. Returns how many could be. */
 export async function healNodes(core: Hypercore, missing: readonly number[]): Promise<number> {
   const context = core.core as CoreContext;

@@ -17,7 +17,7 @@ import {
   driveWith,
   FILE_BYTES,
   isWritten,
-  removeBlock,
+  loseBlock,
   writeFiles,
 } from './support/damaged-drive.js';
 
@@ -87,7 +87,7 @@ test('check - a chunk that is missing in the store', async (t) => {
   const names = ['damaged', 'sound'];
   const machine = await driveWith(t, names);
   const chunk = await secondChunkOf(machine, 'damaged');
-  await removeBlock(machine, 'content', chunk.block);
+  await loseBlock(machine, 'content', chunk.block);
   const { report } = expectDamaged(t, await check(machine));
   t.alike(report.problems[0]?.paths, ['damaged']);
   t.alike(report.problems[0]?.range, { start: chunk.start, end: chunk.end });

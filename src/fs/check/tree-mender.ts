@@ -3,9 +3,10 @@
  * lost its own, so that nothing that can still be read is lost. Works in rounds of checking and one commit each:
  * mending one thing shows what hangs on it.
  */
+import { DamagedError, UnavailableError } from '../../errors.js';
 import { limits } from '../../limits.js';
 import type { CommitRecord } from '../../tree/commit-record.js';
-import { encodeCommit } from '../../tree/commit-record.js';
+import { decodeCommit, encodeCommit } from '../../tree/commit-record.js';
 import { decodeEntry, encodeEntry } from '../../tree/entry-record.js';
 import { decodeInode, encodeInode, type InodeRecord } from '../../tree/inode-record.js';
 import {
@@ -17,7 +18,7 @@ import {
   superblockKey,
 } from '../../tree/keys.js';
 import { encodeSuperblock, type Superblock } from '../../tree/superblock.js';
-import type { Tree, TreeChange, TreeRecord } from '../../tree/tree.js';
+import type { Head, Tree, TreeChange, TreeRecord } from '../../tree/tree.js';
 import type { TreeWalker } from '../../tree/tree-walker.js';
 import { S_IFDIR, S_IFMT } from '../inode.js';
 import { checkFiles, type FilesReport } from './check-files.js';
@@ -108,7 +109,7 @@ class Round {
     onChange(`wrote the tree anew, without the records that are lost in ${lost.length} places`);
     const { head } = tree;
     const { inodes } = this.#report.check;
-    const commit = encodeCommit(this.#commit());
+    const commit = encodeCommit(await this.#commit());
     const taken = new Map<number, number>();
     async function* records(): AsyncGenerator<TreeRecord> {
       for await (const found of walker.walk(head)) {
@@ -142,7 +143,7 @@ class Round {
     if (this.#changes.length === 0 && !isCommitWrong) return false;
     // The totals are right once nothing else is to be changed.
     if (this.#changes.length === 0) this.#say('corrected the totals in the commit record');
-    this.#changes.push({ key: commitKey, value: encodeCommit(this.#commit()) });
+    this.#changes.push({ key: commitKey, value: encodeCommit(await this.#commit()) });
     await this.#options.tree.write(this.#changes);
     return true;
   }
@@ -278,17 +279,36 @@ class Round {
   }
 
   /** Counts are as they were found; the round in which nothing else is changed gets them right. */
-  #commit(): CommitRecord {
-    const { check, tree } = this.#report;
+  async #commit(): Promise<CommitRecord> {
+    const { tree } = this.#report;
+    const { version, head } = await this.#lastCommit();
     return {
-      version: (check.commit?.version ?? this.#options.tree.head.length) + 1,
+      version: version + 1,
       timeMs: this.#options.nowMs,
-      previous: this.#options.tree.head,
+      previous: head,
       nextIno: this.#nextIno,
       inodeCount: tree.inodes,
       fileBytes: tree.fileBytes,
       changes: null,
     };
+  }
+
+  /** The newest state of which the commit record can be read: the chain of commits goes on from there. */
+  async #lastCommit(): Promise<{ version: number; head: Head }> {
+    const { tree, walker } = this.#options;
+    const { head } = tree;
+    const { commit } = this.#report.check;
+    if (commit !== null) return { version: commit.version, head };
+    for await (const older of walker.olderHeads(head)) {
+      try {
+        const bytes = await walker.get(older, commitKey);
+        if (bytes !== null) return { version: decodeCommit(bytes).version, head: older };
+      } catch (error) {
+        // An older one may be readable.
+        if (!(error instanceof DamagedError || error instanceof UnavailableError)) throw error;
+      }
+    }
+    return { version: 0, head: { length: 0, fork: 0 } };
   }
 
   #newDirectory(entries: number): InodeRecord {

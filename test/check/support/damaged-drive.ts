@@ -1,38 +1,51 @@
 /** A drive with known files, and ways to damage its store as a disk does. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Assertions } from 'brittle';
 import type Hypercore from 'hypercore';
+import { type CheckDriveOptions, checkDrive } from '../../../src/drive/check-drive.js';
 import type { CheckReport } from '../../../src/drive/check-report.js';
 import { DriveLogs, driveKeysOf } from '../../../src/drive/drive-logs.js';
 import { Home } from '../../../src/drive/home.js';
+import { removeBlock } from '../../../src/log/hash-tree.js';
 import { findBytes, flipByte } from '../../durability/support/store-files.js';
 import { contentOf } from '../../durability/support/workload.js';
-import type { CommandResult } from '../../support/command.js';
 import { type DriveMount, Machine } from '../../support/drive-mount.js';
 
 export const DRIVE = 'notes';
 /** Some chunks each. */
 export const FILE_BYTES = 300_000;
 
-/** What `shoal check` printed, and how it ended. */
-export interface CheckResult extends CommandResult {
+export interface CheckResult {
+  code: number | null;
   report: CheckReport;
 }
 
 /** Runs `shoal check --json`. */
 export async function check(machine: Machine, ...options: string[]): Promise<CheckResult> {
-  return await checkNamed(machine, DRIVE, ...options);
+  const result = await machine.tryShoal(['check', DRIVE, '--json', ...options]);
+  if (result.stdout === '') throw new Error(`'shoal check' said: ${result.stderr}`);
+  return { code: result.code, report: JSON.parse(result.stdout) as CheckReport };
 }
 
-export async function checkNamed(
+/** The same without a process of its own: faster. */
+export function checkHere(
   machine: Machine,
-  name: string,
-  ...options: string[]
-): Promise<CheckResult> {
-  const result = await machine.tryShoal(['check', name, '--json', ...options]);
-  if (result.stdout === '') throw new Error(`'shoal check' said: ${result.stderr}`);
-  return { ...result, report: JSON.parse(result.stdout) as CheckReport };
+  options: Partial<CheckDriveOptions> = {},
+  name = DRIVE,
+): Promise<CheckReport> {
+  return checkDrive(new Home(machine.home), name, {
+    repair: false,
+    offline: true,
+    deadlineMs: 20_000,
+    log: () => undefined,
+    ...options,
+  });
+}
+
+/** Lines for a failed assertion; empty for a sound drive. */
+export function problemsOf({ problems }: CheckReport): string[] {
+  return problems.map(({ paths, ino, message }) => `${paths.join(', ')} (${ino}): ${message}`);
 }
 
 /** A drive with files of some chunks, unmounted. */
@@ -100,12 +113,47 @@ export async function damageBlock(machine: Machine, log: LogName, block: number)
   return file;
 }
 
+/** Changes one byte of a block, and the database's checksum with it: only the decryption notices. */
+export async function changeBlock(machine: Machine, log: LogName, block: number): Promise<void> {
+  await withLog(machine, log, async (core) => {
+    const stored = await core.get(block, { raw: true, wait: false });
+    if (stored === null || core.core === null) throw new Error(`Block ${block} is missing`);
+    const changed = Buffer.from(stored);
+    changed.writeUInt8(changed.readUInt8(changed.length - 1) ^ 1, changed.length - 1);
+    const write = core.core.state.storage.write();
+    write.putBlock(block, changed);
+    await write.flush();
+  });
+}
+
 /** Takes a block out of the store. */
-export async function removeBlock(machine: Machine, log: LogName, block: number): Promise<void> {
-  await withLog(machine, log, (core) => core.clear(block));
+export async function loseBlock(machine: Machine, log: LogName, block: number): Promise<void> {
+  await withLog(machine, log, (core) => removeBlock(core, block));
 }
 
 /** Blocks of a log. */
 export function lengthOf(machine: Machine, log: LogName): Promise<number> {
   return withLog(machine, log, async (core) => core.length);
+}
+
+/** The database of a drive that is not mounted, to be put back after a damage. */
+export class SavedStore {
+  readonly #files: readonly { path: string; copy: string }[];
+
+  constructor(machine: Machine) {
+    const { store, state } = new Home(machine.home).paths(DRIVE);
+    // The file by which a store knows that it is no copy stays.
+    this.#files = [
+      { path: join(store, 'db'), copy: join(machine.folder, 'saved-db') },
+      { path: state, copy: join(machine.folder, 'saved-state') },
+    ];
+    for (const { path, copy } of this.#files) cpSync(path, copy, { recursive: true });
+  }
+
+  putBack(): void {
+    for (const { path, copy } of this.#files) {
+      rmSync(path, { recursive: true });
+      cpSync(copy, path, { recursive: true });
+    }
+  }
 }
