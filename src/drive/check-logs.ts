@@ -60,14 +60,18 @@ export interface UnreadableBlock {
 
 export interface LogsFindings {
   report: CheckReport;
-  /** Problems that a change of the tree would mend. */
+  /** Records do not fit together, which a change of the tree would mend. */
   isMendable: boolean;
+  /** Records are lost with the blocks that they were in. */
+  isTreeTorn: boolean;
   /** The database has to be made anew. */
   isStoreDamaged: boolean;
   /** The hash trees of the logs lack nodes. */
   lacksNodes: boolean;
   treeBlocks: UnreadableBlock[];
   chunkBlocks: UnreadableBlock[];
+  /** Blocks of the tree's log that should be here, if only for older versions. */
+  missingTreeBlocks: number[];
 }
 
 /** Throws DamagedError when the tree has no order, InterruptedError, and the signal's reason. */
@@ -127,13 +131,13 @@ export async function checkLogs(
       problems: problems.slice(0, limits.check_problems_max),
       problemCount: files.problemCount + general.length + lacking.length,
     },
-    isMendable:
-      files.problems.some(({ fix }) => fix !== null) ||
-      tree.lost.some(({ isDamaged }) => isDamaged),
+    isMendable: files.problems.some(({ fix }) => fix !== null),
+    isTreeTorn: tree.lost.some(({ isDamaged }) => isDamaged),
     isStoreDamaged,
     lacksNodes: lacking.length > 0,
     treeBlocks,
     chunkBlocks: chunks.damaged,
+    missingTreeBlocks: isWhole ? blocks.absent : [],
   };
 }
 
@@ -175,8 +179,9 @@ function joinUnreadable(
 async function checkTreeBlocks(
   { tree }: CheckedLogs,
   { onProgress, signal }: CheckLogsOptions,
-): Promise<{ sound: number; damaged: UnreadableBlock[] }> {
+): Promise<{ sound: number; damaged: UnreadableBlock[]; absent: number[] }> {
   const damaged: UnreadableBlock[] = [];
+  const absent: number[] = [];
   const { length } = tree;
   let sound = 0;
   let next = 0;
@@ -187,14 +192,14 @@ async function checkTreeBlocks(
       // Those that are not here are missed only where the newest version needs them.
       const stored = await readStoredBlock(tree, block, false);
       if (stored.state === 'sound') sound++;
-      else if (stored.state === 'damaged' && damaged.length < limits.check_blocks_fetched_max) {
-        damaged.push({ block, reason: stored.reason, isNeeded: false });
-      }
+      else if (damaged.length + absent.length >= limits.check_blocks_fetched_max) continue;
+      else if (stored.state === 'absent') absent.push(block);
+      else damaged.push({ block, reason: stored.reason, isNeeded: false });
       onProgress?.({ step: 'reading the tree', done: block, total: length });
     }
   };
   await Promise.all(Array.from({ length: limits.check_reads_max }, work));
-  return { sound, damaged };
+  return { sound, damaged, absent };
 }
 
 async function checkContent(

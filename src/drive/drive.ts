@@ -192,7 +192,7 @@ export class Drive {
       else if (wasClean) await attempt(() => stateFile.update({ clean: true }));
     }
     lock.release();
-    if (errors.length > 0) throw errors[0];
+    if (errors.length > 0) throw asShoalError(errors[0], 'close the store');
   }
 }
 

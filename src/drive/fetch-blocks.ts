@@ -20,7 +20,7 @@ export interface FetchOptions {
  */
 export async function fetchBlocks(
   core: Hypercore,
-  blocks: readonly number[],
+  blocks: Iterable<number>,
   { onFetched, signal }: FetchOptions,
 ): Promise<number[]> {
   const wanted = new Set(blocks);

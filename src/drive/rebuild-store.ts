@@ -63,19 +63,23 @@ async function copyEntries(source: Storage, target: Storage): Promise<RebuiltSto
   let keys: Buffer[] = [];
   const copyKeys = async (): Promise<void> => {
     const read = source.db.read();
-    const values = keys.map((key) => read.get(key).catch(() => null));
-    read.tryFlush();
     const write = target.db.write();
-    for (const [i, value] of (await Promise.all(values)).entries()) {
-      if (value === null) copied.lostValues++;
-      else {
-        copied.entries++;
-        write.tryPut(keys[i] as Buffer, value);
+    try {
+      const values = keys.map((key) => read.get(key).catch(() => null));
+      read.tryFlush();
+      for (const [i, value] of (await Promise.all(values)).entries()) {
+        if (value === null) copied.lostValues++;
+        else {
+          copied.entries++;
+          write.tryPut(keys[i] as Buffer, value);
+        }
       }
+      await write.flush();
+    } finally {
+      // Else the databases would wait for them for ever when they are closed.
+      read.destroy();
+      write.destroy();
     }
-    await write.flush();
-    read.destroy();
-    write.destroy();
     keys = [];
   };
   for await (const key of scanKeys(source.db)) {

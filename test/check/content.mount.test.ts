@@ -22,8 +22,10 @@ import {
 } from './support/damaged-drive.js';
 
 const ROOT_INO = 1;
+/** Many commands, one after the other, on a busy machine. */
+const TIME = { timeout: 120_000 } as const;
 
-test('check - a sound drive has no problems, mounted or not', async (t) => {
+test('check - a sound drive has no problems, mounted or not', TIME, async (t) => {
   const machine = Machine.forTest(t);
   const mount = await machine.createAndMount(DRIVE, ['--offline']);
   writeFiles(mount, ['a', 'b']);
@@ -43,7 +45,7 @@ test('check - a sound drive has no problems, mounted or not', async (t) => {
   t.ok(/^checked 'notes': 4 inodes.*\n.*\n.*\nno problems\n$/.test(text), text);
 });
 
-test('check - a changed byte of a chunk is named with paths and bytes', async (t) => {
+test('check - a changed byte of a chunk is named with paths and bytes', TIME, async (t) => {
   const names = ['sound', 'damaged'];
   const machine = Machine.forTest(t);
   let mount = await machine.createAndMount(DRIVE, ['--offline']);
@@ -83,7 +85,7 @@ test('check - a changed byte of a chunk is named with paths and bytes', async (t
   await expectUsable(t, machine, mount, names, ['sound']);
 });
 
-test('check - a chunk that is missing in the store', async (t) => {
+test('check - a chunk that is missing in the store', TIME, async (t) => {
   const names = ['damaged', 'sound'];
   const machine = await driveWith(t, names);
   const chunk = await secondChunkOf(machine, 'damaged');
@@ -94,7 +96,7 @@ test('check - a chunk that is missing in the store', async (t) => {
   t.ok(report.problems[0]?.message.includes('missing'), report.problems[0]?.message);
 });
 
-test('check - exit codes of what cannot be checked', async (t) => {
+test('check - exit codes of what cannot be checked', TIME, async (t) => {
   const machine = Machine.forTest(t);
   t.is((await machine.tryShoal(['check', 'none'])).code, exitCodes.notFound);
   await machine.shoal('create', DRIVE);

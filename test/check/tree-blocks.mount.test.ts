@@ -18,13 +18,16 @@ import {
   SavedStore,
 } from './support/damaged-drive.js';
 
+/** Many checks, one after the other, on a busy machine. */
+const TIME = { timeout: 180_000 } as const;
+
 const DIRECTORIES = 4;
 const FILES = 60;
 /** So many that some nodes are far from the root. */
 const MANY_FILES = 400;
 const LONG = 20_000;
 
-test('check - any block of the tree can be damaged, and the rest is kept', async (t) => {
+test('check - any block of the tree can be damaged, and the rest is kept', TIME, async (t) => {
   const { machine, files } = await driveOfSmallFiles(t);
   const saved = new SavedStore(machine);
   const blocks = await lengthOf(machine, 'tree');
@@ -39,7 +42,7 @@ test('check - any block of the tree can be damaged, and the rest is kept', async
     if (damaged === null) continue;
     opened++;
     t.ok(damaged.problemCount > 0, `${what} is damaged`);
-    const repaired = await checkHere(machine, { repair: true });
+    const repaired = await checkHere(machine, { repair: true, giveUp: true });
     t.ok(repaired.repairs.length > 0);
     // Where no older version had it, the file says so instead of reading as zeros.
     const others = problemsOf(repaired).filter((line) => !/: it was lost$/.test(line));
@@ -61,37 +64,43 @@ async function checkOrNull(machine: Machine): Promise<CheckReport | null> {
   }
 }
 
-test('check - the root of the tree is damaged: it is made of older versions', async (t) => {
+test('check - the root of the tree is damaged: it is made of older versions', TIME, async (t) => {
   const { machine, files } = await driveOfSmallFiles(t);
   await changeBlock(machine, 'tree', (await lengthOf(machine, 'tree')) - 1);
   const refused = await machine.tryShoal(['mount', DRIVE, machine.makeMountPoint(), '--offline']);
   t.is(refused.code, 8, 'it cannot be mounted');
-  const { repairs } = await checkHere(machine, { repair: true });
+  const kept = await checkHere(machine, { repair: true });
+  t.ok(kept.problemCount > 0 && kept.version === 0, 'a peer could have it: nothing is given up');
+  const { repairs } = await checkHere(machine, { repair: true, giveUp: true });
   t.ok(repairs.some((line) => line.includes('older version')));
   const left = await expectReadable(t, machine, files);
   t.ok(left > files.size / 2, `${left} of ${files.size} files are there`);
 });
 
-test('check - a leaf of the tree is damaged: the mount stays up, other files read', async (t) => {
-  const { machine, files } = await driveOfSmallFiles(t, MANY_FILES);
-  await damageALeaf(machine);
-  const mount = await machine.mount(DRIVE, ['--offline']);
-  const { sound, failed } = readAll(mount.directory, files);
-  t.ok(sound > 0 && failed > 0, `${sound} files read, ${failed} do not`);
-  t.ok(isRunning(mount.pid), 'the mount is up');
-  await mount.unmount();
-  const report = await checkHere(machine);
-  const named = new Set(report.problems.flatMap(({ paths }) => paths));
-  t.ok(named.size > 0 && [...named].every((path) => path === '.' || !path.startsWith('/')));
-  t.alike(problemsOf(await checkHere(machine, { repair: true })), []);
-  t.ok((await expectReadable(t, machine, files)) >= sound, 'nothing more is lost');
-});
+test(
+  'check - a leaf of the tree is damaged: the mount stays up, other files read',
+  TIME,
+  async (t) => {
+    const { machine, files } = await driveOfSmallFiles(t, MANY_FILES);
+    await damageALeaf(machine);
+    const mount = await machine.mount(DRIVE, ['--offline']);
+    const { sound, failed } = readAll(mount.directory, files);
+    t.ok(sound > 0 && failed > 0, `${sound} files read, ${failed} do not`);
+    t.ok(isRunning(mount.pid), 'the mount is up');
+    await mount.unmount();
+    const report = await checkHere(machine);
+    const named = new Set(report.problems.flatMap(({ paths }) => paths));
+    t.ok(named.size > 0 && [...named].every((path) => path === '.' || !path.startsWith('/')));
+    t.alike(problemsOf(await checkHere(machine, { repair: true, giveUp: true })), []);
+    t.ok((await expectReadable(t, machine, files)) >= sound, 'nothing more is lost');
+  },
+);
 
-test('check - a block of the tree is missing', async (t) => {
+test('check - a block of the tree is missing', TIME, async (t) => {
   const { machine, files } = await driveOfSmallFiles(t);
   await loseBlock(machine, 'tree', (await lengthOf(machine, 'tree')) - 2);
   t.ok((await checkHere(machine)).problemCount > 0);
-  t.alike(problemsOf(await checkHere(machine, { repair: true })), []);
+  t.alike(problemsOf(await checkHere(machine, { repair: true, giveUp: true })), []);
   t.ok((await expectReadable(t, machine, files)) > 0);
 });
 

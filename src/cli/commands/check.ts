@@ -6,7 +6,7 @@ import type { BlockFigures, CheckProblem, CheckReport } from '../../drive/check-
 import type { Home } from '../../drive/home.js';
 import { LogFile } from '../../drive/log-file.js';
 import { type LockHolder, runningHolder } from '../../drive/store-lock.js';
-import { BusyError, InterruptedError } from '../../errors.js';
+import { BusyError, InterruptedError, UsageError } from '../../errors.js';
 import { limits } from '../../limits.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { exitCodes } from '../exit-codes.js';
@@ -16,6 +16,7 @@ import { ProgressLine } from '../progress.js';
 
 interface CheckCommandOptions {
   repair?: boolean;
+  giveUp?: boolean;
   offline?: boolean;
   bootstrap?: string;
   deadline: number;
@@ -33,6 +34,7 @@ export function addCheckCommand(program: Command, context: CliContext): void {
     .description('verify a drive; says what is damaged')
     .argument('<name>', 'a drive of this machine')
     .option('--repair', 'fetch damaged data from peers, and mend the tree')
+    .option('--give-up', 'with --repair: go on without what no peer has')
     .option('--offline', 'ask no peers')
     .option('--bootstrap <host:port,...>', 'nodes of a private network (or SHOAL_BOOTSTRAP)')
     .addOption(
@@ -43,6 +45,9 @@ export function addCheckCommand(program: Command, context: CliContext): void {
     .option('--json', 'print JSON')
     .action(async (name: string, options: CheckCommandOptions) => {
       const home = homeOf(context);
+      if (options.giveUp === true && options.repair !== true) {
+        throw new UsageError('Cannot use --give-up without --repair');
+      }
       const bootstrap = bootstrapOf(options.bootstrap, context.environment);
       await home.read(name);
       const progress = new ProgressLine(context.stderr);
@@ -87,6 +92,7 @@ async function checkHere(
   try {
     const report = await checkDrive(home, name, {
       repair: options.repair === true,
+      giveUp: options.giveUp === true,
       offline: options.offline === true,
       bootstrap: options.bootstrap,
       deadlineMs: options.deadline,
@@ -141,11 +147,13 @@ function pushLeftOut(lines: string[], count: number, what: string): void {
   if (count > 0) lines.push(`and ${count} more ${what}`);
 }
 
-function verdict({ name, problemCount }: CheckReport, isRepair: boolean): string {
+function verdict({ name, problemCount, treeBlocks }: CheckReport, isRepair: boolean): string {
   if (problemCount === 0) return 'no problems';
   const count = problemCount === 1 ? '1 problem' : `${problemCount} problems`;
   if (!isRepair) return `${count}; 'shoal check ${name} --repair' repairs what can be repaired`;
-  return `${count} left; a peer that has the missing blocks would help: try again while one is connected`;
+  const left = `${count} left; try again while a peer that has the drive is mounted`;
+  if (treeBlocks.damaged === 0) return left;
+  return `${left}, or go on without what is lost: 'shoal check ${name} --repair --give-up'`;
 }
 
 function formatProblem({ paths, ino, range, message }: CheckProblem): string {

@@ -36,6 +36,7 @@ export function checkHere(
 ): Promise<CheckReport> {
   return checkDrive(new Home(machine.home), name, {
     repair: false,
+    giveUp: false,
     offline: true,
     deadlineMs: 20_000,
     log: () => undefined,
@@ -96,15 +97,26 @@ export async function withLog<T>(
 }
 
 /** A block as it is stored. */
-export async function storedBlock(machine: Machine, log: LogName, block: number): Promise<Buffer> {
-  const stored = await withLog(machine, log, (core) => core.get(block, { raw: true, wait: false }));
+export async function storedBlock(
+  machine: Machine,
+  log: LogName,
+  block: number,
+  name = DRIVE,
+): Promise<Buffer> {
+  const read = (core: Hypercore) => core.get(block, { raw: true, wait: false });
+  const stored = await withLog(machine, log, read, name);
   if (stored === null) throw new Error(`Block ${block} is missing`);
   return stored;
 }
 
 /** Changes one byte of a block in the store. Returns the file that it is in. */
-export async function damageBlock(machine: Machine, log: LogName, block: number): Promise<string> {
-  const stored = await storedBlock(machine, log, block);
+export async function damageBlock(
+  machine: Machine,
+  log: LogName,
+  block: number,
+  name = DRIVE,
+): Promise<string> {
+  const stored = await storedBlock(machine, log, block, name);
   const middle = stored.length >> 1;
   const places = findBytes(machine.home, stored.subarray(middle, middle + 32));
   for (const place of places) flipByte(place);
@@ -114,8 +126,13 @@ export async function damageBlock(machine: Machine, log: LogName, block: number)
 }
 
 /** Changes one byte of a block, and the database's checksum with it: only the decryption notices. */
-export async function changeBlock(machine: Machine, log: LogName, block: number): Promise<void> {
-  await withLog(machine, log, async (core) => {
+export async function changeBlock(
+  machine: Machine,
+  log: LogName,
+  block: number,
+  name = DRIVE,
+): Promise<void> {
+  const change = async (core: Hypercore): Promise<void> => {
     const stored = await core.get(block, { raw: true, wait: false });
     if (stored === null || core.core === null) throw new Error(`Block ${block} is missing`);
     const changed = Buffer.from(stored);
@@ -123,17 +140,23 @@ export async function changeBlock(machine: Machine, log: LogName, block: number)
     const write = core.core.state.storage.write();
     write.putBlock(block, changed);
     await write.flush();
-  });
+  };
+  await withLog(machine, log, change, name);
 }
 
 /** Takes a block out of the store. */
-export async function loseBlock(machine: Machine, log: LogName, block: number): Promise<void> {
-  await withLog(machine, log, (core) => removeBlock(core, block));
+export async function loseBlock(
+  machine: Machine,
+  log: LogName,
+  block: number,
+  name = DRIVE,
+): Promise<void> {
+  await withLog(machine, log, (core) => removeBlock(core, block), name);
 }
 
 /** Blocks of a log. */
-export function lengthOf(machine: Machine, log: LogName): Promise<number> {
-  return withLog(machine, log, async (core) => core.length);
+export function lengthOf(machine: Machine, log: LogName, name = DRIVE): Promise<number> {
+  return withLog(machine, log, async (core) => core.length, name);
 }
 
 /** The database of a drive that is not mounted, to be put back after a damage. */
