@@ -70,8 +70,7 @@ export async function checkDrive(
 }
 
 function isStoreFault(error: unknown): boolean {
-  const known = asShoalError(error, 'repair the store');
-  return known instanceof StoreError || known instanceof DamagedError;
+  return error instanceof StoreError || error instanceof DamagedError;
 }
 
 /** What is lost with a block of the tree may come back with a peer, as long as nothing is put in its place. */
@@ -103,7 +102,7 @@ async function inSession<T>(
     result = await run(session);
   } catch (error) {
     await session.close().catch(() => undefined);
-    throw error;
+    throw asShoalError(error, `check drive '${name}'`);
   }
   await session.close();
   return result;

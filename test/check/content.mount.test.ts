@@ -5,7 +5,7 @@ import { type Assertions, test } from 'brittle';
 import { exitCodes } from '../../src/cli/exit-codes.js';
 import { decodeEntry } from '../../src/tree/entry-record.js';
 import { entryKey, segmentKey } from '../../src/tree/keys.js';
-import { decodeSegment } from '../../src/tree/segment-record.js';
+import { decodeSegment, encodeSegment } from '../../src/tree/segment-record.js';
 import { withDrive } from '../durability/support/check-drive.js';
 import { errorCode } from '../sharing/support/shared-drive.js';
 import { type DriveMount, isRunning, Machine } from '../support/drive-mount.js';
@@ -94,6 +94,22 @@ test('check - a chunk that is missing in the store', TIME, async (t) => {
   t.alike(report.problems[0]?.paths, ['damaged']);
   t.alike(report.problems[0]?.range, { start: chunk.start, end: chunk.end });
   t.ok(report.problems[0]?.message.includes('missing'), report.problems[0]?.message);
+});
+
+test('check - a chunk that is not the one the tree means', TIME, async (t) => {
+  const machine = await driveWith(t, ['file']);
+  await withDrive(machine.home, DRIVE, async ({ tree }) => {
+    const entry = await tree.get(entryKey(ROOT_INO, 'file'));
+    const { ino } = decodeEntry(entry as Buffer);
+    const key = segmentKey(ino, 0);
+    const extents = decodeSegment(ino, 0, (await tree.get(key)) as Buffer);
+    extents[0]?.chunk?.hash.fill(0);
+    await tree.write([{ key, value: encodeSegment(extents) }]);
+  });
+  const { report } = expectDamaged(t, await check(machine));
+  t.alike(report.problems[0]?.paths, ['file']);
+  t.is(report.problems[0]?.range?.start, 0);
+  t.ok(report.problems[0]?.message.includes('hash'), report.problems[0]?.message);
 });
 
 test('check - exit codes of what cannot be checked', TIME, async (t) => {

@@ -1,11 +1,21 @@
 /** `shoal check` and damaged blocks of the tree's log, without a peer: what can be read is kept. */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { type Assertions, test } from 'brittle';
 import type { CheckReport } from '../../src/drive/check-report.js';
 import { DamagedError } from '../../src/errors.js';
 import { commitKey, entryKey, inodeKey } from '../../src/tree/keys.js';
 import { withDrive } from '../durability/support/check-drive.js';
+import { contentOf } from '../durability/support/workload.js';
 import { isRunning, Machine } from '../support/drive-mount.js';
 import {
   changeBlock,
@@ -26,6 +36,7 @@ const FILES = 60;
 /** So many that some nodes are far from the root. */
 const MANY_FILES = 400;
 const LONG = 20_000;
+const MIB = 1 << 20;
 
 test('check - any block of the tree can be damaged, and the rest is kept', TIME, async (t) => {
   const { machine, files } = await driveOfSmallFiles(t);
@@ -95,6 +106,44 @@ test(
     t.ok((await expectReadable(t, machine, files)) >= sound, 'nothing more is lost');
   },
 );
+
+test('check - where the segments of a file are lost it does not read as zeros', TIME, async (t) => {
+  const machine = Machine.forTest(t);
+  const first = await machine.createAndMount(DRIVE, ['--offline']);
+  const content = contentOf(0, 6 * MIB);
+  // In commits of their own, so that the name is in an older block than the first segments, and the inode in a newer.
+  for (const [start, end] of [
+    [0, 0],
+    [0, 3 * MIB],
+    [3 * MIB, content.length],
+  ] as const) {
+    appendFileSync(join(first.directory, 'file'), content.subarray(start, end), { flush: true });
+  }
+  await first.unmount();
+  const saved = new SavedStore(machine);
+  const isFound = async (block: number): Promise<boolean> => {
+    saved.putBack();
+    await changeBlock(machine, 'tree', block);
+    const { problems } = await checkHere(machine);
+    return problems.some(({ paths, range }) => paths[0] === 'file' && range !== null);
+  };
+  let block = (await lengthOf(machine, 'tree')) - 1;
+  while (block > 0 && !(await isFound(block))) block--;
+  t.ok(block > 0, `block ${block} holds segments`);
+  const { repairs } = await checkHere(machine, { repair: true, giveUp: true });
+  t.ok(repairs.length > 0);
+  const mount = await machine.mount(DRIVE, ['--offline'], first.directory);
+  let lost = 0;
+  for (let offset = 0; offset < content.length; offset += MIB) {
+    const read = readOrNull(join(mount.directory, 'file'), offset, MIB);
+    if (read === null) lost++;
+    else if (!read.equals(content.subarray(offset, offset + MIB))) t.fail(`wrong at ${offset}`);
+  }
+  t.ok(lost > 0 && lost < 6, `${lost} MiB of 6 are an error, the others are right`);
+  await mount.unmount();
+  const left = await checkHere(machine);
+  t.alike(new Set(left.problems.flatMap(({ paths }) => paths)), new Set(['file']));
+});
 
 test('check - a block of the tree is missing', TIME, async (t) => {
   const { machine, files } = await driveOfSmallFiles(t);
@@ -172,6 +221,20 @@ async function expectReadable(
   await mount.unmount();
   t.alike(problemsOf(await checkHere(machine)), [], 'it can be used and is sound');
   return count;
+}
+
+/** null for an error. */
+function readOrNull(path: string, offset: number, length: number): Buffer | null {
+  const file = openSync(path, 'r');
+  try {
+    const bytes = Buffer.alloc(length);
+    return bytes.subarray(0, readSync(file, bytes, 0, length, offset));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EIO') return null;
+    throw error;
+  } finally {
+    closeSync(file);
+  }
 }
 
 function readAll(
