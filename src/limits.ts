@@ -108,6 +108,22 @@ export const limits = {
   lost_tail_quiet_ms_max: 3000,
   lost_tail_ms_max: 60_000,
 
+  // Check
+  /** Problems that a check of a drive lists; the others are counted. */
+  check_problems_max: 10_000,
+  /** References to chunks gathered before their blocks are read, in the order of the log. */
+  check_references_max: 1 << 17,
+  /** Blocks read at once. */
+  check_reads_max: 16,
+  /** Commits looked at, from the newest back. */
+  check_commits_max: 100_000,
+  /** Rounds of mending a tree: mending one thing shows what hangs on it. */
+  check_rounds_max: 16,
+  /** Blocks to be fetched again that a repair remembers. */
+  check_blocks_fetched_max: 1_000_000,
+  /** A repair stops fetching when nothing came for so long from those who are connected. */
+  check_stall_ms: 10_000,
+
   // Control
   /** One request or answer on the control socket. */
   control_message_bytes_max: 1 << 20,

@@ -23,9 +23,11 @@ declare module 'hyperbee2' {
     highWaterMark?: number;
   }
 
-  interface WriteBatch {
+  export interface WriteBatch {
     tryPut(key: Buffer, value: Buffer): void;
     tryDelete(key: Buffer): void;
+    /** Makes it start with an empty tree. */
+    tryClear(): void;
     flush(): Promise<void>;
     close(): Promise<void>;
   }
@@ -53,6 +55,8 @@ declare module 'hyperbee2' {
     );
     readonly core: Hypercore;
     readonly cache: { empty(): void };
+    /** `length`: up to where the list of other logs is known. */
+    readonly context: { length: number };
     ready(): Promise<void>;
     head(): { length: number; key: Buffer } | null;
     update(): void;
@@ -62,4 +66,38 @@ declare module 'hyperbee2' {
     createReadStream(range: BeeRange): AsyncIterable<BeeEntry>;
   }
   export default Hyperbee;
+}
+
+/** Blocks as they lie in the log, for reading past damage. */
+declare module 'hyperbee2/lib/encoding.js' {
+  export interface BeePointer {
+    /** 0: the log that the block is in. */
+    core: number;
+    seq: number;
+    offset: number;
+  }
+
+  /** A change of a list; of type 3 it points to a list of changes. */
+  export interface BeeDelta {
+    type: number;
+    index: number;
+    pointer: BeePointer | null;
+  }
+
+  export interface BeeBlock {
+    /** How many blocks of the same batch come before and behind it. */
+    batch: { start: number; end: number } | null;
+    tree: { keys: BeeDelta[]; children: BeeDelta[] }[] | null;
+    keys:
+      | {
+          key: Buffer;
+          value: Buffer | null;
+          valuePointer: (BeePointer & { split: number }) | null;
+        }[]
+      | null;
+    values: Buffer[] | null;
+    cohorts: BeeDelta[][] | null;
+  }
+
+  export function decodeBlock(buffer: Buffer, seq: number): BeeBlock;
 }

@@ -12,8 +12,33 @@ declare module 'hypercore' {
     decrypt(index: number, block: Buffer, core: CoreContext): void | Promise<void>;
   }
 
+  /** A node of the hash tree. */
+  export interface TreeNode {
+    index: number;
+    /** Bytes of all blocks below it. */
+    size: number;
+    hash: Buffer;
+  }
+
+  export interface CoreReadBatch {
+    /** These settle after `tryFlush`. */
+    getTreeNode(index: number): Promise<TreeNode | null>;
+    getBlock(index: number): Promise<Buffer | null>;
+    tryFlush(): void;
+  }
+
+  export interface CoreWriteBatch {
+    putTreeNode(node: TreeNode): void;
+    putBlock(index: number, stored: Buffer): void;
+    deleteTreeNode(index: number): void;
+    flush(): Promise<void>;
+  }
+
   /** What a provider and a session see of the core below them. */
   export interface CoreContext {
+    readonly state: { storage: { read(): CoreReadBatch; write(): CoreWriteBatch } };
+    /** `rootHash`: what the signature is for. */
+    readonly header: { tree: { length: number; rootHash: Buffer | null } };
     readonly key: Buffer;
     readonly discoveryKey: Buffer;
     readonly id: string;
@@ -63,6 +88,7 @@ declare module 'hypercore' {
     readonly remoteLength: number;
     readonly remoteFork: number;
     readonly remoteContiguousLength: number;
+    readonly remoteBitfield: { get(index: number): boolean };
     readonly remoteOpened: boolean;
     /** Whether it has said its length and fork. */
     readonly remoteSynced: boolean;

@@ -13,6 +13,7 @@ import type { Capability } from './capability.js';
 import type { WriterKeys } from './key-derivation.js';
 import { deriveEncryptionSecret, deriveWriterKeys } from './key-derivation.js';
 import type { LogLengths } from './lease-messages.js';
+import { finishReplacing } from './store-replacing.js';
 
 /** What a capability that can read yields. */
 export interface DriveKeys {
@@ -56,15 +57,20 @@ async function syncIdentity(directory: string): Promise<void> {
   await syncDirectory(directory);
 }
 
+/** The database of a store. `mayBeCopy`: also of one that was copied from another place. */
+export function openStorage(directory: string, mayBeCopy: boolean): CoreStorage {
+  return new CoreStorage(directory, { ...STORAGE_OPTIONS, allowBackup: mayBeCopy });
+}
+
 /** Sessions of the logs of one drive in one store. */
 export class DriveLogs {
   readonly store: Corestore;
-  readonly #keys: DriveKeys;
+  readonly keys: DriveKeys;
   readonly #encryption: LogEncryption;
 
   private constructor(store: Corestore, keys: DriveKeys) {
     this.store = store;
-    this.#keys = keys;
+    this.keys = keys;
     this.#encryption = createEncryptionProvider(deriveEncryptionSecret(keys.readSecret));
   }
 
@@ -72,12 +78,15 @@ export class DriveLogs {
    * Opens the store. `mayBeCopy`: a copy of the folder is fine, because nothing is appended here. Throws StoreError.
    */
   static async open(directory: string, keys: DriveKeys, mayBeCopy: boolean): Promise<DriveLogs> {
-    const storage = new CoreStorage(directory, { ...STORAGE_OPTIONS, allowBackup: mayBeCopy });
+    await finishReplacing(directory);
+    const storage = openStorage(directory, mayBeCopy);
     const store = new Corestore(storage);
     try {
       await store.ready();
       await syncIdentity(directory);
     } catch (error) {
+      // A store that fails leaves its database open. What that says is the same again.
+      await storage.close().catch(() => undefined);
       if ((error as NodeJS.ErrnoException).code === 'DEVICE_FILE') {
         throw new StoreError(
           `Cannot open the store '${directory}': it was copied or restored from another place, so it may lack what was written since; join the drive with its key under a new name`,
@@ -107,7 +116,7 @@ export class DriveLogs {
 
   /** A session of the tree's log. */
   tree(writable: boolean): Hypercore {
-    const { writer, treeLogKey } = this.#keys;
+    const { writer, treeLogKey } = this.keys;
     const encryption = this.#encryption;
     if (!writable || writer === null) {
       return this.store.get({ key: treeLogKey, encryption, writable: false });
@@ -118,7 +127,7 @@ export class DriveLogs {
 
   /** A session of a chunk log. */
   content(key: Buffer, writable: boolean): Hypercore {
-    const { writer } = this.#keys;
+    const { writer } = this.keys;
     const encryption = this.#encryption;
     if (!writable || writer === null || !key.equals(writer.contentLog.key)) {
       return this.store.get({ key, encryption, writable: false });

@@ -13,10 +13,13 @@ import { Swarm } from '../swarm/swarm.js';
 import { HyperbeeTree } from '../tree/hyperbee-tree.js';
 import { readSuperblock, type Superblock } from '../tree/superblock.js';
 import { type Capability, requireCapability } from './capability.js';
+import { type CheckLogsOptions, checkLogs } from './check-logs.js';
+import type { CheckReport } from './check-report.js';
+import { isWholeStore } from './check-session.js';
 import { type DriveKeys, DriveLogs, driveKeysOf, topicOf } from './drive-logs.js';
 import { createState, endedUncleanlyBeforeReboot, readBootId, readState } from './drive-state.js';
 import type { DrivePaths, DriveRecord, Home } from './home.js';
-import { deriveChunkerKey, deriveChunkHashKey } from './key-derivation.js';
+import { deriveChunkerKey, deriveChunkHashKey, type WriterKeys } from './key-derivation.js';
 import type { LogLengths } from './lease-messages.js';
 import { checkNotShorter, recoverFromPowerLoss } from './power-loss.js';
 import { StateFile } from './state-file.js';
@@ -42,6 +45,18 @@ export interface OpenDriveOptions {
   onNotice?: (line: string) => void;
   /** Ends the waits of opening with InterruptedError. */
   signal?: AbortSignal;
+  /** Called before the tree is read, when the drive may be written: for a tree that is damaged. */
+  mend?: (drive: MendableDrive) => Promise<void>;
+}
+
+/** A drive before anything of it was read. */
+export interface MendableDrive {
+  tree: HyperbeeTree;
+  /** The tree's log. */
+  core: Hypercore;
+  /** Blocks of the chunk log. */
+  contentLength: number;
+  writer: WriterKeys;
 }
 
 /** What a drive is made of while it is open. */
@@ -124,6 +139,25 @@ export class Drive {
     }
   }
 
+  /** Checks the drive as it is committed now. Throws like {@link checkLogs}. */
+  async check(options: CheckLogsOptions): Promise<CheckReport> {
+    const { logs, record, stateFile, superblock } = this.#parts;
+    const tree = logs.tree(false);
+    const content = logs.content(superblock.writers[0]?.contentKey as Buffer, false);
+    try {
+      await Promise.all([tree.ready(), content.ready()]);
+      const { head } = this.tree;
+      const isWhole = isWholeStore(record, stateFile.state);
+      const hashKey = deriveChunkHashKey(logs.keys.readSecret);
+      const database = logs.store.storage.db;
+      const { name } = this;
+      const checked = { name, tree, content, head, hashKey, isWhole, database };
+      return (await checkLogs(checked, options)).report;
+    } finally {
+      await Promise.all([tree.close(), content.close()]);
+    }
+  }
+
   /** Syncs and lets everything go. Idempotent. Throws what the sync throws, after everything is let go. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -161,7 +195,7 @@ export class Drive {
       else if (wasClean) await attempt(() => stateFile.update({ clean: true }));
     }
     lock.release();
-    if (errors.length > 0) throw errors[0];
+    if (errors.length > 0) throw asShoalError(errors[0], 'close the store');
   }
 }
 
@@ -279,8 +313,13 @@ async function openLocked(
     );
   }
 
-  const tree = await HyperbeeTree.open({ core: logs.tree(writing), deadlineMs });
+  const core = logs.tree(writing);
+  const tree = await HyperbeeTree.open({ core, deadlineMs });
   undo.push(() => tree.close());
+  if (writing && keys.writer !== null && options.mend !== undefined) {
+    const { contentLength } = await logs.lengths(keys.writer.contentLog.key);
+    await options.mend({ tree, core, contentLength, writer: keys.writer });
+  }
   const superblock = await findSuperblock(tree, record.name, options, deadlineMs);
   const contentKey = checkWriters(superblock, keys);
   if (record.contentLogKey === null) await home.update({ ...record, contentLogKey: contentKey });

@@ -3,9 +3,11 @@ import type { NodeAddress } from 'hyperdht';
 import { MountBusyError } from '../../mount/errors.js';
 import type { DriverStatistics, Mount, MountDriver } from '../../mount/file-system.js';
 import { ControlServer } from '../control/server.js';
-import { BusyError } from '../errors.js';
+import { BusyError, InterruptedError } from '../errors.js';
 import { DriveFileSystem, type DriveFileSystemFigures } from '../fs/drive-file-system.js';
 import { limits } from '../limits.js';
+import type { CheckProgress } from './check-logs.js';
+import { type CheckReport, cutReport } from './check-report.js';
 import { controlSocketPath } from './control-socket-path.js';
 import { type Drive, openDrive } from './drive.js';
 import type { Home } from './home.js';
@@ -69,6 +71,10 @@ export class MountedDrive {
   #mount!: Mount;
   #control!: ControlServer;
   #ending: Promise<MountEnd> | null = null;
+  #checking: Promise<CheckReport> | null = null;
+  #checkProgress: CheckProgress | null = null;
+  /** Ends a check. */
+  readonly #abort = new AbortController();
   #resolveEnded!: (end: MountEnd) => void;
 
   /** Resolves when the mount has ended, for whatever reason, and everything is closed. */
@@ -140,6 +146,8 @@ export class MountedDrive {
       handlers: {
         status: () => this.status(),
         sync: () => this.#fileSystem.commit(),
+        check: () => this.#check(),
+        checkProgress: () => this.#checkProgress,
         unmount: async ({ force }) => {
           const { commitError } = await this.unmount(force === true);
           if (commitError !== null) throw commitError;
@@ -192,6 +200,26 @@ export class MountedDrive {
       fileSystem: this.#fileSystem.figures(),
       requests: this.#mount.statistics(),
     };
+  }
+
+  /** Checks the drive while it is in use. Who asks meanwhile gets the same report. */
+  #check(): Promise<CheckReport> {
+    this.#checking ??= this.#runCheck().finally(() => {
+      this.#checking = null;
+      this.#checkProgress = null;
+    });
+    return this.#checking;
+  }
+
+  async #runCheck(): Promise<CheckReport> {
+    await this.#fileSystem.commit();
+    const report = await this.#drive.check({
+      onProgress: (progress) => {
+        this.#checkProgress = progress;
+      },
+      signal: this.#abort.signal,
+    });
+    return cutReport(report, limits.control_message_bytes_max / 2);
   }
 
   /**
@@ -250,6 +278,8 @@ export class MountedDrive {
 
   async #close(): Promise<MountEnd> {
     this.#memoryWatch.close();
+    this.#abort.abort(new InterruptedError('The drive was unmounted'));
+    await this.#checking?.catch(() => undefined);
     let commitError: Error | null = null;
     const keep = (error: unknown): void => {
       this.#log(`Cannot close '${this.name}' in order: ${errorText(error)}`);

@@ -1,6 +1,6 @@
-/** The tree on Hyperbee2. The only file that knows the engine. */
+/** The tree on Hyperbee2. The only file that uses the engine; `tree-walker.ts` knows its blocks. */
 
-import Hyperbee from 'hyperbee2';
+import Hyperbee, { type WriteBatch } from 'hyperbee2';
 import type Hypercore from 'hypercore';
 import {
   DamagedError,
@@ -190,13 +190,31 @@ export class HyperbeeTree implements Tree {
 
   async write(changes: readonly TreeChange[]): Promise<Head> {
     if (!this.writable) throw new ReadOnlyError('Cannot change the drive: it is open for reading');
-    const lengthBefore = this.#core.length;
     const batch = this.#bee.write({ inlineValueSize: INLINE_VALUE_BYTES_MAX });
+    for (const { key, value } of changes) {
+      if (value === null) batch.tryDelete(key);
+      else batch.tryPut(key, value);
+    }
+    return await this.#flush(batch);
+  }
+
+  /**
+   * Replaces all records by others, in any order, as one batch that reads nothing of the tree there is: for one whose
+   * nodes are damaged. Throws like `write`, and what `records` throws.
+   */
+  async rewrite(records: AsyncIterable<TreeRecord>): Promise<Head> {
+    if (!this.writable) throw new ReadOnlyError('Cannot change the drive: it is open for reading');
+    const batch = this.#bee.write({ inlineValueSize: INLINE_VALUE_BYTES_MAX });
+    batch.tryClear();
+    for await (const { key, value } of records) batch.tryPut(key, value);
+    // Else the engine reads the newest block for its list of other logs, of which a tree of ours has none.
+    this.#bee.context.length = this.#core.length;
+    return await this.#flush(batch);
+  }
+
+  async #flush(batch: WriteBatch): Promise<Head> {
+    const lengthBefore = this.#core.length;
     try {
-      for (const { key, value } of changes) {
-        if (value === null) batch.tryDelete(key);
-        else batch.tryPut(key, value);
-      }
       await batch.flush();
     } catch (error) {
       // A batch changes cached nodes in place before it appends. After a failure they describe what is not in the log:
@@ -347,6 +365,14 @@ export class HyperbeeTree implements Tree {
     // Without it the next start waits for peers, at worst.
     this.#core.setUserData(WHOLE_HEAD, encodeWholeHead(head)).catch(() => undefined);
   }
+}
+
+/** The newest head of a log that this machine has all blocks of, as far as is known; else the newest one. */
+export async function newestHead(core: Hypercore): Promise<Head> {
+  const whole = decodeWholeHead(await core.getUserData(WHOLE_HEAD));
+  const { length, fork } = core;
+  if (core.contiguousLength >= length || whole === null) return { length, fork };
+  return whole.fork === fork && whole.length <= length ? whole : { length, fork };
 }
 
 function encodeWholeHead({ length, fork }: Head): Buffer {
