@@ -103,7 +103,7 @@ export class Session implements OperationContext {
     try {
       body.reset(length);
       this.#check(operation, request);
-      const args = operation.decode(body, request);
+      const args = operation.decode(body, request, this);
       const result = operation.handle(this, args, request);
       if (result instanceof Promise) this.#answerLater(operation, request, args, result);
       else this.#answer(operation, request, result, args);
@@ -162,12 +162,14 @@ export class Session implements OperationContext {
     const answer = negotiate(offer, {
       writebackCache: this.fileSystem.wantsWritebackCache,
       readOnly: this.fileSystem.readOnly,
+      posixAcl: this.fileSystem.wantsPosixAcl,
     });
     // A kernel of a newer major version asks again, with the one answered here.
     if (offer.major > PROTOCOL_MAJOR) return answer;
     this.#parameters = {
       writebackCache: (answer.flags & INIT_FLAG.WRITEBACK_CACHE) !== 0,
       requestBytesMax: answer.requestBytesMax,
+      posixAcl: (answer.flags & INIT_FLAG.POSIX_ACL) !== 0,
     };
     this.fileSystem.start(this.#notifier, this.#parameters);
     this.#events.onInit(this.#parameters);
