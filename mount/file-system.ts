@@ -78,7 +78,7 @@ export interface Caller {
   readonly gid: number;
   /** Process (thread) id; 0 where it is in another pid namespace. */
   readonly pid: number;
-  /** Aborted when the caller is interrupted (Ctrl-C). Created on first use: touch it only before a wait. */
+  /** Aborted when the caller is to end (Ctrl-C). Created on first use: touch it only before a wait. */
   readonly signal: AbortSignal;
 }
 

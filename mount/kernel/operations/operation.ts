@@ -11,7 +11,7 @@ export interface OperationContext {
   readonly parameters: MountParameters | null;
   /** Agrees with the kernel and starts the file system; throws when it is asked twice. */
   init(offer: InitRequest): InitAnswer;
-  /** Interrupts the outstanding request with this number. Returns whether there is one. */
+  /** The caller of the outstanding request with this number has a signal. Returns whether there is such a request. */
   interrupt(key: number): boolean;
 }
 
