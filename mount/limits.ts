@@ -36,6 +36,8 @@ export const mountLimits = {
   notification_hold_ms_max: 1000,
   /** An unmount waits this long for notifications that the kernel is taking, before it fails the requests they wait for. */
   notification_settle_ms_max: 200,
+  /** A call whose caller got a signal is looked at so often, whether the caller is to end. */
+  signal_poll_ms: 200,
   /** Different failures of replies that are reported. */
   reply_failures_reported_max: 16,
   /** A forced unmount waits this long for dirty pages, and as long for open files, before it ends the connection. */

@@ -24,6 +24,7 @@ export interface MountDriveOptions {
   offline: boolean;
   allowOther: boolean;
   numericOwner: boolean;
+  posixAcl: boolean;
   bootstrap?: NodeAddress[] | undefined;
   deadlineMs: number;
   log: (line: string) => void;
@@ -110,6 +111,7 @@ export class MountedDrive {
         mountUid: process.getuid?.() ?? 0,
         mountGid: process.getgid?.() ?? 0,
         numericOwner: options.numericOwner,
+        posixAcl: options.posixAcl,
         storeDirectory: drive.paths.store,
         log,
       });

@@ -52,6 +52,8 @@ export interface DriveFileSystemOptions {
   mountUid: number;
   mountGid: number;
   numericOwner: boolean;
+  /** Keep access lists, and let the kernel go by them. */
+  posixAcl?: boolean;
   /** `statfs` shows the disk that this is on. */
   storeDirectory: string;
   log: (line: string) => void;
@@ -83,6 +85,7 @@ interface Parts {
 export class DriveFileSystem implements FileSystem {
   readonly wantsWritebackCache: boolean;
   readonly readOnly: boolean;
+  readonly wantsPosixAcl: boolean;
   readonly #options: DriveFileSystemOptions;
   readonly #volume: Volume;
   readonly #committer: Committer | null;
@@ -98,6 +101,8 @@ export class DriveFileSystem implements FileSystem {
     const { volume, committer, follower } = parts;
     this.readOnly = options.readOnly;
     this.wantsWritebackCache = !options.readOnly;
+    // Lists name users and groups by number, which says nothing where other numbers are shown.
+    this.wantsPosixAcl = options.posixAcl === true && volume.owner === null;
     this.#options = options;
     this.#volume = volume;
     this.#committer = committer;
@@ -246,6 +251,10 @@ export class DriveFileSystem implements FileSystem {
   start(kernel: KernelNotifier, parameters: MountParameters): void {
     this.#volume.kernel = kernel;
     this.#volume.writebackCache = parameters.writebackCache;
+    this.#volume.posixAcl = parameters.posixAcl === true;
+    if (this.wantsPosixAcl && !this.#volume.posixAcl) {
+      this.#options.log('the driver or the kernel knows no access lists; they are refused');
+    }
     this.#volume.table.remember(ROOT_INO);
   }
 
@@ -285,12 +294,19 @@ export class DriveFileSystem implements FileSystem {
     return this.#names.symlink(parent, name, target, caller);
   }
 
-  mknod(parent: number, name: string, mode: number, rdev: number, caller: Caller): Answer<Entry> {
-    return this.#names.mknod(parent, name, mode, rdev, caller);
+  mknod(
+    parent: number,
+    name: string,
+    mode: number,
+    rdev: number,
+    caller: Caller,
+    umask?: number,
+  ): Answer<Entry> {
+    return this.#names.mknod(parent, name, mode, rdev, caller, umask);
   }
 
-  mkdir(parent: number, name: string, mode: number, caller: Caller): Answer<Entry> {
-    return this.#names.mkdir(parent, name, mode, caller);
+  mkdir(parent: number, name: string, mode: number, caller: Caller, umask?: number): Answer<Entry> {
+    return this.#names.mkdir(parent, name, mode, caller, umask);
   }
 
   unlink(parent: number, name: string, caller: Caller): Answer<void> {
@@ -326,8 +342,9 @@ export class DriveFileSystem implements FileSystem {
     mode: number,
     flags: number,
     caller: Caller,
+    umask?: number,
   ): Answer<{ entry: Entry; open: OpenAnswer }> {
-    return this.#names.create(parent, name, mode, flags, caller);
+    return this.#names.create(parent, name, mode, flags, caller, umask);
   }
 
   tmpfile(
@@ -335,8 +352,9 @@ export class DriveFileSystem implements FileSystem {
     mode: number,
     flags: number,
     caller: Caller,
+    umask?: number,
   ): Answer<{ entry: Entry; open: OpenAnswer }> {
-    return this.#names.tmpfile(parent, mode, flags, caller);
+    return this.#names.tmpfile(parent, mode, flags, caller, umask);
   }
 
   read(
@@ -433,8 +451,15 @@ export class DriveFileSystem implements FileSystem {
     return this.#attributes.getxattr(ino, name, caller);
   }
 
-  setxattr(ino: number, name: string, value: Buffer, flags: number, caller: Caller): Answer<void> {
-    return this.#attributes.setxattr(ino, name, value, flags, caller);
+  setxattr(
+    ino: number,
+    name: string,
+    value: Buffer,
+    flags: number,
+    caller: Caller,
+    killsSgid?: boolean,
+  ): Answer<void> {
+    return this.#attributes.setxattr(ino, name, value, flags, caller, killsSgid);
   }
 
   listxattr(ino: number, caller: Caller): Answer<string[]> {

@@ -164,7 +164,8 @@ export class FileOperations {
       volume.sealer.sealStream(inode);
       return bytes.length;
     };
-    const answer = withMemory(attempt, caller);
+    // What the kernel wrote out is lost when it is refused, and nobody waits who could be interrupted.
+    const answer = withMemory(attempt, options.fromPageCache ? null : caller);
     // Only a first attempt may use the request's own buffer.
     if (answer instanceof Promise) bytes = copyOf(data);
     return answer;

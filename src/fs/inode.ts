@@ -18,6 +18,7 @@ export const S_IFSOCK = 0o140000;
 export const S_ISUID = 0o4000;
 export const S_ISGID = 0o2000;
 export const S_IXGRP = 0o0010;
+export const S_IRWXUGO = 0o0777;
 
 /** Extents of one stretch of a file. */
 export interface Segment {

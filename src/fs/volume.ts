@@ -66,6 +66,8 @@ export class Volume {
   /** Set when the mount is up. */
   kernel: KernelNotifier | null = null;
   writebackCache = false;
+  /** The kernel goes by access lists. */
+  posixAcl = false;
 
   constructor(options: VolumeOptions) {
     this.table = options.table;
@@ -184,6 +186,15 @@ export class Volume {
     this.table.add(inode);
     committer.inodeCount++;
     return inode;
+  }
+
+  /** Sets an extended attribute, or removes it (null). The inode's must be in memory, and it must be marked as dirty. */
+  putXattr(inode: Inode, name: string, value: Buffer | null): void {
+    const xattrs = this.table.needXattrs(inode);
+    if (value === null) xattrs.values.delete(name);
+    else xattrs.values.set(name, value);
+    xattrs.dirtyNames.add(name);
+    inode.xattrCount = xattrs.values.size;
   }
 
   /** Lets a name lead to an inode. The name must be free or about to be replaced by the caller. */
