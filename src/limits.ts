@@ -84,6 +84,38 @@ export const limits = {
   network_deadline_ms: 30_000,
   /** Connections to peers. */
   peers_max: 64,
+  /** A log; what a peer says of blocks behind it is a lie. */
+  log_blocks_max: 2 ** 30,
+  /** So far behind the end of a log as it is known here may a peer's blocks lie; a bit each is kept of them. */
+  announced_blocks_ahead_max: 2 ** 21,
+  /** Forks of one log that a peer may announce. */
+  announced_forks_max: 16,
+  /** Requests of one peer for one log: under way at once, and waiting beside them. */
+  peer_requests_served_max: 64,
+  peer_requests_waiting_max: 2048,
+  /** What a peer's messages cost, blocks apart, in units of about 10 us: at once, and each second on end. */
+  peer_work_burst_max: 100_000,
+  peer_work_per_second_max: 50_000,
+  /** Channels that a peer opens: at once, and each second on end. */
+  peer_channels_burst_max: 1024,
+  peer_channels_per_second_max: 10,
+  /** Messages taken from a peer, and requests for maps of blocks, while it reads nothing of what it is sent. */
+  peer_unread_messages_max: 50_000,
+  peer_unread_wants_max: 1024,
+  /** A peer that knows no log of the drive is dropped after this. */
+  peer_proof_ms_max: 30_000,
+  /** A peer that answers none of its requests for so long is dropped, and tried again. */
+  peer_stall_ms_max: 15_000,
+  /** Only one peer at a time is asked for a log's new end; it may take so long. */
+  peer_upgrade_ms_max: 60_000,
+  /** How often to look for peers that stall. */
+  peer_stall_look_ms: 2500,
+  /** Faults of a peer until it is not let in again, and peers that are not. */
+  peer_faults_max: 3,
+  peers_banned_max: 4096,
+  /** Lines about dropped peers in each stretch of time. */
+  peer_log_lines_max: 20,
+  peer_log_stretch_ms: 600_000,
 
   /** Pause between two look-ups of peers while none is connected; grows from the first to the second. */
   peer_lookup_interval_ms_min: 1000,
