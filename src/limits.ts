@@ -28,6 +28,8 @@ export const limits = {
   xattr_value_bytes_max: 65_536,
   /** Names of all extended attributes of one inode together, as in Linux. */
   xattr_list_bytes_max: 65_536,
+  /** Values of all extended attributes of one inode together; all are in memory while one is in use. */
+  xattrs_bytes_max: 16 << 20,
   /** Data written but in no block of the log yet; a writer waits above it. */
   dirty_bytes_max: 48 << 20,
   /** Segments' worth of memory kept for the next writes. */
@@ -78,6 +80,14 @@ export const limits = {
   tree_cache_nodes_max: 1024,
   /** A record's value; a peer's larger one is refused. */
   record_bytes_max: 256 << 10,
+  /** A record's key: an inode number and a name. */
+  record_key_bytes_max: 512,
+  /** A block of the tree's log: some nodes, or at least one value. */
+  tree_block_bytes_max: 512 << 10,
+  /** Nodes from the root to a leaf; 2^53 records need 18. */
+  tree_depth_max: 40,
+  /** Keys or children of a node, and the changes that one is put together from. We write 16 at most. */
+  tree_node_entries_max: 256,
 
   // Network
   /** Default deadline of a wait on the network. */

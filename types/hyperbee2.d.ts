@@ -4,7 +4,8 @@ declare module 'hyperbee2' {
 
   interface BeeEntry {
     key: Buffer;
-    value: Buffer;
+    /** null for an empty value. */
+    value: Buffer | null;
   }
 
   interface BeeReadOptions {
@@ -40,6 +41,50 @@ declare module 'hyperbee2' {
     readonly closed: boolean;
   }
 
+  /** What a node is put together from: changes of one entry, or a list of them (`pointer` says where). */
+  interface BeeDelta {
+    readonly pointer: BeePointer | null;
+  }
+
+  /** A place in a log; `core` 0 is the tree's own. */
+  interface BeePointer {
+    readonly core: number;
+    readonly seq: number;
+    readonly offset: number;
+  }
+
+  interface BeeKey extends BeePointer {
+    readonly key: Buffer | null;
+    readonly value: Buffer | null;
+    readonly valuePointer: (BeePointer & { readonly split: number }) | null;
+  }
+
+  interface BeeNode {
+    readonly keys: { readonly length: number; get(index: number): BeeKey | null };
+    readonly children: { readonly length: number; get(index: number): BeeNodePointer | null };
+  }
+
+  interface BeeNodePointer extends BeePointer {
+    /** Not written yet. */
+    readonly changed: boolean;
+    value: BeeNode | null;
+  }
+
+  interface BeeBlock {
+    readonly tree:
+      | readonly {
+          readonly keys: readonly BeeDelta[];
+          readonly children: readonly BeeDelta[];
+        }[]
+      | null;
+    readonly cohorts: readonly (readonly BeeDelta[])[] | null;
+  }
+
+  /** The log of a tree, shared by all its views. */
+  interface BeeContext {
+    getBlock(seq: number, core: number, config: unknown): Promise<BeeBlock>;
+  }
+
   class Hyperbee extends EventEmitter {
     constructor(
       store: BeeStore,
@@ -53,6 +98,11 @@ declare module 'hyperbee2' {
     );
     readonly core: Hypercore;
     readonly cache: { empty(): void };
+    readonly context: BeeContext;
+    /** Called whenever a reader comes to a node that is in memory. */
+    bump(node: BeeNodePointer): BeeNode | null;
+    /** Called for the key that a reader has found. */
+    finalizeKeyPointer(key: BeeKey, config: unknown): Promise<BeeEntry>;
     ready(): Promise<void>;
     head(): { length: number; key: Buffer } | null;
     update(): void;
@@ -61,5 +111,7 @@ declare module 'hyperbee2' {
     get(key: Buffer, options?: BeeReadOptions): Promise<BeeEntry | null>;
     createReadStream(range: BeeRange): AsyncIterable<BeeEntry>;
   }
+
+  export type { BeeBlock, BeeDelta, BeeEntry, BeeKey, BeeNode, BeeNodePointer };
   export default Hyperbee;
 }
