@@ -115,3 +115,31 @@ declare module 'hyperbee2' {
   export type { BeeBlock, BeeDelta, BeeEntry, BeeKey, BeeNode, BeeNodePointer };
   export default Hyperbee;
 }
+
+/** For tests that write what the engine would not. */
+declare module 'hyperbee2/lib/encoding.js' {
+  interface Delta {
+    /** 0 set, 1 insert, 2 delete, 3 a list of others. */
+    type: number;
+    index: number;
+    pointer: { core: number; seq: number; offset: number } | null;
+  }
+  export function encodeBlock(block: {
+    type: number;
+    checkpoint: number;
+    batch: { start: number; end: number };
+    previous: { core: number; seq: number } | null;
+    metadata: null;
+    tree: { keys: Delta[]; children: Delta[] }[] | null;
+    keys:
+      | {
+          key: Buffer;
+          value: Buffer | null;
+          valuePointer: { core: number; seq: number; offset: number; split: number } | null;
+        }[]
+      | null;
+    values: Buffer[] | null;
+    cohorts: Delta[][] | null;
+    t: number;
+  }): Buffer;
+}
