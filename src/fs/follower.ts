@@ -2,6 +2,7 @@
  * Keeps a reading mount at the newest head. What each commit changed is in its commit record, so nothing is compared:
  * the inodes and names it lists are dropped from memory here and in the kernel, and everything else stays.
  */
+import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
 import { type CommitRecord, decodeCommit } from '../tree/commit-record.js';
 import { commitKey } from '../tree/keys.js';
@@ -120,11 +121,21 @@ export class Follower {
       // A chain that does not lead back leads nowhere.
       if (commit.previous.length === 0 || commit.previous.length >= length) return null;
       length = commit.previous.length;
-      const previous = await readCommit(this.#tree.at(commit.previous));
-      if (previous.version >= commit.version) return null;
+      const previous = await this.#readPrevious(commit.previous);
+      if (previous === null || previous.version >= commit.version) return null;
       commit = previous;
     }
     return changed;
+  }
+
+  /** null for a damaged one, which must not keep what came after it from being shown. */
+  async #readPrevious(head: Head): Promise<CommitRecord | null> {
+    try {
+      return await readCommit(this.#tree.at(head));
+    } catch (error) {
+      if (error instanceof DamagedError) return null;
+      throw error;
+    }
   }
 
   /** In one tick the mount shows the new head; then the kernel is told what to forget. */
