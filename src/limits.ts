@@ -28,6 +28,8 @@ export const limits = {
   xattr_value_bytes_max: 65_536,
   /** Names of all extended attributes of one inode together, as in Linux. */
   xattr_list_bytes_max: 65_536,
+  /** Values of all extended attributes of one inode together; all are in memory while one is in use. */
+  xattrs_bytes_max: 16 << 20,
   /** Data written but in no block of the log yet; a writer waits above it. */
   dirty_bytes_max: 48 << 20,
   /** Segments' worth of memory kept for the next writes. */
@@ -82,12 +84,52 @@ export const limits = {
   tree_cache_nodes_max: 1024,
   /** A record's value; a peer's larger one is refused. */
   record_bytes_max: 256 << 10,
+  /** A record's key: an inode number and a name. */
+  record_key_bytes_max: 512,
+  /** A block of the tree's log: some nodes, or at least one value. */
+  tree_block_bytes_max: 512 << 10,
+  /** Nodes from the root to a leaf; 2^53 records need 18. */
+  tree_depth_max: 40,
+  /** Keys or children of a node, and the changes that one is put together from. We write 16 at most. */
+  tree_node_entries_max: 256,
 
   // Network
   /** Default deadline of a wait on the network. */
   network_deadline_ms: 30_000,
   /** Connections to peers. */
   peers_max: 64,
+  /** A log; what a peer says of blocks behind it is a lie. */
+  log_blocks_max: 2 ** 30,
+  /** So far behind the end of a log as it is known here may a peer's blocks lie; a bit each is kept of them. */
+  announced_blocks_ahead_max: 2 ** 21,
+  /** Forks of one log that a peer may announce. */
+  announced_forks_max: 16,
+  /** Requests of one peer for one log: under way at once, and waiting beside them. */
+  peer_requests_served_max: 64,
+  peer_requests_waiting_max: 2048,
+  /** What a peer's messages cost, blocks apart, in units of about 10 us: at once, and each second on end. */
+  peer_work_burst_max: 100_000,
+  peer_work_per_second_max: 50_000,
+  /** Channels that a peer opens: at once, and each second on end. */
+  peer_channels_burst_max: 1024,
+  peer_channels_per_second_max: 10,
+  /** Messages taken from a peer, and requests for maps of blocks, while it reads nothing of what it is sent. */
+  peer_unread_messages_max: 50_000,
+  peer_unread_wants_max: 1024,
+  /** A peer that knows no log of the drive is dropped after this. */
+  peer_proof_ms_max: 30_000,
+  /** A peer that answers none of its requests for so long is dropped, and tried again. */
+  peer_stall_ms_max: 15_000,
+  /** Only one peer at a time is asked for a log's new end; it may take so long. */
+  peer_upgrade_ms_max: 60_000,
+  /** How often to look for peers that stall. */
+  peer_stall_look_ms: 2500,
+  /** Faults of a peer until it is not let in again, and peers that are not. */
+  peer_faults_max: 3,
+  peers_banned_max: 4096,
+  /** Lines about dropped peers in each stretch of time. */
+  peer_log_lines_max: 20,
+  peer_log_stretch_ms: 600_000,
 
   /** Pause between two look-ups of peers while none is connected; grows from the first to the second. */
   peer_lookup_interval_ms_min: 1000,

@@ -4,7 +4,8 @@ declare module 'hyperbee2' {
 
   interface BeeEntry {
     key: Buffer;
-    value: Buffer;
+    /** null for an empty value. */
+    value: Buffer | null;
   }
 
   interface BeeReadOptions {
@@ -42,6 +43,52 @@ declare module 'hyperbee2' {
     readonly closed: boolean;
   }
 
+  /** What a node is put together from: changes of one entry, or a list of them (`pointer` says where). */
+  interface BeeDelta {
+    readonly pointer: BeePointer | null;
+  }
+
+  /** A place in a log; `core` 0 is the tree's own. */
+  interface BeePointer {
+    readonly core: number;
+    readonly seq: number;
+    readonly offset: number;
+  }
+
+  interface BeeKey extends BeePointer {
+    readonly key: Buffer | null;
+    readonly value: Buffer | null;
+    readonly valuePointer: (BeePointer & { readonly split: number }) | null;
+  }
+
+  interface BeeNode {
+    readonly keys: { readonly length: number; get(index: number): BeeKey | null };
+    readonly children: { readonly length: number; get(index: number): BeeNodePointer | null };
+  }
+
+  interface BeeNodePointer extends BeePointer {
+    /** Not written yet. */
+    readonly changed: boolean;
+    value: BeeNode | null;
+  }
+
+  interface BeeBlock {
+    readonly tree:
+      | readonly {
+          readonly keys: readonly BeeDelta[];
+          readonly children: readonly BeeDelta[];
+        }[]
+      | null;
+    readonly cohorts: readonly (readonly BeeDelta[])[] | null;
+  }
+
+  /** The log of a tree, shared by all its views. */
+  interface BeeContext {
+    /** Up to where the list of other logs is known. */
+    length: number;
+    getBlock(seq: number, core: number, config: unknown): Promise<BeeBlock>;
+  }
+
   class Hyperbee extends EventEmitter {
     constructor(
       store: BeeStore,
@@ -55,8 +102,11 @@ declare module 'hyperbee2' {
     );
     readonly core: Hypercore;
     readonly cache: { empty(): void };
-    /** `length`: up to where the list of other logs is known. */
-    readonly context: { length: number };
+    readonly context: BeeContext;
+    /** Called whenever a reader comes to a node that is in memory. */
+    bump(node: BeeNodePointer): BeeNode | null;
+    /** Called for the key that a reader has found. */
+    finalizeKeyPointer(key: BeeKey, config: unknown): Promise<BeeEntry>;
     ready(): Promise<void>;
     head(): { length: number; key: Buffer } | null;
     update(): void;
@@ -65,10 +115,12 @@ declare module 'hyperbee2' {
     get(key: Buffer, options?: BeeReadOptions): Promise<BeeEntry | null>;
     createReadStream(range: BeeRange): AsyncIterable<BeeEntry>;
   }
+
+  export type { BeeBlock, BeeDelta, BeeEntry, BeeKey, BeeNode, BeeNodePointer };
   export default Hyperbee;
 }
 
-/** Blocks as they lie in the log, for reading past damage. */
+/** Blocks as they lie in the log, for reading past damage and for tests that write what the engine would not. */
 declare module 'hyperbee2/lib/encoding.js' {
   export interface BeePointer {
     /** 0: the log that the block is in. */
@@ -77,7 +129,7 @@ declare module 'hyperbee2/lib/encoding.js' {
     offset: number;
   }
 
-  /** A change of a list; of type 3 it points to a list of changes. */
+  /** A change of a list: 0 set, 1 insert, 2 delete, 3 a pointer to a list of others. */
   export interface BeeDelta {
     type: number;
     index: number;
@@ -100,4 +152,13 @@ declare module 'hyperbee2/lib/encoding.js' {
   }
 
   export function decodeBlock(buffer: Buffer, seq: number): BeeBlock;
+  export function encodeBlock(
+    block: BeeBlock & {
+      type: number;
+      checkpoint: number;
+      previous: { core: number; seq: number } | null;
+      metadata: null;
+      t: number;
+    },
+  ): Buffer;
 }

@@ -128,7 +128,7 @@ async function removeDamaged(
 async function hasPeer(session: CheckSession, options: RepairBlocksOptions): Promise<boolean> {
   const swarm = session.connect(options.bootstrap, options.log);
   const giveUpAt = performance.now() + options.deadlineMs;
-  while (swarm.connections.size === 0) {
+  while (swarm.statistics().peers === 0) {
     options.signal?.throwIfAborted();
     if (performance.now() > giveUpAt) return false;
     await sleep(PEER_LOOK_MS);

@@ -7,10 +7,10 @@ import { type Inode, S_IFMT, S_ISGID } from './inode.js';
 import { withMemory } from './not-in-memory.js';
 import { PosixError } from './posix-error.js';
 import type { Volume } from './volume.js';
+import { XATTR_NAMESPACES } from './xattr-name.js';
 
 const XATTR_CREATE = 1;
 const XATTR_REPLACE = 2;
-const XATTR_NAMESPACES = ['user.', 'trusted.', 'security.'];
 
 export class AttributeOperations {
   readonly #volume: Volume;
@@ -112,11 +112,14 @@ export class AttributeOperations {
       const inode = this.#volume.table.need(ino);
       const xattrs = this.#volume.table.needXattrs(inode);
       const exists = xattrs.values.has(name);
+      const replaced = xattrs.values.get(name)?.length ?? 0;
       if (exists && (flags & XATTR_CREATE) !== 0) throw new PosixError('EEXIST');
       if (!exists && (flags & XATTR_REPLACE) !== 0) throw new PosixError('ENODATA');
       if (!exists && listBytes(xattrs.values) + name.length + 1 > limits.xattr_list_bytes_max) {
         throw new PosixError('ENOSPC');
       }
+      const bytes = valueBytes(xattrs.values) - replaced + kept.length;
+      if (bytes > limits.xattrs_bytes_max) throw new PosixError('ENOSPC');
       this.#volume.committer.admit(limits.new_file_record_bytes + kept.length);
       if (!isAccessList(name)) {
         this.#putXattr(inode, name, kept);
@@ -181,6 +184,12 @@ function requireNamespace(name: string): void {
   if (!XATTR_NAMESPACES.some((prefix) => name.startsWith(prefix))) {
     throw new PosixError('EOPNOTSUPP');
   }
+}
+
+function valueBytes(values: ReadonlyMap<string, Buffer>): number {
+  let bytes = 0;
+  for (const value of values.values()) bytes += value.length;
+  return bytes;
 }
 
 function listBytes(values: ReadonlyMap<string, Buffer>): number {

@@ -18,9 +18,12 @@ import {
 import { decodeSegment, type ExtentRecord } from '../tree/segment-record.js';
 import type { TreeView } from '../tree/tree.js';
 import { type Extent, UNWRITTEN } from './extents.js';
-import { Directory, FileData, Inode, type Segment, Xattrs } from './inode.js';
+import { Directory, FileData, Inode, S_IFMT, type Segment, Xattrs } from './inode.js';
 import { NotInMemory } from './not-in-memory.js';
 import { PosixError } from './posix-error.js';
+import { isValidXattrName } from './xattr-name.js';
+
+const ROOT_INO = 1;
 
 /** Segments loaded with one range scan at most. */
 const SEGMENTS_PER_SCAN_MAX = 256;
@@ -41,6 +44,10 @@ function extentOf(record: ExtentRecord): Extent {
     source: record.chunk ?? UNWRITTEN,
     skip: record.skip,
   };
+}
+
+function damagedEntry(directory: Inode, name: string, what: string): DamagedError {
+  return new DamagedError(`Entry ${JSON.stringify(name)} of directory ${directory.ino} ${what}`);
 }
 
 /** The tree has no record of a segment from here on that is not in memory, too. */
@@ -103,6 +110,38 @@ export class InodeTable {
       return inode;
     }
     throw new NotInMemory(this.load(ino));
+  }
+
+  /**
+   * What a name leads to. Throws NotInMemory, and DamagedError where that is none of what the name says: a directory
+   * has one place in the tree, so nobody can be led in circles.
+   */
+  needNamed(directory: Inode, name: string, entry: EntryRecord): Inode {
+    const { ino, type } = entry;
+    const inode = this.#inodes.get(ino);
+    if (inode === undefined) throw new NotInMemory(this.loadNamed(directory, name, ino));
+    inode.touched = true;
+    if ((inode.mode & S_IFMT) !== type) {
+      throw damagedEntry(directory, name, `leads to inode ${ino}, which is of another type`);
+    }
+    if (inode.isDirectory && (ino === ROOT_INO || inode.parent !== directory.ino)) {
+      throw damagedEntry(directory, name, `leads to directory ${ino}, which is in another place`);
+    }
+    return inode;
+  }
+
+  /** Like {@link InodeTable.load} for an inode that must be there, since a name leads to it. */
+  async loadNamed(directory: Inode, name: string, ino: number): Promise<void> {
+    const { view } = this;
+    try {
+      await this.load(ino);
+    } catch (error) {
+      // A follower that has moved on meanwhile may well find that it is gone.
+      const isGone = error instanceof PosixError && error.errno === 'ESTALE' && view === this.view;
+      throw isGone
+        ? damagedEntry(directory, name, `leads to inode ${ino}, which is missing`)
+        : error;
+    }
   }
 
   peek(ino: number): Inode | undefined {
@@ -235,7 +274,7 @@ export class InodeTable {
           // One bad name must not hide the others.
           if (!(error instanceof DamagedError)) throw error;
           const name = JSON.stringify(nameOfKey(key));
-          this.#reportDamage(inode.ino, `entry ${name}: ${error.message}`);
+          this.reportDamage(inode.ino, `entry ${name}: ${error.message}`);
         }
       }
       directory.complete = true;
@@ -374,12 +413,19 @@ export class InodeTable {
       this.#share(`x${inode.ino}`, async () => {
         const xattrs = new Xattrs();
         const { from, to } = rangeOfInode(RecordKind.xattr, inode.ino);
+        let names = 0;
         let bytes = 0;
         for await (const { key, value } of this.view.range(from, to)) {
           const name = nameOfKey(key);
-          bytes += name.length + 1;
-          if (bytes > limits.xattr_list_bytes_max) {
-            this.#reportDamage(inode.ino, `inode ${inode.ino} has too many extended attributes`);
+          if (!isValidXattrName(name) || value.length > limits.xattr_value_bytes_max) {
+            const text = JSON.stringify(name);
+            this.reportDamage(inode.ino, `extended attribute ${text} cannot be one`);
+            continue;
+          }
+          names += name.length + 1;
+          bytes += value.length;
+          if (names > limits.xattr_list_bytes_max || bytes > limits.xattrs_bytes_max) {
+            this.reportDamage(inode.ino, `inode ${inode.ino} has too many extended attributes`);
             break;
           }
           xattrs.values.set(name, value);
@@ -406,7 +452,8 @@ export class InodeTable {
     return promise;
   }
 
-  #reportDamage(ino: number, line: string): void {
+  /** Writes a line about a damaged record, unless there were many about the same inode. */
+  reportDamage(ino: number, line: string): void {
     const count = this.#reported.get(ino) ?? 0;
     if (count >= REPORTS_PER_INODE_MAX || this.#reported.size >= limits.cached_inodes_max) return;
     this.#reported.set(ino, count + 1);
@@ -428,7 +475,9 @@ export class InodeTable {
     for (const [ino, inode] of this.#inodes) {
       if (this.#inodes.size <= limits.cached_inodes_max || steps++ >= EVICTION_STEPS_MAX) return;
       this.#inodes.delete(ino);
-      if (inode.isPinned || inode.touched) {
+      // A reader deletes nothing, whatever the number of links.
+      const isPinned = this.#readOnly ? inode.opens > 0 : inode.isPinned;
+      if (isPinned || inode.touched) {
         inode.touched = false;
         this.#inodes.set(ino, inode);
       } else {

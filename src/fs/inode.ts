@@ -187,7 +187,12 @@ export class Inode implements InodeRecord {
 
   /** The content of a symbolic link. Throws DamagedError. */
   get target(): Buffer {
-    if (this.inline === null) throw new DamagedError(`Symbolic link ${this.ino} has no target`);
+    if (this.inline === null || this.inline.length === 0) {
+      throw new DamagedError(`Symbolic link ${this.ino} has no target`);
+    }
+    if (this.inline.includes(0)) {
+      throw new DamagedError(`Symbolic link ${this.ino} has a target with a zero byte`);
+    }
     return this.inline;
   }
 }

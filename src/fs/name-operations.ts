@@ -237,7 +237,8 @@ export class NameOperations {
     const { table } = this.#volume;
     const directory = table.need(parent);
     const entry = table.needEntry(directory, name);
-    return { parent: directory, name, inode: entry === null ? null : table.need(entry.ino) };
+    const inode = entry === null ? null : table.needNamed(directory, name, entry);
+    return { parent: directory, name, inode };
   }
 
   #make(parent: number, name: string, wanted: WantedMode, caller: Caller): Inode {

@@ -1,6 +1,6 @@
 /** The tree on Hyperbee2. The only file that uses the engine; `tree-walker.ts` knows its blocks. */
 
-import Hyperbee, { type WriteBatch } from 'hyperbee2';
+import Hyperbee, { type BeeEntry, type WriteBatch } from 'hyperbee2';
 import type Hypercore from 'hypercore';
 import {
   DamagedError,
@@ -12,6 +12,7 @@ import {
 import { limits } from '../limits.js';
 import { asShoalError } from '../log/store-errors.js';
 import { untilAborted } from '../log/until-aborted.js';
+import { checkBlocksOf, checkNodesOf } from './checked-bee.js';
 import type { Head, Tree, TreeChange, TreeReadOptions, TreeRecord, TreeView } from './tree.js';
 
 /**
@@ -52,6 +53,9 @@ export interface HyperbeeTreeOptions {
   /** Default deadline of reads that wait for peers. */
   deadlineMs: number;
 }
+
+/** The engine has null for an empty value. */
+const NO_VALUE = Buffer.alloc(0);
 
 const WHILE_WAITING = ' while waiting for the tree';
 
@@ -96,7 +100,7 @@ class BeeView implements TreeView {
           options.signal,
           WHILE_WAITING,
         );
-        return entry === null ? null : entry.value;
+        return entry === null ? null : (entry.value ?? NO_VALUE);
       } catch (error) {
         const known = treeError(error);
         // The engine shares a node's fetch between all who want it, and it fails for all of them when the first one's
@@ -112,16 +116,23 @@ class BeeView implements TreeView {
     const wait = options.localOnly !== true;
     const stream = this.#bee.createReadStream({ gte: from, lt: to, timeout, wait });
     const records = stream[Symbol.asyncIterator]();
+    let last: Buffer | null = null;
     try {
       for (;;) {
-        let next: IteratorResult<TreeRecord>;
+        let next: IteratorResult<BeeEntry>;
         try {
           next = await untilAborted(records.next(), options.signal, WHILE_WAITING);
         } catch (error) {
           throw treeError(error);
         }
         if (next.done === true) return;
-        yield { key: next.value.key, value: next.value.value };
+        const { key, value } = next.value;
+        // Nodes that are sound one by one can still hang together in another way than a tree does.
+        if (Buffer.compare(from, key) > 0 || (last !== null && Buffer.compare(last, key) >= 0)) {
+          throw new DamagedError('Cannot read the tree: its keys are out of order');
+        }
+        last = key;
+        yield { key, value: value ?? NO_VALUE };
       }
     } finally {
       await records.return?.().catch(() => undefined);
@@ -144,6 +155,7 @@ export class HyperbeeTree implements Tree {
 
   private constructor(options: HyperbeeTreeOptions) {
     this.#core = options.core;
+    checkBlocksOf(this.#core);
     this.#deadlineMs = options.deadlineMs;
     this.#bee = this.#openBee();
     this.#view = this.#currentView();
@@ -268,17 +280,19 @@ export class HyperbeeTree implements Tree {
   }
 
   #openBee(): Hyperbee {
-    return new Hyperbee(noOtherLogs, {
+    const bee = new Hyperbee(noOtherLogs, {
       core: this.#core,
       t: TREE_T,
       maxCacheSize: limits.tree_cache_nodes_max,
       writable: this.#core.writable,
       autoUpdate: false,
     });
+    return checkNodesOf(bee);
   }
 
   #viewAt(head: Head): BeeView {
-    return new BeeView(this.#bee.checkout({ length: head.length }), head, this.#deadlineMs);
+    const bee = checkNodesOf(this.#bee.checkout({ length: head.length }));
+    return new BeeView(bee, head, this.#deadlineMs);
   }
 
   #currentView(): BeeView {

@@ -101,7 +101,7 @@ export function decodeSegment(ino: number, index: number, bytes: Buffer): Extent
         throw new Error(`extent kind ${kind} is unknown`);
       }
       const writer = readUint(state, 'writer', 8191);
-      const block = readUint(state, 'block');
+      const block = readUint(state, 'block', limits.log_blocks_max);
       const offset = readUint(state, 'offset in block', limits.block_bytes_max);
       const hash = readBytes(state, 'chunk hash', CHUNK_HASH_BYTES);
       const whole = kind === KIND_WHOLE_CHUNK;
