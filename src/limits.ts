@@ -154,7 +154,7 @@ export const limits = {
   /** Problems that a check of a drive lists; the others are counted. */
   check_problems_max: 10_000,
   /** References to chunks gathered before their blocks are read, in the order of the log. */
-  check_references_max: 1 << 17,
+  check_references_max: 1 << 15,
   /** Blocks read at once. */
   check_reads_max: 16,
   /** Commits looked at, from the newest back. */

@@ -22,7 +22,7 @@ const DELTA_COHORT = 3;
 /** Far deeper than a tree of eight keys per node can become. */
 const DEPTH_MAX = 64;
 /** Decoded blocks of some 4 KiB. */
-const BLOCKS_CACHED_MAX = 2048;
+const BLOCKS_CACHED_MAX = 1024;
 
 /** An element of a node's list: what it points to, or why that is not known. */
 type Slot<T> = { value: T } | { error: ShoalError };
