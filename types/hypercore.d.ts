@@ -288,3 +288,27 @@ declare module 'hypercore' {
     on(event: string, listener: (...parameters: unknown[]) => void): this;
   }
 }
+
+/** For tests that speak the protocol themselves. */
+declare module 'hypercore/lib/messages.js' {
+  import type { MessageEncoding } from 'protomux';
+
+  type WireName =
+    | 'handshake'
+    | 'sync'
+    | 'request'
+    | 'cancel'
+    | 'data'
+    | 'noData'
+    | 'want'
+    | 'unwant'
+    | 'bitfield'
+    | 'range'
+    | 'extension';
+  export const wire: Record<WireName, MessageEncoding<unknown>>;
+}
+
+declare module 'hypercore/lib/caps.js' {
+  /** Proves to the other side that the log's key is known here. */
+  export function replicate(isInitiator: boolean, key: Buffer, handshakeHash: Buffer): Buffer;
+}

@@ -61,6 +61,9 @@ declare module 'protomux' {
     protected _decode(remoteId: number, state: unknown): unknown;
     protected _ondrain(): void;
     protected _safeDestroy(error: unknown): void;
+    /** What is sent until `uncork` goes in one frame. */
+    cork(): void;
+    uncork(): void;
     destroy(error?: Error): void;
     pair(options: { protocol: string; id?: Buffer | null }, notify: () => void): void;
     unpair(options: { protocol: string; id?: Buffer | null }): void;

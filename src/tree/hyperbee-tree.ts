@@ -73,7 +73,9 @@ function treeError(error: unknown): ShoalError {
 function isDecodingFault(error: unknown): boolean {
   return (
     error instanceof Error &&
-    /out of bounds|bad core index|unknown|invalid|incorrect/i.test(error.message)
+    /out of bounds|bad core index|unknown|invalid|incorrect|too big|uint must be/i.test(
+      error.message,
+    )
   );
 }
 
