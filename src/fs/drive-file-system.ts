@@ -16,11 +16,9 @@ import type {
   WriteOptions,
 } from '../../mount/file-system.js';
 import type { ContentStore } from '../content/content-store.js';
-import { DamagedError, NoSpaceError } from '../errors.js';
+import { NoSpaceError } from '../errors.js';
 import { limits } from '../limits.js';
 import { SpaceGuard } from '../log/space-guard.js';
-import { inoOfKey, RecordKind, rangeOfKind, segmentOfKey } from '../tree/keys.js';
-import { decodeSegment, type ExtentRecord } from '../tree/segment-record.js';
 import type { Tree } from '../tree/tree.js';
 import { AttributeOperations } from './attribute-operations.js';
 import { type Clock, SystemClock } from './clock.js';
@@ -35,8 +33,8 @@ import { Follower, readCommit } from './follower.js';
 import type { Inode } from './inode.js';
 import { InodeTable } from './inode-table.js';
 import { NameOperations } from './name-operations.js';
-import { withMemory } from './not-in-memory.js';
 import { Sealer } from './sealer.js';
+import { collectOrphans, learnChunks } from './start-up.js';
 import { Volume } from './volume.js';
 
 const ROOT_INO = 1;
@@ -166,8 +164,8 @@ export class DriveFileSystem implements FileSystem {
     const parts = { volume, committer, follower, defragmenter };
     const fileSystem = new DriveFileSystem(options, parts);
     if (!readOnly) {
-      await fileSystem.#collectOrphans();
-      fileSystem.#learnChunks().catch((error: unknown) => {
+      await collectOrphans(tree, volume, log);
+      learnChunks(tree, content, () => fileSystem.#closed).catch((error: unknown) => {
         log(`cannot rebuild the deduplication index: ${String(error)}`);
       });
     }
@@ -206,44 +204,6 @@ export class DriveFileSystem implements FileSystem {
     await this.#defragmenter?.close();
     await this.#committer?.close();
     this.#closed = true;
-  }
-
-  /** Files that were deleted while open, and then the process ended. */
-  async #collectOrphans(): Promise<void> {
-    const { from, to } = rangeOfKind(RecordKind.orphan);
-    const keys: Buffer[] = [];
-    for await (const { key } of this.#options.tree.range(from, to)) keys.push(key);
-    for (const key of keys) {
-      try {
-        await this.#collectOrphan(inoOfKey(key));
-      } catch (error) {
-        if (!(error instanceof DamagedError)) throw error;
-        this.#options.log(`cannot delete what key ${key.toString('hex')} names: ${error.message}`);
-      }
-    }
-  }
-
-  async #collectOrphan(ino: number): Promise<void> {
-    const { table } = this.#volume;
-    const inode = await withMemory(() => table.need(ino), null);
-    inode.orphaned = true;
-    inode.nlink = 0;
-    this.#volume.deleteIfUnused(inode);
-  }
-
-  /** Deduplication knows the chunks that the tree refers to. In the background: a large drive has many. */
-  async #learnChunks(): Promise<void> {
-    const { from, to } = rangeOfKind(RecordKind.segment);
-    const { content } = this.#volume;
-    let learned = 0;
-    for await (const { key, value } of this.#options.tree.range(from, to)) {
-      if (this.#closed || learned > limits.dedup_entries_max) return;
-      for (const { chunk } of decodedOrEmpty(key, value)) {
-        if (chunk === null) continue;
-        content.learn(chunk);
-        learned++;
-      }
-    }
   }
 
   // mount/file-system.ts
@@ -487,15 +447,5 @@ export class DriveFileSystem implements FileSystem {
 
   syncfs(): Answer<void> {
     return this.#files.fsync();
-  }
-}
-
-/** What is wrong with a record is told to who reads the file. */
-function decodedOrEmpty(key: Buffer, value: Buffer): ExtentRecord[] {
-  try {
-    return decodeSegment(inoOfKey(key), segmentOfKey(key), value);
-  } catch (error) {
-    if (error instanceof DamagedError) return [];
-    throw error;
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { ChunkReference } from '../content/content-store.js';
 import { limits } from '../limits.js';
+import type { ExtentRecord } from '../tree/segment-record.js';
 
 /**
  * Whole segments of memory to use again. Fresh memory costs more than the copy into it: the system clears it page by
@@ -90,6 +91,16 @@ export interface Extent {
   source: Source;
   /** First byte of the source that belongs to the extent. */
   skip: number;
+}
+
+/** An extent as the tree records it. */
+export function extentOf(record: ExtentRecord): Extent {
+  return {
+    start: record.start,
+    length: record.length,
+    source: record.chunk ?? UNWRITTEN,
+    skip: record.skip,
+  };
 }
 
 /** Index of the first extent that ends behind `offset`; the length of the list when none does. */

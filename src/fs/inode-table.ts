@@ -15,36 +15,25 @@ import {
   segmentKey,
   segmentOfKey,
 } from '../tree/keys.js';
-import { decodeSegment, type ExtentRecord } from '../tree/segment-record.js';
+import { decodeSegment } from '../tree/segment-record.js';
 import type { TreeView } from '../tree/tree.js';
-import { type Extent, UNWRITTEN } from './extents.js';
-import { Directory, FileData, Inode, S_IFMT, type Segment, Xattrs } from './inode.js';
+import { DamageReports } from './damage-reports.js';
+import { type Extent, extentOf } from './extents.js';
+import { Directory, FileData, Inode, newSegment, S_IFMT, type Segment, Xattrs } from './inode.js';
+import { loadXattrs } from './load-xattrs.js';
 import { NotInMemory } from './not-in-memory.js';
 import { PosixError } from './posix-error.js';
-import { isValidXattrName } from './xattr-name.js';
 
 const ROOT_INO = 1;
 
 /** Segments loaded with one range scan at most. */
 const SEGMENTS_PER_SCAN_MAX = 256;
 
-/** Lines about damaged records of one inode or directory; there could be millions of them. */
-const REPORTS_PER_INODE_MAX = 10;
-
 /** Segments looked at before others are loaded; after a commit all are. */
 const EVICTION_STEPS_PER_LOAD_MAX = 256;
 
 /** Entries looked at per added one when the table is full, so that no single look-up pays for all. */
 const EVICTION_STEPS_MAX = 8;
-
-function extentOf(record: ExtentRecord): Extent {
-  return {
-    start: record.start,
-    length: record.length,
-    source: record.chunk ?? UNWRITTEN,
-    skip: record.skip,
-  };
-}
 
 function damagedEntry(directory: Inode, name: string, what: string): DamagedError {
   return new DamagedError(`Entry ${JSON.stringify(name)} of directory ${directory.ino} ${what}`);
@@ -53,10 +42,6 @@ function damagedEntry(directory: Inode, name: string, what: string): DamagedErro
 /** The tree has no record of a segment from here on that is not in memory, too. */
 function storedEnd(inode: Inode): number {
   return inode.persisted ? Math.min(inode.segmentsEnd, inode.persistedSegmentsEnd) : 0;
-}
-
-function newSegment(): Segment {
-  return { extents: [], dirty: false, changes: 0, joinedExtents: 0 };
 }
 
 const NO_SEGMENT: Segment = Object.freeze({
@@ -88,7 +73,7 @@ export class InodeTable {
   readonly #directories = new Set<Inode>();
   #directoryEntries = 0;
   /** Lines about damage that were written, by inode. */
-  readonly #reported = new Map<number, number>();
+  readonly #reports = new DamageReports();
 
   constructor(options: InodeTableOptions) {
     this.view = options.view;
@@ -411,25 +396,8 @@ export class InodeTable {
     }
     throw new NotInMemory(
       this.#share(`x${inode.ino}`, async () => {
-        const xattrs = new Xattrs();
-        const { from, to } = rangeOfInode(RecordKind.xattr, inode.ino);
-        let names = 0;
-        let bytes = 0;
-        for await (const { key, value } of this.view.range(from, to)) {
-          const name = nameOfKey(key);
-          if (!isValidXattrName(name) || value.length > limits.xattr_value_bytes_max) {
-            const text = JSON.stringify(name);
-            this.reportDamage(inode.ino, `extended attribute ${text} cannot be one`);
-            continue;
-          }
-          names += name.length + 1;
-          bytes += value.length;
-          if (names > limits.xattr_list_bytes_max || bytes > limits.xattrs_bytes_max) {
-            this.reportDamage(inode.ino, `inode ${inode.ino} has too many extended attributes`);
-            break;
-          }
-          xattrs.values.set(name, value);
-        }
+        const report = (line: string) => this.reportDamage(inode.ino, line);
+        const xattrs = await loadXattrs(this.view, inode.ino, report);
         inode.xattrs ??= xattrs;
       }),
     );
@@ -454,9 +422,7 @@ export class InodeTable {
 
   /** Writes a line about a damaged record, unless there were many about the same inode. */
   reportDamage(ino: number, line: string): void {
-    const count = this.#reported.get(ino) ?? 0;
-    if (count >= REPORTS_PER_INODE_MAX || this.#reported.size >= limits.cached_inodes_max) return;
-    this.#reported.set(ino, count + 1);
+    if (!this.#reports.admits(ino)) return;
     this.#log(`damaged record in directory or inode ${ino}: ${line}`);
   }
 

@@ -64,6 +64,10 @@ export class Xattrs {
   readonly dirtyNames = new Set<string>();
 }
 
+export function newSegment(): Segment {
+  return { extents: [], dirty: false, changes: 0, joinedExtents: 0 };
+}
+
 /** The kernel remembers no number of blocks. */
 export const TOLD_NOTHING = -1;
 /** It remembers one that it was told, but not surely the last one. */
