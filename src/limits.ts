@@ -184,7 +184,7 @@ export const limits = {
   /** It is idle when it took less of the processor's time between two looks. */
   idle_work_ms_max: 60,
   /** After so much work an idle mount gives memory back. */
-  idle_release_work_ms_min: 500,
+  idle_release_work_ms_min: 150,
   /** A mount that is larger gives back what it does not use, also while it works. */
   resident_bytes_trimmed_min: 256 << 20,
   looks_between_trims_min: 4,

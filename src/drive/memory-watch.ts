@@ -85,9 +85,11 @@ export class MemoryWatch {
 
   async #releaseAll(): Promise<void> {
     await this.#release();
-    collectGarbage();
-    // Buffers' memory is freed in later turns.
-    await sleep(FREEING_MS);
+    // Twice: what is freed in later turns, as buffers' memory is, holds other things.
+    for (let round = 0; round < 2; round++) {
+      collectGarbage();
+      await sleep(FREEING_MS);
+    }
     await trimHeap();
     this.#usage = process.cpuUsage();
     this.#workedMs = 0;
