@@ -9,6 +9,7 @@ import { STEPS_PER_LINE } from './run-fuzz-process.js';
 
 const [seed = 0, from = 0, steps = 0] = process.argv.slice(2, 5).map(Number);
 const only = process.argv[5];
+const CLOSE_MS_MAX = 30_000;
 let at = from;
 
 function fail(error: unknown): void {
@@ -26,7 +27,10 @@ try {
     if (step % STEPS_PER_LINE === 0) process.stdout.write(`step ${step}\n`);
   };
   const counts = await fuzzer.run({ seed, from, steps, only, onStep });
+  // Also keeps the process from ending while something that nothing waits for is under way.
+  const late = setTimeout(() => fail(new Error('What was open cannot be closed')), CLOSE_MS_MAX);
   await fuzzer.close();
+  clearTimeout(late);
   process.stdout.write(`done ${JSON.stringify([...counts])}\n`, () => process.exit(0));
 } catch (error) {
   await fuzzer.close();

@@ -93,6 +93,8 @@ test('hostile peers - each attack ends its connection, and nothing else', TIME, 
     const { peakBytes } = sampler;
     t.ok(peakBytes < MEMORY_BYTES_MAX, `${peakBytes >> 20} MiB of memory at most`);
   }
+  // Whatever was left under way would keep the store open.
+  for (const mount of [reader, origin]) await mount.unmount();
 });
 
 /** Each says that it has every block, so it is asked for some. */

@@ -65,6 +65,10 @@ class Fields {
   maybe<T>(make: () => T): T | null {
     return this.flag() ? make() : null;
   }
+  /** For what the guard never lets through. */
+  seldom<T>(make: () => T): T | null {
+    return this.#random.below(50) === 0 ? make() : null;
+  }
   bytes(lengthMax: number): Buffer {
     return this.#random.bytes(this.#random.below(lengthMax));
   }
@@ -102,7 +106,7 @@ class Fields {
           fork: this.fork(),
           block: this.maybe(() => this.place()),
           hash: this.maybe(() => this.place()),
-          seek: this.maybe(() => ({ bytes: this.number(), padding: this.#random.below(50) })),
+          seek: this.seldom(() => ({ bytes: this.number(), padding: this.#random.below(50) })),
           upgrade: this.maybe(() => ({ start: this.number(), length: this.number() })),
           manifest: this.flag(),
           priority: this.#random.below(4),
@@ -132,7 +136,7 @@ class Fields {
       fork: this.fork(),
       block: this.maybe(() => ({ ...this.place(), value: this.bytes(100), nodes: this.nodes() })),
       hash: this.maybe(() => ({ ...this.place(), nodes: this.nodes() })),
-      seek: this.maybe(() => ({ bytes: this.number(), nodes: this.nodes() })),
+      seek: this.seldom(() => ({ bytes: this.number(), nodes: this.nodes() })),
       upgrade: this.maybe(() => ({
         start: this.flag() ? BLOCKS : this.number(),
         length: this.number(),

@@ -201,6 +201,17 @@ export const attacks: Record<string, Attack> = {
     },
     line: /Dropped peer .*one fork after the other/,
   },
+  'a request for a position in bytes': {
+    run: async (victim, { treeLogKey }) => {
+      const log = await victim.open(treeLogKey);
+      const seek = { bytes: 330, padding: 29 };
+      for (let id = 1; id < 20; id++) {
+        const place = { index: 2 * id, nodes: 1 };
+        log.send('request', { ...emptyRequest, id, fork: 0, hash: place, seek });
+      }
+    },
+    line: /Dropped peer .*asks for a position in bytes/,
+  },
   'a flood of requests': {
     run: async (victim, { treeLogKey }) => {
       const log = await victim.open(treeLogKey);
