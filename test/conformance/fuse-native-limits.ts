@@ -38,8 +38,8 @@ export const FUSE_NATIVE_LIMITS: readonly KnownLimit[] = [
     ],
   },
   {
-    what: 'the owner of new files, where several users share a mount',
-    why: 'the package does not say who asks: whatever is made belongs to who mounted',
+    what: 'the owner of new files is always who mounted; so --allow-other is refused, unless the mount is read-only',
+    why: 'the package does not say who asks, and others must not make files of root',
     behaviours: [
       'permissions: new files, directories, links and fifos belong to who makes them',
       'permissions: only the owner changes mode, owner and set times',

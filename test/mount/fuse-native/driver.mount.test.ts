@@ -182,6 +182,19 @@ testMount(
   },
 );
 
+testMount('fuse-native: other users are let in for reading only', async (t) => {
+  const machine = Machine.forTest(t);
+  await machine.shoal('create', 'notes');
+  const directory = machine.makeMountPoint();
+  const shared = [...BY_FUSE_NATIVE, '--allow-other'];
+  const refused = await machine.tryShoal(['mount', 'notes', directory, ...shared]);
+  t.is(refused.code, exitCodes.environment);
+  t.ok(/^shoal: Cannot mount at .* for other users: .*\n$/.test(refused.stderr), refused.stderr);
+  const mount = await machine.mount('notes', [...shared, '--read-only']);
+  t.is(readdirSync(mount.directory).length, 0);
+  await mount.unmount();
+});
+
 testMount('fuse-native: what was moved or removed is not found by its old path', async (t) => {
   const machine = Machine.forTest(t);
   const mount = await machine.createAndMount('notes', BY_FUSE_NATIVE);
