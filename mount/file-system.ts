@@ -78,7 +78,7 @@ export interface Caller {
   readonly gid: number;
   /** Process (thread) id; 0 where it is in another pid namespace. */
   readonly pid: number;
-  /** Aborted when the caller is interrupted (Ctrl-C). Created on first use: touch it only before a wait. */
+  /** Aborted when the caller is to end (Ctrl-C). Created on first use: touch it only before a wait. */
   readonly signal: AbortSignal;
 }
 
@@ -191,6 +191,11 @@ export interface MountParameters {
   writebackCache: boolean;
   /** Bytes of one write or read request at most. */
   requestBytesMax: number;
+  /**
+   * The kernel goes by POSIX access lists, which it reads and sets as the extended attributes `system.posix_acl_access`
+   * and `system.posix_acl_default`. The file system keeps mode and list in step, and lets new inodes inherit.
+   */
+  posixAcl?: boolean;
 }
 
 /**
@@ -204,6 +209,8 @@ export interface FileSystem {
   /** Read by the driver before it mounts: a read-only or followed drive must not have the writeback cache. */
   readonly wantsWritebackCache: boolean;
   readonly readOnly: boolean;
+  /** Ask the kernel for {@link MountParameters.posixAcl}. */
+  readonly wantsPosixAcl: boolean;
 
   /** The mount is up. Called once, before any operation. */
   start(kernel: KernelNotifier, parameters: MountParameters): void;
@@ -221,9 +228,19 @@ export interface FileSystem {
   readlink(ino: Ino, caller: Caller): Answer<Buffer>;
 
   symlink(parent: Ino, name: ByteName, target: Buffer, caller: Caller): Answer<Entry>;
-  /** `mode` carries type and permissions, the umask already applied. */
-  mknod(parent: Ino, name: ByteName, mode: number, rdev: number, caller: Caller): Answer<Entry>;
-  mkdir(parent: Ino, name: ByteName, mode: number, caller: Caller): Answer<Entry>;
+  /**
+   * `mode` carries type and permissions; here and below the umask is already applied, except with `posixAcl`: then it is
+   * `umask`'s turn, unless the directory has a default list.
+   */
+  mknod(
+    parent: Ino,
+    name: ByteName,
+    mode: number,
+    rdev: number,
+    caller: Caller,
+    umask?: number,
+  ): Answer<Entry>;
+  mkdir(parent: Ino, name: ByteName, mode: number, caller: Caller, umask?: number): Answer<Entry>;
   unlink(parent: Ino, name: ByteName, caller: Caller): Answer<void>;
   rmdir(parent: Ino, name: ByteName, caller: Caller): Answer<void>;
   rename(
@@ -247,6 +264,7 @@ export interface FileSystem {
     mode: number,
     flags: number,
     caller: Caller,
+    umask?: number,
   ): Answer<{ entry: Entry; open: OpenAnswer }>;
   /** A file without a name (O_TMPFILE) in the directory's file system. */
   tmpfile(
@@ -254,8 +272,12 @@ export interface FileSystem {
     mode: number,
     flags: number,
     caller: Caller,
+    umask?: number,
   ): Answer<{ entry: Entry; open: OpenAnswer }>;
-  /** Up to `length` bytes; fewer only at the end of the file. Several pieces are written out one after the other. */
+  /**
+   * Up to `length` bytes; fewer only at the end of the file. Several pieces are written out one after the other. What is
+   * answered without a promise may be memory that is soon used again: it must be taken before anything is waited for.
+   */
   read(
     ino: Ino,
     handle: number,
@@ -272,8 +294,11 @@ export interface FileSystem {
     options: WriteOptions,
     caller: Caller,
   ): Answer<number>;
-  /** A descriptor of the open file was closed (there may be more). Reports delayed write errors. */
-  flush(ino: Ino, handle: number, caller: Caller): Answer<void>;
+  /**
+   * A descriptor of the open file was closed (there may be more). Reports delayed write errors of the file system's
+   * own: what the kernel held has been written before. One that has none leaves this out, and is not asked.
+   */
+  flush?(ino: Ino, handle: number, caller: Caller): Answer<void>;
   /** The last descriptor was closed. Never fails. */
   release(ino: Ino, handle: number, openFlags: number): Answer<void>;
   fsync(ino: Ino, handle: number, dataOnly: boolean, caller: Caller): Answer<void>;
@@ -313,7 +338,15 @@ export interface FileSystem {
 
   /** Extended attribute names are bytes, too. The driver cuts or refuses (ERANGE) for the caller's buffer. */
   getxattr(ino: Ino, name: ByteName, caller: Caller): Answer<Buffer>;
-  setxattr(ino: Ino, name: ByteName, value: Buffer, flags: number, caller: Caller): Answer<void>;
+  /** `killsSgid`: an access list that is set takes the set-group-id bit away. */
+  setxattr(
+    ino: Ino,
+    name: ByteName,
+    value: Buffer,
+    flags: number,
+    caller: Caller,
+    killsSgid?: boolean,
+  ): Answer<void>;
   listxattr(ino: Ino, caller: Caller): Answer<ByteName[]>;
   removexattr(ino: Ino, name: ByteName, caller: Caller): Answer<void>;
 

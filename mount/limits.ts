@@ -7,9 +7,9 @@ export const mountLimits = {
   /** Requests taken from the kernel and not yet answered. Above it the driver stops reading. */
   inflight_requests_max: 1024,
   /** Background requests (read-ahead, write-back, asynchronous direct I/O) the kernel sends at once. */
-  background_requests_max: 64,
+  background_requests_max: 16,
   /** Above this many background requests the kernel calls the device congested. */
-  background_congested_requests: 48,
+  background_congested_requests: 12,
   /** Read-ahead of one open file that the kernel may do. */
   readahead_bytes_max: 1 << 20,
   /** How long the main thread polls for the next request before it sleeps, in microseconds. */
@@ -36,6 +36,8 @@ export const mountLimits = {
   notification_hold_ms_max: 1000,
   /** An unmount waits this long for notifications that the kernel is taking, before it fails the requests they wait for. */
   notification_settle_ms_max: 200,
+  /** A call whose caller got a signal is looked at so often, whether the caller is to end. */
+  signal_poll_ms: 200,
   /** Different failures of replies that are reported. */
   reply_failures_reported_max: 16,
   /** A forced unmount waits this long for dirty pages, and as long for open files, before it ends the connection. */

@@ -29,16 +29,24 @@ check_node() {
     fail "Node.js $version is too old; install version $node_major_min or newer (https://nodejs.org)"
 }
 
-# A program by which a package is known to be there.
-program_of() {
+# Programs of which any one means that a package is not missing: another one will do in place of the small one here.
+programs_of() {
   case $1 in
   fuse3) echo fusermount3 ;;
-  attr) echo setfattr ;;
   acl) echo setfacl ;;
-  procps) echo ps ;;
-  util-linux) echo runuser ;;
+  inotify-tools) echo inotifywait ;;
+  tcc) echo cc tcc ;;
+  util-linux) echo flock ;;
+  vim-tiny) echo vim vim.tiny ;;
   *) echo "$1" ;;
   esac
+}
+
+has_any() {
+  for program in "$@"; do
+    if command -v "$program" >/dev/null 2>&1; then return 0; fi
+  done
+  return 1
 }
 
 check_system_packages() {
@@ -47,7 +55,8 @@ check_system_packages() {
   IFS=,
   for package in $1; do
     IFS=$old_ifs
-    command -v "$(program_of "$package")" >/dev/null 2>&1 || missing="${missing:+$missing }$package"
+    # shellcheck disable=SC2046 # a list of programs
+    has_any $(programs_of "$package") || missing="${missing:+$missing }$package"
   done
   IFS=$old_ifs
   [ -n "$missing" ] || return 0

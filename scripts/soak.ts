@@ -2,6 +2,9 @@
 import { readdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Scenario, VARIETIES } from '../test/differential/scenario.js';
+import { Kills } from '../test/durability/support/kills.js';
+import { BootstrapNode, Machine } from '../test/support/drive-mount.js';
+import { SeededRandom } from '../test/support/seeded-random.js';
 import { residentBytes } from './benchmark/mount-process.js';
 import { growthOf, SAMPLES_MIN } from './growth.js';
 
@@ -9,15 +12,20 @@ const USAGE = `Usage: scripts/soak --minutes N [--seed S] [--steps N]
 
 Does the same random operations on mounted drives and on a plain directory, and compares everything, with a new seed in
 each cycle. One drive stays mounted all the time, with a second machine that reads it; another one is remounted, and
-killed with SIGKILL. Memory and open files of the processes that stay are sampled after each cycle.
+killed with SIGKILL between operations. A third one is killed in the middle of work: what programs had been told is
+durable must be there, the tree whole, and a machine that has nothing of it must read it all. Memory and open files of the processes that stay are sampled after each cycle.
 Prints a table at the end. Exits with 1 when anything differed, failed or went on growing.
 
   --minutes N    how long; the last cycle is finished
   --seed S       the first cycle's seed (else from the clock); the next ones count up
   --steps N      operations of a run (1500)
+  --kills N      kills in the middle of work in each cycle (10)
   --help         print this`;
 
 const STEPS = 1500;
+const KILLS = 10;
+/** With a look at the whole tree, and from a machine that has nothing of the drive. */
+const KILLS_PER_CHECK = 10;
 const ROWS_MAX = 24;
 const MIB = 1 << 20;
 /** What a process may have grown by after its warm-up, and is still called steady. */
@@ -57,6 +65,7 @@ async function main(): Promise<number> {
       minutes: { type: 'string' },
       seed: { type: 'string' },
       steps: { type: 'string', default: String(STEPS) },
+      kills: { type: 'string', default: String(KILLS) },
       help: { type: 'boolean', default: false },
     },
   });
@@ -67,10 +76,17 @@ async function main(): Promise<number> {
   const minutes = positive('--minutes', values.minutes);
   const steps = positive('--steps', values.steps);
   const seed = values.seed === undefined ? Date.now() >>> 0 : Number(values.seed) >>> 0;
-  return await soak(minutes, steps, seed);
+  const kills = Number(values.kills);
+  if (!(kills >= 0)) throw new Error(`Cannot use --kills '${values.kills}': it must be a number`);
+  return await soak(minutes, steps, kills, seed);
 }
 
-async function soak(minutes: number, steps: number, firstSeed: number): Promise<number> {
+async function soak(
+  minutes: number,
+  steps: number,
+  killsPerCycle: number,
+  firstSeed: number,
+): Promise<number> {
   let stopping = false;
   const stop = () => {
     if (!stopping) console.error('soak: ending after this cycle');
@@ -80,6 +96,8 @@ async function soak(minutes: number, steps: number, firstSeed: number): Promise<
   process.on('SIGTERM', stop);
 
   const scenarios: Scenario[] = [];
+  const undo: (() => Promise<void>)[] = [];
+  let killed = 0;
   const samples: Sample[] = [];
   let failure: unknown;
   const beganMs = performance.now();
@@ -89,27 +107,48 @@ async function soak(minutes: number, steps: number, firstSeed: number): Promise<
     scenarios.push(steady);
     const crashing = await Scenario.start({ reader: false });
     scenarios.push(crashing);
-    for (let cycle = 0; minute() < minutes && !stopping; cycle++) {
+    const node = await BootstrapNode.start();
+    undo.push(() => node.close());
+    const machine = new Machine({ bootstrap: node.address });
+    undo.push(() => machine.close());
+    const kills = await Kills.start(machine, node.address);
+    for (let cycle = 0; (cycle === 0 || minute() < minutes) && !stopping; cycle++) {
       const seed = (firstSeed + cycle) >>> 0;
       await steady.run({ ...VARIETIES.quiet, seed, steps });
       await steady.run({ ...VARIETIES.reader, seed, steps });
       await crashing.run({ ...VARIETIES.crashes, seed, steps });
+      const random = new SeededRandom(seed);
+      for (let kill = 1; kill <= killsPerCycle; kill++) {
+        expectNone(seed, kill, await kills.kill(random));
+        killed++;
+        if (kill % KILLS_PER_CHECK !== 0 && kill < killsPerCycle) continue;
+        expectNone(seed, kill, await kills.check());
+        expectNone(seed, kill, await kills.readFromPeer());
+      }
       const taken = { cycle, minute: Number(minute().toFixed(1)), seed, ...sample(steady) };
       samples.push(taken);
       console.error(`soak: ${COLUMNS.map((column) => `${column} ${taken[column]}`).join(', ')}`);
     }
     for (const scenario of scenarios) await scenario.mount.unmount();
+    await kills.end();
   } catch (error) {
     failure = error;
   } finally {
     for (const scenario of scenarios) await scenario.close();
+    for (const step of undo.reverse()) await step();
   }
   console.log(table(samples));
+  console.log(`${killed} kills in the middle of work`);
   const growing = growthReport(samples);
   if (failure !== undefined) {
     console.error(`soak: ${failure instanceof Error ? failure.message : String(failure)}`);
   }
   return failure === undefined && !growing ? 0 : 1;
+}
+
+function expectNone(seed: number, kill: number, problems: readonly string[]): void {
+  if (problems.length === 0) return;
+  throw new Error(`After kill ${kill} of seed ${seed}: ${problems.join('; ')}`);
 }
 
 function sample(scenario: Scenario) {

@@ -28,10 +28,12 @@ export const limits = {
   xattr_value_bytes_max: 65_536,
   /** Names of all extended attributes of one inode together, as in Linux. */
   xattr_list_bytes_max: 65_536,
+  /** Values of all extended attributes of one inode together; all are in memory while one is in use. */
+  xattrs_bytes_max: 16 << 20,
   /** Data written but in no block of the log yet; a writer waits above it. */
   dirty_bytes_max: 48 << 20,
   /** Segments' worth of memory kept for the next writes. */
-  pooled_segments_max: 16,
+  pooled_segments_max: 32,
   /** Changed records waiting for a commit; the next one is started early above it. */
   dirty_records_max: 50_000,
   /** Longest time between a change and its commit. */
@@ -51,7 +53,7 @@ export const limits = {
 
   // Content
   /** Decrypted blocks held in memory. */
-  block_cache_bytes_max: 48 << 20,
+  block_cache_bytes_max: 32 << 20,
   /**
    * Chunks not appended yet, in bytes; a writer waits above it. Measured: with 64 MiB, which fall out of the processor's
    * caches before they are encrypted, appending is half as fast as with 8.
@@ -59,10 +61,14 @@ export const limits = {
   pending_append_bytes_max: 8 << 20,
   /** Blocks appended to the log in one batch. */
   append_batch_blocks_max: 32,
+  /** A smaller batch is encrypted on the main thread: handing it to another would take longer. */
+  seal_thread_batch_bytes_min: 512 << 10,
   /** A block of the chunk log; a peer's larger one is refused. */
   block_bytes_max: 1 << 20,
   /** Chunks the deduplication index remembers. */
   dedup_entries_max: 2_000_000,
+  /** Blocks read from the store in one piece of work for a thread. */
+  store_read_blocks_max: 4,
   /** Read-ahead of one open file, in bytes. */
   readahead_bytes_max: 8 << 20,
 
@@ -78,12 +84,52 @@ export const limits = {
   tree_cache_nodes_max: 1024,
   /** A record's value; a peer's larger one is refused. */
   record_bytes_max: 256 << 10,
+  /** A record's key: an inode number and a name. */
+  record_key_bytes_max: 512,
+  /** A block of the tree's log: some nodes, or at least one value. */
+  tree_block_bytes_max: 512 << 10,
+  /** Nodes from the root to a leaf; 2^53 records need 18. */
+  tree_depth_max: 40,
+  /** Keys or children of a node, and the changes that one is put together from. We write 16 at most. */
+  tree_node_entries_max: 256,
 
   // Network
   /** Default deadline of a wait on the network. */
   network_deadline_ms: 30_000,
   /** Connections to peers. */
   peers_max: 64,
+  /** A log; what a peer says of blocks behind it is a lie. */
+  log_blocks_max: 2 ** 30,
+  /** So far behind the end of a log as it is known here may a peer's blocks lie; a bit each is kept of them. */
+  announced_blocks_ahead_max: 2 ** 21,
+  /** Forks of one log that a peer may announce. */
+  announced_forks_max: 16,
+  /** Requests of one peer for one log: under way at once, and waiting beside them. */
+  peer_requests_served_max: 64,
+  peer_requests_waiting_max: 2048,
+  /** What a peer's messages cost, blocks apart, in units of about 10 us: at once, and each second on end. */
+  peer_work_burst_max: 100_000,
+  peer_work_per_second_max: 50_000,
+  /** Channels that a peer opens: at once, and each second on end. */
+  peer_channels_burst_max: 1024,
+  peer_channels_per_second_max: 10,
+  /** Messages taken from a peer, and requests for maps of blocks, while it reads nothing of what it is sent. */
+  peer_unread_messages_max: 50_000,
+  peer_unread_wants_max: 1024,
+  /** A peer that knows no log of the drive is dropped after this. */
+  peer_proof_ms_max: 30_000,
+  /** A peer that answers none of its requests for so long is dropped, and tried again. */
+  peer_stall_ms_max: 15_000,
+  /** Only one peer at a time is asked for a log's new end; it may take so long. */
+  peer_upgrade_ms_max: 60_000,
+  /** How often to look for peers that stall. */
+  peer_stall_look_ms: 2500,
+  /** Faults of a peer until it is not let in again, and peers that are not. */
+  peer_faults_max: 3,
+  peers_banned_max: 4096,
+  /** Lines about dropped peers in each stretch of time. */
+  peer_log_lines_max: 20,
+  peer_log_stretch_ms: 600_000,
 
   /** Pause between two look-ups of peers while none is connected; grows from the first to the second. */
   peer_lookup_interval_ms_min: 1000,
@@ -100,6 +146,26 @@ export const limits = {
   /** How long a drive that was joined with a write key waits for the answer of the copy that may write. */
   writer_lease_wait_ms: 10_000,
 
+  /** After a loss of power: how long to wait for a peer, or for the next block of what was lost, and in all. */
+  lost_tail_quiet_ms_max: 3000,
+  lost_tail_ms_max: 60_000,
+
+  // Check
+  /** Problems that a check of a drive lists; the others are counted. */
+  check_problems_max: 10_000,
+  /** References to chunks gathered before their blocks are read, in the order of the log. */
+  check_references_max: 1 << 15,
+  /** Blocks read at once. */
+  check_reads_max: 16,
+  /** Commits looked at, from the newest back. */
+  check_commits_max: 100_000,
+  /** Rounds of mending a tree: mending one thing shows what hangs on it. */
+  check_rounds_max: 16,
+  /** Blocks to be fetched again that a repair remembers. */
+  check_blocks_fetched_max: 1_000_000,
+  /** A repair stops fetching when nothing came for so long from those who are connected. */
+  check_stall_ms: 10_000,
+
   // Control
   /** One request or answer on the control socket. */
   control_message_bytes_max: 1 << 20,
@@ -111,6 +177,17 @@ export const limits = {
   control_goodbye_ms_max: 1000,
   /** How long a command waits for an answer of a running mount. */
   control_answer_ms_max: 60_000,
+
+  // Memory
+  /** How often a mount looks at what it works and holds. */
+  idle_look_interval_ms: 3000,
+  /** It is idle when it took less of the processor's time between two looks. */
+  idle_work_ms_max: 60,
+  /** After so much work an idle mount gives memory back. */
+  idle_release_work_ms_min: 500,
+  /** A mount that is larger gives back what it does not use, also while it works. */
+  resident_bytes_trimmed_min: 256 << 20,
+  looks_between_trims_min: 4,
 
   // Log
   /** One line of a drive's log. */

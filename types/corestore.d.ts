@@ -36,7 +36,33 @@ declare module 'corestore' {
     pushOnly?: boolean;
   }
 
+  export interface RocksReadBatch {
+    /** Settles after `tryFlush`. */
+    get(key: Buffer): Promise<Buffer | null>;
+    tryFlush(): void;
+    destroy(): void;
+  }
+
+  export interface RocksWriteBatch {
+    tryPut(key: Buffer, value: Buffer): void;
+    flush(): Promise<void>;
+    destroy(): void;
+  }
+
+  export interface RocksIteratorOptions {
+    gte?: Buffer;
+    gt?: Buffer;
+    /** Default true; else they are null. */
+    values?: boolean;
+    /** Entries read at once. */
+    capacity?: number;
+    limit?: number;
+  }
+
   export interface RocksDatabase {
+    iterator(options: RocksIteratorOptions): AsyncIterable<{ key: Buffer; value: Buffer | null }>;
+    read(): RocksReadBatch;
+    write(): RocksWriteBatch;
     flush(options?: Record<string, unknown>): Promise<void>;
     close(): Promise<void>;
   }

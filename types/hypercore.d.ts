@@ -12,8 +12,33 @@ declare module 'hypercore' {
     decrypt(index: number, block: Buffer, core: CoreContext): void | Promise<void>;
   }
 
+  /** A node of the hash tree. */
+  export interface TreeNode {
+    index: number;
+    /** Bytes of all blocks below it. */
+    size: number;
+    hash: Buffer;
+  }
+
+  export interface CoreReadBatch {
+    /** These settle after `tryFlush`. */
+    getTreeNode(index: number): Promise<TreeNode | null>;
+    getBlock(index: number): Promise<Buffer | null>;
+    tryFlush(): void;
+  }
+
+  export interface CoreWriteBatch {
+    putTreeNode(node: TreeNode): void;
+    putBlock(index: number, stored: Buffer): void;
+    deleteTreeNode(index: number): void;
+    flush(): Promise<void>;
+  }
+
   /** What a provider and a session see of the core below them. */
   export interface CoreContext {
+    readonly state: { storage: { read(): CoreReadBatch; write(): CoreWriteBatch } };
+    /** `rootHash`: what the signature is for. */
+    readonly header: { tree: { length: number; rootHash: Buffer | null } };
     readonly key: Buffer;
     readonly discoveryKey: Buffer;
     readonly id: string;
@@ -23,6 +48,14 @@ declare module 'hypercore' {
     readonly opened: boolean;
     readonly closed: boolean;
     readonly closing: Promise<void> | null;
+  }
+
+  /** Reads of the store that are done at once. */
+  export interface StorageReadBatch {
+    /** The block as stored. */
+    getBlock(index: number): Promise<Buffer | null>;
+    /** Starts the reads. */
+    tryFlush(): void;
   }
 
   export interface KeyPair {
@@ -55,7 +88,10 @@ declare module 'hypercore' {
     readonly remoteLength: number;
     readonly remoteFork: number;
     readonly remoteContiguousLength: number;
+    readonly remoteBitfield: { get(index: number): boolean };
     readonly remoteOpened: boolean;
+    /** Whether it has said its length and fork. */
+    readonly remoteSynced: boolean;
     readonly stream: import('node:stream').Duplex;
     readonly inflight: number;
     readonly paused: boolean;
@@ -180,6 +216,7 @@ declare module 'hypercore' {
     static defaultStorage(storage: unknown, options?: Record<string, unknown>): unknown;
 
     readonly core: CoreContext | null;
+    readonly state: { readonly storage: { read(): StorageReadBatch } | null } | null;
     readonly key: Buffer;
     readonly discoveryKey: Buffer;
     readonly id: string;
@@ -250,4 +287,28 @@ declare module 'hypercore' {
     ): this;
     on(event: string, listener: (...parameters: unknown[]) => void): this;
   }
+}
+
+/** For tests that speak the protocol themselves. */
+declare module 'hypercore/lib/messages.js' {
+  import type { MessageEncoding } from 'protomux';
+
+  type WireName =
+    | 'handshake'
+    | 'sync'
+    | 'request'
+    | 'cancel'
+    | 'data'
+    | 'noData'
+    | 'want'
+    | 'unwant'
+    | 'bitfield'
+    | 'range'
+    | 'extension';
+  export const wire: Record<WireName, MessageEncoding<unknown>>;
+}
+
+declare module 'hypercore/lib/caps.js' {
+  /** Proves to the other side that the log's key is known here. */
+  export function replicate(isInitiator: boolean, key: Buffer, handshakeHash: Buffer): Buffer;
 }

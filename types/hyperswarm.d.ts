@@ -20,6 +20,8 @@ declare module 'hyperswarm' {
     readonly publicKey: Buffer;
     readonly attempts: number;
     readonly proven: boolean;
+    /** Whether the peer is never connected to again, nor let in. */
+    ban(banned: boolean): void;
   }
 
   export interface Discovery {

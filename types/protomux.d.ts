@@ -12,7 +12,28 @@ declare module 'protomux' {
     send(value: T): boolean;
   }
 
+  /** One kind of message of a channel, by its place in the list. */
+  export interface MessageOptions {
+    encoding: MessageEncoding<unknown>;
+    onmessage: (message: unknown, channel: Channel) => unknown;
+  }
+
+  export interface ChannelOptions {
+    protocol: string;
+    id?: Buffer | null;
+    unique?: boolean;
+    handshake?: MessageEncoding<unknown>;
+    messages?: MessageOptions[];
+    /** Throws when the other side's handshake will not do. */
+    onopen?: (handshake: unknown, channel: Channel) => unknown;
+    onclose?: (isRemote: boolean, channel: Channel) => unknown;
+    ondrain?: (channel: Channel) => unknown;
+  }
+
   export interface Channel {
+    /** Hypercore's: the peer at the other end. */
+    readonly userData: unknown;
+    readonly messages: readonly Message<unknown>[];
     readonly opened: boolean;
     readonly closed: boolean;
     open(handshake?: unknown): void;
@@ -26,16 +47,24 @@ declare module 'protomux' {
   }
 
   export default class Protomux {
+    /** Becomes the multiplexer of the stream that {@link Protomux.from} answers, if it is the first. */
+    constructor(stream: unknown);
     /** The multiplexer of a stream, shared by everything that runs over it. */
     static from(stream: unknown): Protomux;
+    readonly stream: import('node:stream').Duplex;
+    /** Whether the other side has taken what was sent. */
+    readonly drained: boolean;
     /** Null when a channel of that protocol and id is open already (unless `unique` is false). */
-    createChannel(options: {
-      protocol: string;
-      id?: Buffer | null;
-      unique?: boolean;
-      onopen?: () => void | Promise<void>;
-      onclose?: (isRemote: boolean) => void;
-    }): Channel | null;
+    createChannel(options: ChannelOptions): Channel | null;
+    /** The other side opens a channel. */
+    protected _onopensession(state: unknown): unknown;
+    protected _decode(remoteId: number, state: unknown): unknown;
+    protected _ondrain(): void;
+    protected _safeDestroy(error: unknown): void;
+    /** What is sent until `uncork` goes in one frame. */
+    cork(): void;
+    uncork(): void;
+    destroy(error?: Error): void;
     pair(options: { protocol: string; id?: Buffer | null }, notify: () => void): void;
     unpair(options: { protocol: string; id?: Buffer | null }): void;
   }

@@ -30,6 +30,9 @@ export class FuseNativeDriver implements MountDriver {
         `Cannot mount at '${options.directory}' for other users: the driver 'fuse-native' does not learn who makes a file; mount it read-only, or with the driver 'kernel'`,
       );
     }
+    if (fileSystem.wantsPosixAcl) {
+      options.onNotice("The driver 'fuse-native' has no access lists; they are refused");
+    }
     // libfuse 2 calls it by this name.
     const fusermount = new Fusermount('fusermount');
     const hasFusermount = await fusermount.isInstalled();

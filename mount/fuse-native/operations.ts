@@ -284,7 +284,9 @@ function fileOperations(session: Session): FileOperations {
     read(_path, fd, buffer, length, offset, done) {
       const run = (caller: Asker) =>
         on(fd, caller, async ({ ino, handle }) => {
-          const data = await fileSystem.read(ino, handle, offset, length, caller);
+          const answer = fileSystem.read(ino, handle, offset, length, caller);
+          // What is answered at once has to be taken at once.
+          const data = answer instanceof Promise ? await answer : answer;
           const pieces = Array.isArray(data) ? data : [data];
           let at = 0;
           for (const piece of pieces) at += piece.copy(buffer, at, 0, length - at);
@@ -312,11 +314,14 @@ function fileOperations(session: Session): FileOperations {
         });
       session.answer('ftruncate', run, done);
     },
-    flush(_path, fd, done) {
-      const run = (caller: Asker) =>
-        on(fd, caller, ({ ino, handle }) => fileSystem.flush(ino, handle, caller));
-      session.answer('flush', run, done);
-    },
+    flush:
+      fileSystem.flush === undefined
+        ? undefined
+        : (_path, fd, done) => {
+            const run = (caller: Asker) =>
+              on(fd, caller, ({ ino, handle }) => fileSystem.flush?.(ino, handle, caller));
+            session.answer('flush', run, done);
+          },
     release(_path, fd, done) {
       const run = async () => {
         const { ino, lookups, handle, flags } = openFiles.remove(fd);

@@ -22,6 +22,7 @@ import {
 import { OPCODE } from './protocol/opcodes.js';
 import { ReplyWriter } from './protocol/reply.js';
 import { type ReplyPort, Request, RequestBody, RequestError } from './protocol/request.js';
+import { isAskedToEnd, isEnding } from './signals.js';
 
 export interface SessionEvents {
   /** The kernel and the driver have agreed, or could not (then the mount is of no use). */
@@ -103,7 +104,7 @@ export class Session implements OperationContext {
     try {
       body.reset(length);
       this.#check(operation, request);
-      const args = operation.decode(body, request);
+      const args = operation.decode(body, request, this);
       const result = operation.handle(this, args, request);
       if (result instanceof Promise) this.#answerLater(operation, request, args, result);
       else this.#answer(operation, request, result, args);
@@ -162,12 +163,14 @@ export class Session implements OperationContext {
     const answer = negotiate(offer, {
       writebackCache: this.fileSystem.wantsWritebackCache,
       readOnly: this.fileSystem.readOnly,
+      posixAcl: this.fileSystem.wantsPosixAcl,
     });
     // A kernel of a newer major version asks again, with the one answered here.
     if (offer.major > PROTOCOL_MAJOR) return answer;
     this.#parameters = {
       writebackCache: (answer.flags & INIT_FLAG.WRITEBACK_CACHE) !== 0,
       requestBytesMax: answer.requestBytesMax,
+      posixAcl: (answer.flags & INIT_FLAG.POSIX_ACL) !== 0,
     };
     this.fileSystem.start(this.#notifier, this.#parameters);
     this.#events.onInit(this.#parameters);
@@ -176,8 +179,25 @@ export class Session implements OperationContext {
 
   interrupt(key: number): boolean {
     const request = this.#outstanding.get(key);
-    request?.interrupt();
-    return request !== undefined;
+    if (request === undefined) return false;
+    if (isEnding(request.pid)) request.interrupt();
+    else this.#interruptWhenAsked(key, request);
+    return true;
+  }
+
+  /**
+   * A timer, a child that ended, a resized window: most signals are none of our business, and programs do not expect EINTR
+   * of files. The kernel tells of the first signal only, so whether a later one asks the caller to end is looked up. A call
+   * that does not wait for long ends before that.
+   */
+  #interruptWhenAsked(key: number, request: Request): void {
+    const timer = setInterval(() => {
+      const isOutstanding = this.#outstanding.get(key) === request;
+      if (isOutstanding && !isAskedToEnd(request.pid)) return;
+      clearInterval(timer);
+      if (isOutstanding) request.interrupt();
+    }, mountLimits.signal_poll_ms);
+    timer.unref();
   }
 
   #check(operation: Operation, request: Request): void {

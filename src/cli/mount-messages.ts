@@ -11,6 +11,7 @@ export interface MountRequest {
   offline: boolean;
   allowOther: boolean;
   numericOwner: boolean;
+  posixAcl: boolean;
   bootstrap: NodeAddress[] | null;
   deadlineMs: number;
   /** End the mount when the parent goes away. */

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { UsageError } from '../errors.js';
 import { addBootstrapCommand } from './commands/bootstrap.js';
+import { addCheckCommand } from './commands/check.js';
 import { addCreateCommand } from './commands/create.js';
 import { addListCommand } from './commands/list.js';
 import { addMountCommand } from './commands/mount.js';
@@ -54,6 +55,7 @@ function buildProgram(context: CliContext): Command {
   addShareCommand(program, context);
   addListCommand(program, context);
   addStatusCommand(program, context);
+  addCheckCommand(program, context);
   addBootstrapCommand(program, context);
   addMountProcessCommand(program);
   // Only now, so that the commands do not inherit it: an unknown command arrives as an argument.

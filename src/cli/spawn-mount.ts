@@ -11,6 +11,9 @@ const THREAD_POOL_SIZE = '16';
 /** One heap of the C library for each thread of the pool would hold on to a hundred megabytes. */
 const MALLOC_ARENA_MAX = '2';
 
+/** Larger pieces of memory go back to the system when they are freed, instead of leaving holes in a heap. */
+const MALLOC_MMAP_THRESHOLD = String(512 << 10);
+
 export type MountedReport = Extract<MountReport, { type: 'mounted' }>;
 
 /** The mount process said why it could not mount; it is gone. */
@@ -53,6 +56,7 @@ export async function spawnMount(options: SpawnMountOptions): Promise<SpawnedMou
       ...options.environment,
       UV_THREADPOOL_SIZE: THREAD_POOL_SIZE,
       MALLOC_ARENA_MAX,
+      MALLOC_MMAP_THRESHOLD_: MALLOC_MMAP_THRESHOLD,
     },
   });
   closeSync(log);

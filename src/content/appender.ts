@@ -10,12 +10,13 @@ import {
   packBytesMax,
   packedChunkBytesMax,
 } from './block-format.js';
+import { BlockSealer, type Plaintext, SealSpace } from './block-sealer.js';
 
 /** A batch of blocks is ended by this many bytes, too. */
 const batch_bytes_max = 2 << 20;
 
 /** A batch, with the block that ended it and all paddings. */
-const scratch_bytes =
+const space_bytes =
   batch_bytes_max + limits.block_bytes_max + limits.append_batch_blocks_max * blockPaddingBytes;
 
 /** An open pack is sealed when this much waits behind it. */
@@ -24,13 +25,33 @@ const behind_pack_bytes_max = 1 << 20;
 /** A pack begins with this much memory and doubles. */
 const first_pack_bytes = 4 << 10;
 
-interface PendingBlock {
-  /** Plaintext; of an open pack, what is in it so far and room for more. */
+/** Blocks on their way, by what their `used` bytes of plaintext are, header and all. */
+type PendingBlock = PendingPack | PendingChunk;
+
+/** Small chunks, copied into memory of the block's own. */
+interface PendingPack {
+  /** Plaintext so far and room for more. */
   data: Buffer;
-  /** Plaintext that counts. */
   used: number;
-  /** An open pack may still grow, so it is not appended. */
+  /** It may still grow, so it is not appended. */
   open: boolean;
+}
+
+/** One chunk, in the memory of who put it. */
+interface PendingChunk {
+  /** Plaintext behind the header. */
+  pieces: readonly Buffer[];
+  used: number;
+  open: false;
+  /** Tells that the pieces are not needed any more. */
+  release: (() => void) | undefined;
+}
+
+/** Blocks that are appended together. */
+interface Batch {
+  blocks: readonly PendingBlock[];
+  /** What is appended. */
+  sealed: Promise<Buffer[]>;
 }
 
 interface Waiter {
@@ -46,8 +67,8 @@ export interface AppenderOptions {
   encryption: LogEncryption;
   spaceGuard?: SpaceGuard | undefined;
   pendingBytesMax?: number | undefined;
-  /** Takes each block's plaintext over once it is in the log. */
-  onAppended: (block: number, data: Buffer) => void;
+  /** Takes the plaintext of each block of small chunks over once it is in the log. */
+  onPackAppended: (block: number, data: Buffer) => void;
 }
 
 /**
@@ -56,14 +77,15 @@ export interface AppenderOptions {
  */
 export class Appender {
   readonly #core: Hypercore;
-  readonly #encryption: LogEncryption;
   /** The same log without encryption: blocks are sealed here, in one pass and without Hypercore's copy. */
   readonly #sealedCore: Hypercore;
-  /** Memory of a batch's sealed blocks, used again for the next: Hypercore keeps none of it. */
-  readonly #scratch = Buffer.allocUnsafeSlow(scratch_bytes);
+  /** Memory of sealed blocks: one batch is sealed while the one before is appended. Hypercore keeps none of it. */
+  readonly #spaces = [new SealSpace(space_bytes), new SealSpace(space_bytes)] as const;
+  #spacesUsed = 0;
+  readonly #sealer: BlockSealer;
   readonly #spaceGuard: SpaceGuard | undefined;
   readonly #pendingBytesMax: number;
-  readonly #onAppended: (block: number, data: Buffer) => void;
+  readonly #onPackAppended: (block: number, data: Buffer) => void;
   /** Block number of `#queue[0]`: the log's length, but for the moment in which an append returns. */
   #first: number;
   readonly #queue: PendingBlock[] = [];
@@ -80,16 +102,18 @@ export class Appender {
     const sealedCore = options.core.session();
     await sealedCore.ready();
     await sealedCore.setEncryption(null);
-    return new Appender(options, sealedCore);
+    if (options.core.core === null) throw new StoreError('Cannot open the chunk log: it is closed');
+    const sealer = new BlockSealer(options.encryption.sealingKeys(options.core.core));
+    return new Appender(options, sealedCore, sealer);
   }
 
-  private constructor(options: AppenderOptions, sealedCore: Hypercore) {
+  private constructor(options: AppenderOptions, sealedCore: Hypercore, sealer: BlockSealer) {
     this.#core = options.core;
-    this.#encryption = options.encryption;
+    this.#sealer = sealer;
     this.#sealedCore = sealedCore;
     this.#spaceGuard = options.spaceGuard;
     this.#pendingBytesMax = options.pendingBytesMax ?? limits.pending_append_bytes_max;
-    this.#onAppended = options.onAppended;
+    this.#onPackAppended = options.onPackAppended;
     this.#first = options.core.length;
   }
 
@@ -102,19 +126,37 @@ export class Appender {
     return this.#pendingBytes;
   }
 
-  /** Plaintext of a block that is not in the log yet. */
-  get(block: number): Buffer | undefined {
-    const pending = this.#queue[block - this.#first];
-    return pending?.data.subarray(0, pending.used);
+  /** Whether the block is not in the log yet. */
+  isPending(block: number): boolean {
+    return block >= this.#first && block < this.length;
   }
 
-  /** Takes a copy of a chunk; answers where it will lie. Throws InterruptedError once closed, StoreError. */
-  put(chunk: Buffer): { block: number; offset: number } {
+  /** Plaintext of a pending block, [offset, offset + length) of it with its header; undefined when it has less. */
+  read(block: number, offset: number, length: number): Buffer | undefined {
+    const pending = this.isPending(block) ? this.#queue[block - this.#first] : undefined;
+    if (pending === undefined || offset + length > pending.used) return undefined;
+    if ('data' in pending) return pending.data.subarray(offset, offset + length);
+    // A copy: the memory is used for something else once the block is in the log.
+    return copyOfStretch(pending.pieces, offset - blockHeaderBytes, length);
+  }
+
+  /**
+   * Takes a chunk of `length` bytes; answers where it will lie. Its pieces are not copied, and must not change until
+   * `release` is called. Throws InterruptedError once closed, StoreError.
+   */
+  put(
+    pieces: readonly Buffer[],
+    length: number,
+    release?: () => void,
+  ): { block: number; offset: number } {
     if (this.#closed) throw new InterruptedError('Cannot store a chunk: the drive is closed');
     if (this.#broken !== null) throw this.#broken;
     const place =
-      chunk.length < packedChunkBytesMax ? this.#putPacked(chunk) : this.#putAlone(chunk);
-    this.#pendingBytes += chunk.length;
+      length < packedChunkBytesMax
+        ? this.#putPacked(pieces, length)
+        : this.#putAlone(pieces, length, release);
+    if (length < packedChunkBytesMax) release?.();
+    this.#pendingBytes += length;
     this.#kick();
     return place;
   }
@@ -131,6 +173,11 @@ export class Appender {
     await this.#wait(this.length);
   }
 
+  /** Gives memory back that is only held to be faster. */
+  releaseMemory(): void {
+    this.#sealer.release();
+  }
+
   /** Appends what is pending; rejects like `drain` when that fails. Idempotent. */
   async close(): Promise<void> {
     if (this.#closed) {
@@ -142,6 +189,7 @@ export class Appender {
       if (this.#queue.length > 0) await this.#wait(this.length);
     } finally {
       await this.#running;
+      this.#sealer.close();
       await this.#sealedCore.close();
     }
   }
@@ -149,25 +197,26 @@ export class Appender {
   #wait(target: number | null): Promise<void> {
     if (this.#broken !== null) return Promise.reject(this.#broken);
     // Who waits needs the open pack in the log (or, waiting for room, out of the way) and cannot fill it meanwhile.
-    this.#seal();
+    this.#closePack();
     return new Promise((resolve, reject) => {
       this.#waiters.push({ target, resolve, reject });
       this.#kick();
     });
   }
 
-  #putAlone(chunk: Buffer): { block: number; offset: number } {
-    const data = Buffer.allocUnsafeSlow(blockHeaderBytes + chunk.length);
-    data[0] = blockVersion;
-    chunk.copy(data, blockHeaderBytes);
-    this.#queue.push({ data, used: data.length, open: false });
+  #putAlone(
+    pieces: readonly Buffer[],
+    length: number,
+    release: (() => void) | undefined,
+  ): { block: number; offset: number } {
+    this.#queue.push({ pieces, used: blockHeaderBytes + length, open: false, release });
     return { block: this.length - 1, offset: blockHeaderBytes };
   }
 
-  #putPacked(chunk: Buffer): { block: number; offset: number } {
+  #putPacked(pieces: readonly Buffer[], length: number): { block: number; offset: number } {
     let pack = this.#openPack();
-    if (pack !== undefined && pack.used + chunk.length > packBytesMax) {
-      this.#seal();
+    if (pack !== undefined && pack.used + length > packBytesMax) {
+      this.#closePack();
       pack = undefined;
     }
     if (pack === undefined) {
@@ -177,17 +226,18 @@ export class Appender {
       this.#queue.push(pack);
     }
     const offset = pack.used;
-    reserve(pack, offset + chunk.length);
-    chunk.copy(pack.data, offset);
-    pack.used += chunk.length;
+    reserve(pack, offset + length);
+    for (const piece of pieces) pack.used += piece.copy(pack.data, pack.used);
     return { block: this.#pack as number, offset };
   }
 
-  #openPack(): PendingBlock | undefined {
-    return this.#pack === null ? undefined : this.#queue[this.#pack - this.#first];
+  #openPack(): PendingPack | undefined {
+    return this.#pack === null
+      ? undefined
+      : (this.#queue[this.#pack - this.#first] as PendingPack | undefined);
   }
 
-  #seal(): void {
+  #closePack(): void {
     const pack = this.#openPack();
     this.#pack = null;
     if (pack !== undefined) pack.open = false;
@@ -200,11 +250,18 @@ export class Appender {
 
   async #run(): Promise<void> {
     try {
-      for (;;) {
-        const count = this.#batch();
-        if (count === 0) break;
-        await this.#append(count);
+      let batch = this.#startBatch(0);
+      while (batch !== null) {
+        const sealed = await batch.sealed;
+        const next = this.#startBatchAhead(batch.blocks.length);
+        try {
+          await this.#append(batch.blocks, sealed);
+        } finally {
+          // Its space is used again.
+          await next?.sealed.catch(() => undefined);
+        }
         this.#tell();
+        batch = next ?? this.#startBatch(0);
       }
     } catch (error) {
       const failure = asShoalError(error, 'append to the chunk log');
@@ -218,21 +275,43 @@ export class Appender {
     }
   }
 
-  /** How many blocks from the front go into the next batch. */
-  #batch(): number {
+  /** Begins to seal the blocks for the next append, from `#queue[start]` on; null when there are none. */
+  #startBatch(start: number): Batch | null {
+    const count = this.#batchLength(start);
+    if (count === 0) return null;
+    const blocks = this.#queue.slice(start, start + count);
+    const space = this.#spaces[this.#spacesUsed++ % 2] as SealSpace;
+    const sealed = this.#sealer.seal(space, blocks.map(plaintextOf));
+    sealed.catch(() => undefined);
+    return { blocks, sealed };
+  }
+
+  /** The same for blocks behind those that are being appended, if they make a whole batch. */
+  #startBatchAhead(start: number): Batch | null {
+    let bytes = 0;
+    for (let i = start; i < this.#queue.length && bytes < batch_bytes_max; i++) {
+      const block = this.#queue[i] as PendingBlock;
+      if (block.open || i - start === limits.append_batch_blocks_max) break;
+      bytes += block.used;
+    }
+    return bytes < batch_bytes_max ? null : this.#startBatch(start);
+  }
+
+  /** How many blocks from `#queue[start]` on go into one batch. */
+  #batchLength(start: number): number {
     const queue = this.#queue;
     let count = 0;
     let bytes = 0;
     while (
-      count < queue.length &&
+      start + count < queue.length &&
       count < limits.append_batch_blocks_max &&
       bytes < batch_bytes_max
     ) {
-      const block = queue[count] as PendingBlock;
+      const block = queue[start + count] as PendingBlock;
       if (block.open) {
         const behind = this.#pendingBytes - bytes - block.used;
         if (count > 0 || behind < behind_pack_bytes_max) break;
-        this.#seal();
+        this.#closePack();
       }
       bytes += block.used;
       count++;
@@ -240,13 +319,14 @@ export class Appender {
     return count;
   }
 
-  async #append(count: number): Promise<void> {
+  /** Appends the blocks at the front of the queue. */
+  async #append(blocks: readonly PendingBlock[], sealed: Buffer[]): Promise<void> {
     const first = this.#first;
-    const blocks = this.#queue.slice(0, count).map((block) => block.data.subarray(0, block.used));
+    const count = blocks.length;
     this.#expectLength(first);
-    this.#spaceGuard?.claim(blocks.reduce((bytes, block) => bytes + block.length, 0));
+    this.#spaceGuard?.claim(blocks.reduce((bytes, block) => bytes + block.used, 0));
     try {
-      await this.#sealedCore.append(this.#sealAll(blocks));
+      await this.#sealedCore.append(sealed);
     } catch (error) {
       // Hypercore writes hints of its own after the blocks. When that fails the append rejects although it was done,
       // and doing it again would store the blocks twice, under wrong numbers.
@@ -258,22 +338,12 @@ export class Appender {
     this.#expectLength(first + count);
     this.#first += count;
     this.#queue.splice(0, count);
-    for (const [index, data] of blocks.entries()) {
-      this.#pendingBytes -= data.length - blockHeaderBytes;
-      this.#onAppended(first + index, trim(data));
+    for (const [index, block] of blocks.entries()) {
+      this.#pendingBytes -= block.used - blockHeaderBytes;
+      // The kernel has what was written; only small files are soon read again from here.
+      if ('data' in block) this.#onPackAppended(first + index, trim(block));
+      else block.release?.();
     }
-  }
-
-  #sealAll(blocks: Buffer[]): Buffer[] {
-    const core = this.#core.core;
-    if (core === null) throw new StoreError('Cannot append to the chunk log: it is not open');
-    let at = 0;
-    return blocks.map((plain) => {
-      const block = this.#scratch.subarray(at, at + blockPaddingBytes + plain.length);
-      at += block.length;
-      this.#encryption.seal(plain, block, core);
-      return block;
-    });
   }
 
   /** References to pending blocks hold numbers already, so at any other length they would name others' data. */
@@ -299,8 +369,23 @@ export class Appender {
   }
 }
 
+function plaintextOf(pending: PendingBlock): Plaintext {
+  return {
+    bytes: pending.used,
+    copyTo(target) {
+      if ('data' in pending) {
+        pending.data.copy(target, 0, 0, pending.used);
+        return;
+      }
+      target[0] = blockVersion;
+      let end = blockHeaderBytes;
+      for (const piece of pending.pieces) end += piece.copy(target, end);
+    },
+  };
+}
+
 /** Makes room for `bytes` in an open pack. What was handed out of the smaller buffer stays as it is. */
-function reserve(pack: PendingBlock, bytes: number): void {
+function reserve(pack: PendingPack, bytes: number): void {
   if (bytes <= pack.data.length) return;
   const grown = Buffer.allocUnsafeSlow(
     Math.min(packBytesMax, Math.max(bytes, pack.data.length * 2)),
@@ -310,6 +395,20 @@ function reserve(pack: PendingBlock, bytes: number): void {
 }
 
 /** Without the room a pack was given to grow, which would be held as long as the block is cached. */
-function trim(data: Buffer): Buffer {
+function trim(pack: PendingPack): Buffer {
+  const data = pack.data.subarray(0, pack.used);
   return data.length * 1.25 < data.buffer.byteLength ? Buffer.from(data) : data;
+}
+
+function copyOfStretch(pieces: readonly Buffer[], offset: number, length: number): Buffer {
+  const copy = Buffer.allocUnsafeSlow(length);
+  let base = 0;
+  let done = 0;
+  for (const piece of pieces) {
+    const from = Math.max(0, offset - base);
+    const to = Math.min(piece.length, offset + length - base);
+    if (from < to) done += piece.copy(copy, done, from, to);
+    base += piece.length;
+  }
+  return copy;
 }

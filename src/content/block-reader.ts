@@ -7,6 +7,7 @@ import { asShoalError } from '../log/store-errors.js';
 import type { BlockCache } from './block-cache.js';
 import { checkBlock } from './block-format.js';
 import type { ReadOptions } from './content-store.js';
+import { LocalBlocks } from './local-blocks.js';
 
 /** A peer that owes a block for so long is asked around. */
 const hedge_ms = 250;
@@ -45,6 +46,7 @@ interface Fetch {
  */
 export class BlockReader {
   readonly #core: Hypercore;
+  readonly #local: LocalBlocks;
   readonly #encryption: LogEncryption;
   readonly #cache: BlockCache;
   readonly #cacheBase: number;
@@ -82,6 +84,7 @@ export class BlockReader {
     deadlineMs: number,
   ) {
     this.#core = core;
+    this.#local = new LocalBlocks(core);
     this.#encryption = encryption;
     this.#cache = cache;
     this.#cacheBase = writer * cacheKeysPerLog;
@@ -100,7 +103,7 @@ export class BlockReader {
     return this.#core.fork < this.expectedFork;
   }
 
-  /** From memory. */
+  /** From memory; as `BlockCache.get`. */
   cached(block: number): Buffer | undefined {
     if (this.isBehind) return undefined;
     return this.#cache.get(this.#cacheBase + block);
@@ -116,7 +119,7 @@ export class BlockReader {
     return this.#core.core?.bitfield.get(block) ?? false;
   }
 
-  /** Puts a block's plaintext into the cache. */
+  /** Puts a copy of a block's plaintext into the cache. */
   remember(block: number, data: Buffer): void {
     this.#cache.set(this.#cacheBase + block, data);
   }
@@ -231,7 +234,9 @@ export class BlockReader {
       };
       // Raw, since Hypercore would copy the block before it has it decrypted.
       const options = { raw: true, timeout: 0, activeRequests: requests, onwait };
-      const stored = await core.get(block, options);
+      const stored =
+        (this.isLocal(block) ? await this.#local.get(block) : null) ??
+        (await core.get(block, options));
       if (stored === null || core.core === null) {
         throw new StoreError(`Cannot read block ${block} of the chunk log: it is missing`);
       }

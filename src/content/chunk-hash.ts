@@ -4,9 +4,11 @@ import { createHmac } from 'node:crypto';
 export const chunkHashBytes = 16;
 
 /**
- * HMAC-SHA-256 of a chunk, cut to 16 bytes. Keyed, so that the hash of a chunk tells nobody whether it is one of a
+ * HMAC-SHA-256 of a chunk, which is handed in as pieces, cut to 16 bytes. Keyed, so that the hash of a chunk tells nobody whether it is one of a
  * known file's.
  */
-export function chunkHash(key: Buffer, data: Buffer): Buffer {
-  return createHmac('sha256', key).update(data).digest().subarray(0, chunkHashBytes);
+export function chunkHash(key: Buffer, pieces: readonly Buffer[]): Buffer {
+  const hmac = createHmac('sha256', key);
+  for (const piece of pieces) hmac.update(piece);
+  return hmac.digest().subarray(0, chunkHashBytes);
 }

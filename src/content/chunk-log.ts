@@ -100,7 +100,7 @@ export class ChunkLog implements ContentStore {
         encryption: encryptionOf(core),
         spaceGuard: options.spaceGuard,
         pendingBytesMax: options.pendingBytesMax,
-        onAppended: (block, data) => readers.get(coreWriter)?.remember(block, data),
+        onPackAppended: (block, data) => readers.get(coreWriter)?.remember(block, data),
       });
       return new ChunkLog(options, cache, readers, appender);
     } catch (error) {
@@ -113,32 +113,30 @@ export class ChunkLog implements ContentStore {
     return this.#appender?.pendingBytes ?? 0;
   }
 
-  boundaries(data: Buffer, final: boolean): number[] {
-    return this.#chunker.boundaries(data, final);
+  boundaries(pieces: readonly Buffer[], final: boolean): number[] {
+    return this.#chunker.boundaries(pieces, final);
   }
 
-  put(data: Buffer): ChunkReference {
+  put(pieces: readonly Buffer[], release?: () => void): ChunkReference {
     const appender = this.#appender;
     if (appender === null) {
       throw new ReadOnlyError('Cannot store a chunk: the drive is open for reading');
     }
-    if (data.length === 0 || data.length > this.#chunker.parameters.maxBytes) {
-      throw new RangeError(`Cannot store a chunk of ${data.length} bytes`);
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    if (length === 0 || length > this.#chunker.parameters.maxBytes) {
+      throw new RangeError(`Cannot store a chunk of ${length} bytes`);
     }
-    const hash = chunkHash(this.#hashKey, data);
+    const hash = chunkHash(this.#hashKey, pieces);
     const known = this.#index.get(hash);
-    if (
-      known !== undefined &&
-      known.length === data.length &&
-      this.#exists(known.writer, known.block)
-    ) {
-      this.#deduplicatedBytes += data.length;
+    if (known !== undefined && known.length === length && this.#exists(known.writer, known.block)) {
+      this.#deduplicatedBytes += length;
+      release?.();
       return { ...known, hash };
     }
-    const { block, offset } = appender.put(data);
-    const place = { writer: this.writer, block, offset, length: data.length };
+    const { block, offset } = appender.put(pieces, length, release);
+    const place = { writer: this.writer, block, offset, length };
     this.#index.set(hash, place);
-    this.#storedBytes += data.length;
+    this.#storedBytes += length;
     return { ...place, hash };
   }
 
@@ -150,7 +148,7 @@ export class ChunkLog implements ContentStore {
     await this.#appender?.drain();
   }
 
-  /** As the interface says. What it returns shares memory with the cache: it must not be changed. */
+  /** As the interface says. What it answers at once shares memory with the cache: it must not be changed. */
   read(
     chunk: ChunkReference,
     offset: number,
@@ -159,14 +157,15 @@ export class ChunkLog implements ContentStore {
   ): Buffer | Promise<Buffer> {
     checkRead(chunk, offset, length);
     const reader = this.#readerOf(chunk);
-    const ready = this.#pending(chunk) ?? reader.cached(chunk.block);
+    if (this.#isPending(chunk)) return this.#readPending(chunk, offset, length);
+    const ready = reader.cached(chunk.block);
     if (ready !== undefined) return sliceChunk(ready, chunk, offset, length);
     if (this.#isBeyondOwnLog(chunk)) {
       throw new DamagedError(`Cannot read a chunk: the log has no block ${chunk.block}`);
     }
     return reader
       .fetch(chunk.block, options)
-      .then((block) => sliceChunk(block, chunk, offset, length));
+      .then((block) => copyOf(sliceChunk(block, chunk, offset, length)));
   }
 
   prefetch(chunks: readonly ChunkReference[]): void {
@@ -175,7 +174,7 @@ export class ChunkLog implements ContentStore {
     for (const chunk of chunks) {
       const reader = this.#readers.get(chunk.writer);
       // What is wrong with a reference is told to who reads it.
-      if (reader === undefined || this.#isBeyondOwnLog(chunk) || this.#pending(chunk)) continue;
+      if (reader === undefined || this.#isBeyondOwnLog(chunk) || this.#isPending(chunk)) continue;
       const list = byReader.get(reader);
       if (list === undefined) byReader.set(reader, [chunk]);
       else list.push(chunk);
@@ -212,6 +211,11 @@ export class ChunkLog implements ContentStore {
     };
   }
 
+  releaseMemory(): void {
+    this.#cache.clear();
+    this.#appender?.releaseMemory();
+  }
+
   /** As the interface says; rejects like `drain` when what is pending cannot be appended. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -234,8 +238,14 @@ export class ChunkLog implements ContentStore {
     throw new DamagedError(`Cannot read a chunk: no log of a writer ${chunk.writer} is known`);
   }
 
-  #pending(chunk: ChunkReference): Buffer | undefined {
-    return chunk.writer === this.writer ? this.#appender?.get(chunk.block) : undefined;
+  #isPending(chunk: ChunkReference): boolean {
+    return chunk.writer === this.writer && this.#appender?.isPending(chunk.block) === true;
+  }
+
+  #readPending(chunk: ChunkReference, offset: number, length: number): Buffer {
+    const bytes = this.#appender?.read(chunk.block, chunk.offset + offset, length);
+    if (bytes !== undefined) return bytes;
+    throw new DamagedError(`Cannot read a chunk: block ${chunk.block} is too short for it`);
   }
 
   /** Nobody else can have a block of this process's log that it has not appended, so nobody is asked. */
@@ -248,6 +258,13 @@ export class ChunkLog implements ContentStore {
     if (writer === this.writer && this.#appender !== null) return block < this.#appender.length;
     return this.#readers.has(writer);
   }
+}
+
+/** `Buffer.from` would clear fresh memory first. */
+function copyOf(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
 }
 
 function encryptionOf(core: Hypercore): LogEncryption {

@@ -54,13 +54,14 @@ export class Chunker {
   }
 
   /** As `ContentStore.boundaries`. */
-  boundaries(data: Buffer, final: boolean): number[] {
+  boundaries(pieces: readonly Buffer[], final: boolean): number[] {
+    const text = new Pieces(pieces);
     const ends: number[] = [];
     let start = 0;
-    while (start < data.length) {
-      const end = this.#cut(data, start);
+    while (start < text.length) {
+      const end = this.#cut(text, start);
       if (end < 0) {
-        if (final) ends.push(data.length);
+        if (final) ends.push(text.length);
         break;
       }
       ends.push(end);
@@ -69,17 +70,31 @@ export class Chunker {
     return ends;
   }
 
-  /** Where the chunk that begins at `start` ends; -1 when `data` ends first. */
-  #cut(data: Buffer, start: number): number {
+  /** Where the chunk that begins at `start` ends; -1 when the text ends first. */
+  #cut(text: Pieces, start: number): number {
     const { minBytes, averageBytes, maxBytes } = this.parameters;
-    const limit = Math.min(data.length, start + maxBytes);
+    const limit = Math.min(text.length, start + maxBytes);
     const middle = Math.min(limit, start + averageBytes);
     this.#hash = 0;
-    const end = this.#scan(data, start + minBytes, middle, this.#maskBelow);
+    const end = this.#scanPieces(text, start + minBytes, middle, this.#maskBelow);
     if (end >= 0) return end;
-    const late = this.#scan(data, Math.max(middle, start + minBytes), limit, this.#maskAbove);
+    const from = Math.max(middle, start + minBytes);
+    const late = this.#scanPieces(text, from, limit, this.#maskAbove);
     if (late >= 0) return late;
     return limit === start + maxBytes ? limit : -1;
+  }
+
+  /** As `#scan`, over a stretch that may lie in several pieces. */
+  #scanPieces(text: Pieces, from: number, to: number, mask: number): number {
+    for (let at = from; at < to; ) {
+      text.seek(at);
+      const { piece, base } = text;
+      const stop = Math.min(to, base + piece.length);
+      const end = this.#scan(piece, at - base, stop - base, mask);
+      if (end >= 0) return base + end;
+      at = stop;
+    }
+    return -1;
   }
 
   /** The first end of a chunk in (from, to], else -1. Eight bytes a turn: measured twice as fast as one. */
@@ -111,6 +126,29 @@ export class Chunker {
     }
     this.#hash = hash;
     return -1;
+  }
+}
+
+/** A text in pieces, and the piece that is looked at. */
+class Pieces {
+  readonly length: number;
+  piece: Buffer = Buffer.alloc(0);
+  /** Where `piece` begins in the text. */
+  base = 0;
+  readonly #pieces: readonly Buffer[];
+  #next = 0;
+
+  constructor(pieces: readonly Buffer[]) {
+    this.#pieces = pieces;
+    this.length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  }
+
+  /** Goes on to the piece with byte `at`, which is within the text and not before the present piece. */
+  seek(at: number): void {
+    while (at >= this.base + this.piece.length) {
+      this.base += this.piece.length;
+      this.piece = this.#pieces[this.#next++] as Buffer;
+    }
   }
 }
 

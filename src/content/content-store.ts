@@ -49,16 +49,18 @@ export interface ContentStore {
   readonly writer: number;
 
   /**
-   * Finds where content-defined boundaries fall in `data`, which begins at a boundary: the end offsets of all complete
-   * chunks in it, ascending. With `final`, the rest is the last chunk, so the last one is `data.length`.
+   * Finds where content-defined boundaries fall in a text that begins at a boundary, and is handed in as the pieces it
+   * lies in: the end offsets of all complete chunks in it, ascending. With `final`, the rest is the last chunk, so the
+   * last one is the text's length.
    */
-  boundaries(data: Buffer, final: boolean): number[];
+  boundaries(pieces: readonly Buffer[], final: boolean): number[];
 
   /**
-   * Stores one chunk (1 byte up to the chunk maximum), or finds it. Small chunks are packed into a common block.
-   * Copies `data` when it keeps it. Throws ReadOnlyError.
+   * Stores one chunk (1 byte up to the chunk maximum, in pieces), or finds it. Small chunks are packed into a common
+   * block. The pieces are not copied: they must not change until `release` is called, which may be before this
+   * returns. Throws ReadOnlyError, InterruptedError once closed, StoreError; then it keeps nothing.
    */
-  put(data: Buffer): ChunkReference;
+  put(pieces: readonly Buffer[], release?: () => void): ChunkReference;
 
   /** Bytes waiting to be appended, to hold back writers. */
   readonly pendingBytes: number;
@@ -72,7 +74,8 @@ export interface ContentStore {
   drain(): Promise<void>;
 
   /**
-   * Up to the whole chunk: the bytes [offset, offset + length) of it. Answers at once from memory, else a promise.
+   * Up to the whole chunk: the bytes [offset, offset + length) of it. Answers at once from memory, with bytes that must
+   * be used before anything is waited for; else with a promise, whose bytes are the caller's.
    * Throws DamagedError, UnavailableError, InterruptedError, StoreError.
    */
   read(
@@ -98,6 +101,8 @@ export interface ContentStore {
   expectFork(fork: number): void;
 
   statistics(): ContentStatistics;
+  /** Gives memory back that is only held to be faster. */
+  releaseMemory(): void;
   /** Ends all waits with InterruptedError, appends what is pending. Idempotent. */
   close(): Promise<void>;
 }

@@ -3,8 +3,11 @@ import { limits } from '../limits.js';
 import type { BlockReader } from './block-reader.js';
 import type { ChunkReference } from './content-store.js';
 
-/** Blocks that are read and decrypted ahead at once. */
-const local_concurrency = 8;
+/**
+ * Blocks that are read and decrypted ahead at once: several times what the store reads in one piece of work, so that it
+ * reads while others are decrypted.
+ */
+const local_concurrency = 16;
 
 /** While enough is on its way, fewer than these more are left for a later announcement. */
 const small_range_blocks = 16;

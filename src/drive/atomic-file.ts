@@ -24,12 +24,17 @@ export async function writeFileAtomically(path: string, text: string): Promise<v
 }
 
 /** Makes creations and renames in a folder durable. */
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
+export function syncDirectory(path: string): Promise<void> {
+  return syncFile(path);
+}
+
+/** Makes what others wrote to a file durable. */
+export async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r');
   try {
-    await directory.sync();
+    await file.sync();
   } finally {
-    await directory.close();
+    await file.close();
   }
 }
 

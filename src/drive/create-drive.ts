@@ -109,7 +109,8 @@ function nameFromKey(capability: Capability): string {
   return `drive-${digest.slice(0, 8)}`;
 }
 
-function superblockOf(writer: WriterKeys): Superblock {
+/** The superblock of a drive with one writer. */
+export function superblockOf(writer: WriterKeys): Superblock {
   return {
     formatVersion: FORMAT_VERSION,
     driveId: deriveDriveId(writer.treeLog.key),

@@ -1,4 +1,5 @@
 /** The store of a drive and the logs in it. */
+import { join } from 'node:path';
 import Corestore from 'corestore';
 import Hypercore from 'hypercore';
 import CoreStorage from 'hypercore-storage';
@@ -7,10 +8,12 @@ import { limits } from '../limits.js';
 import type { LogEncryption } from '../log/encryption.js';
 import { createEncryptionProvider } from '../log/encryption.js';
 import { asShoalError } from '../log/store-errors.js';
+import { syncDirectory, syncFile } from './atomic-file.js';
 import type { Capability } from './capability.js';
 import type { WriterKeys } from './key-derivation.js';
 import { deriveEncryptionSecret, deriveWriterKeys } from './key-derivation.js';
 import type { LogLengths } from './lease-messages.js';
+import { finishReplacing } from './store-replacing.js';
 
 /** What a capability that can read yields. */
 export interface DriveKeys {
@@ -32,24 +35,42 @@ export function driveKeysOf(capability: Exclude<Capability, { type: 'host' }>): 
 
 /**
  * Measured: with the library's write buffer of 64 MiB a mount that writes holds 100 MB more memory, and after a full
- * disk RocksDB wants that much free space before it goes on. The two thresholds make it give back the space of cleared
- * blocks (1.1 times the live data in place of 2.2 times).
+ * disk RocksDB wants that much free space before it goes on. RocksDB would also write the oldest quarter of all blocks
+ * anew whenever it compacts, although nothing is ever overwritten here: the space of cleared blocks is taken back when
+ * blocks were cleared.
  */
 const STORAGE_OPTIONS = {
   writeBufferSize: limits.store_write_buffer_bytes,
-  blobGarbageCollectionAgeCutOff: 1.0,
-  blobGarbageCollectionForceThreshold: 0.3,
+  blobGarbageCollectionAgeCutOff: 0,
 };
+
+/**
+ * The library writes the file by which it knows a copied store from the original and does not sync it. A loss of power
+ * could leave it empty, and then the store looks like a copy. Where there is none, the next open makes one.
+ */
+async function syncIdentity(directory: string): Promise<void> {
+  try {
+    await syncFile(join(directory, 'CORESTORE'));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  await syncDirectory(directory);
+}
+
+/** The database of a store. `mayBeCopy`: also of one that was copied from another place. */
+export function openStorage(directory: string, mayBeCopy: boolean): CoreStorage {
+  return new CoreStorage(directory, { ...STORAGE_OPTIONS, allowBackup: mayBeCopy });
+}
 
 /** Sessions of the logs of one drive in one store. */
 export class DriveLogs {
   readonly store: Corestore;
-  readonly #keys: DriveKeys;
+  readonly keys: DriveKeys;
   readonly #encryption: LogEncryption;
 
   private constructor(store: Corestore, keys: DriveKeys) {
     this.store = store;
-    this.#keys = keys;
+    this.keys = keys;
     this.#encryption = createEncryptionProvider(deriveEncryptionSecret(keys.readSecret));
   }
 
@@ -57,11 +78,15 @@ export class DriveLogs {
    * Opens the store. `mayBeCopy`: a copy of the folder is fine, because nothing is appended here. Throws StoreError.
    */
   static async open(directory: string, keys: DriveKeys, mayBeCopy: boolean): Promise<DriveLogs> {
-    const storage = new CoreStorage(directory, { ...STORAGE_OPTIONS, allowBackup: mayBeCopy });
+    await finishReplacing(directory);
+    const storage = openStorage(directory, mayBeCopy);
     const store = new Corestore(storage);
     try {
       await store.ready();
+      await syncIdentity(directory);
     } catch (error) {
+      // A store that fails leaves its database open. What that says is the same again.
+      await storage.close().catch(() => undefined);
       if ((error as NodeJS.ErrnoException).code === 'DEVICE_FILE') {
         throw new StoreError(
           `Cannot open the store '${directory}': it was copied or restored from another place, so it may lack what was written since; join the drive with its key under a new name`,
@@ -91,7 +116,7 @@ export class DriveLogs {
 
   /** A session of the tree's log. */
   tree(writable: boolean): Hypercore {
-    const { writer, treeLogKey } = this.#keys;
+    const { writer, treeLogKey } = this.keys;
     const encryption = this.#encryption;
     if (!writable || writer === null) {
       return this.store.get({ key: treeLogKey, encryption, writable: false });
@@ -102,7 +127,7 @@ export class DriveLogs {
 
   /** A session of a chunk log. */
   content(key: Buffer, writable: boolean): Hypercore {
-    const { writer } = this.#keys;
+    const { writer } = this.keys;
     const encryption = this.#encryption;
     if (!writable || writer === null || !key.equals(writer.contentLog.key)) {
       return this.store.get({ key, encryption, writable: false });
@@ -129,25 +154,35 @@ export class DriveLogs {
   }
 
   /**
-   * Starts a new fork of both logs at their present length. For logs that may have lost their newest blocks to a loss
-   * of power: nothing else may ever be signed under a number that a peer has another block for. Throws StoreError.
+   * Cuts both logs and starts a new fork of them, `fork`. For logs that may have lost their newest blocks to a loss of power:
+   * nothing else may ever be signed under a number that a peer has another block for. A log that has another fork than
+   * `lengths` says was cut by an attempt that did not come to its end, and stays as it is. Throws StoreError.
    */
-  async continueUnderNewFork(contentKey: Buffer): Promise<void> {
-    const cores = [this.content(contentKey, true), this.tree(true)];
+  async continueUnderNewFork(contentKey: Buffer, lengths: LogLengths, fork: number): Promise<void> {
+    const content = this.content(contentKey, true);
+    const tree = this.tree(true);
     try {
-      await Promise.all(cores.map((core) => core.ready()));
+      await Promise.all([content.ready(), tree.ready()]);
       // Both get the same number, the chunk log first: a reader of the tree knows by it which chunks are meant.
-      const fork = Math.max(...cores.map((core) => core.fork)) + 1;
-      for (const core of cores) await core.truncate(core.length, fork);
+      const { contentFork, contentLength, treeFork, treeLength } = lengths;
+      const cut = (core: Hypercore, ofFork: number, length: number): Promise<void> =>
+        core.truncate(core.fork === ofFork ? length : core.length, fork);
+      await cut(content, contentFork, contentLength);
+      await cut(tree, treeFork, treeLength);
     } catch (error) {
       throw asShoalError(error, 'start a new fork');
     } finally {
-      await Promise.all(cores.map((core) => core.close()));
+      await Promise.all([content.close(), tree.close()]);
     }
   }
 
-  /** Waits until both logs have at least these lengths. Throws UnavailableError after the deadline. */
+  /**
+   * Waits until both logs have at least these lengths, for a copy that is to append to them.
+   * Throws UnavailableError after the deadline.
+   */
   async reach(contentKey: Buffer, lengths: LogLengths, deadlineMs: number): Promise<void> {
+    // Nothing is signed in an empty log, so nobody can show another one its fork.
+    if (lengths.contentLength === 0) await this.#startEmpty(contentKey, lengths.contentFork);
     const tree = this.tree(false);
     const content = this.content(contentKey, false);
     try {
@@ -157,6 +192,16 @@ export class DriveLogs {
       ]);
     } finally {
       await Promise.all([tree.close(), content.close()]);
+    }
+  }
+
+  async #startEmpty(contentKey: Buffer, fork: number): Promise<void> {
+    const content = this.content(contentKey, true);
+    try {
+      await content.ready();
+      if (content.fork < fork) await content.truncate(0, fork);
+    } finally {
+      await content.close();
     }
   }
 }

@@ -30,12 +30,27 @@ export interface DriveState {
   bootId: string;
   /** How long the logs were when they were last closed in order; null before that. */
   lengths: LogLengths | null;
+  /**
+   * After a loss of power, how much of the logs survived: what lies behind came back from peers, and is not known to be
+   * whole. Null once the logs are safe to append to.
+   */
+  survived: LogLengths | null;
+  /** The newest fork that was ever begun here, also if the logs have lost it since. */
+  forkBegun: number;
 }
 
 /** A state for a new copy of a drive. */
 export function createState(lease: Lease): DriveState {
   const storeId = randomBytes(STORE_ID_BYTES).toString('hex');
-  return { storeId, lease, clean: true, bootId: '', lengths: null };
+  return {
+    storeId,
+    lease,
+    clean: true,
+    bootId: '',
+    lengths: null,
+    survived: null,
+    forkBegun: 0,
+  };
 }
 
 /** Identity of this boot of the machine; empty where the system has none. */
@@ -61,18 +76,22 @@ export async function readState(path: string): Promise<DriveState | null> {
   const value = await readVersionedJson(path, STATE_FORMAT_VERSION);
   if (value === null) return null;
   const { storeId, clean, bootId } = value;
+  const forkBegun = value.forkBegun ?? 0;
   const lease = decodeLease(value.lease);
   const lengths = decodeLengths(value.lengths ?? null);
+  const survived = decodeLengths(value.survived ?? null);
   if (
     !isStoreId(storeId) ||
     typeof clean !== 'boolean' ||
     typeof bootId !== 'string' ||
     lease === null ||
-    lengths === undefined
+    lengths === undefined ||
+    survived === undefined ||
+    !isCount(forkBegun)
   ) {
     throw new StoreError(`Cannot read '${path}': it is damaged; restore it from a copy`);
   }
-  return { storeId, lease, clean, bootId, lengths };
+  return { storeId, lease, clean, bootId, lengths, survived, forkBegun };
 }
 
 /** Durable when it resolves. */
@@ -97,12 +116,15 @@ function decodeLease(value: unknown): Lease | null {
   return null;
 }
 
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
 /** undefined for what is no record of lengths. */
 function decodeLengths(value: unknown): LogLengths | null | undefined {
   if (value === null) return null;
   if (typeof value !== 'object') return undefined;
   const { treeFork, treeLength, contentFork, contentLength } = value as Record<string, unknown>;
-  const isCount = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
   if (!isCount(treeFork) || !isCount(treeLength)) return undefined;
   if (!isCount(contentFork) || !isCount(contentLength)) return undefined;
   return { treeFork, treeLength, contentFork, contentLength };

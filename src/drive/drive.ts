@@ -13,21 +13,18 @@ import { Swarm } from '../swarm/swarm.js';
 import { HyperbeeTree } from '../tree/hyperbee-tree.js';
 import { readSuperblock, type Superblock } from '../tree/superblock.js';
 import { type Capability, requireCapability } from './capability.js';
+import { type CheckLogsOptions, checkLogs } from './check-logs.js';
+import type { CheckReport } from './check-report.js';
+import { isWholeStore } from './check-session.js';
 import { type DriveKeys, DriveLogs, driveKeysOf, topicOf } from './drive-logs.js';
-import {
-  createState,
-  type DriveState,
-  endedUncleanlyBeforeReboot,
-  isShorterThanRecorded,
-  readBootId,
-  readState,
-} from './drive-state.js';
+import { createState, endedUncleanlyBeforeReboot, readBootId, readState } from './drive-state.js';
 import type { DrivePaths, DriveRecord, Home } from './home.js';
 import { deriveChunkerKey, deriveChunkHashKey, type WriterKeys } from './key-derivation.js';
 import type { LogLengths } from './lease-messages.js';
+import { checkNotShorter, recoverFromPowerLoss } from './power-loss.js';
 import { StateFile } from './state-file.js';
 import { StoreLock } from './store-lock.js';
-import { WriterLease } from './writer-lease.js';
+import { type LeaseAnswer, WriterLease } from './writer-lease.js';
 
 export interface OpenDriveOptions {
   /** What the process does, for others who find the drive locked. */
@@ -48,6 +45,18 @@ export interface OpenDriveOptions {
   onNotice?: (line: string) => void;
   /** Ends the waits of opening with InterruptedError. */
   signal?: AbortSignal;
+  /** Called before the tree is read, when the drive may be written: for a tree that is damaged. */
+  mend?: (drive: MendableDrive) => Promise<void>;
+}
+
+/** A drive before anything of it was read. */
+export interface MendableDrive {
+  tree: HyperbeeTree;
+  /** The tree's log. */
+  core: Hypercore;
+  /** Blocks of the chunk log. */
+  contentLength: number;
+  writer: WriterKeys;
 }
 
 /** What a drive is made of while it is open. */
@@ -121,6 +130,34 @@ export class Drive {
     return this.#parts.storeSync.sync();
   }
 
+  /** Lets the store write what it holds in memory to its files. Throws StoreError. */
+  async flushStore(): Promise<void> {
+    try {
+      await this.#parts.logs.store.storage.db.flush();
+    } catch (error) {
+      throw asShoalError(error, 'write out what the store holds in memory');
+    }
+  }
+
+  /** Checks the drive as it is committed now. Throws like {@link checkLogs}. */
+  async check(options: CheckLogsOptions): Promise<CheckReport> {
+    const { logs, record, stateFile, superblock } = this.#parts;
+    const tree = logs.tree(false);
+    const content = logs.content(superblock.writers[0]?.contentKey as Buffer, false);
+    try {
+      await Promise.all([tree.ready(), content.ready()]);
+      const { head } = this.tree;
+      const isWhole = isWholeStore(record, stateFile.state);
+      const hashKey = deriveChunkHashKey(logs.keys.readSecret);
+      const database = logs.store.storage.db;
+      const { name } = this;
+      const checked = { name, tree, content, head, hashKey, isWhole, database };
+      return (await checkLogs(checked, options)).report;
+    } finally {
+      await Promise.all([tree.close(), content.close()]);
+    }
+  }
+
   /** Syncs and lets everything go. Idempotent. Throws what the sync throws, after everything is let go. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -146,7 +183,7 @@ export class Drive {
       contentLength: contentCore.length,
     };
     // From the write-ahead log, where a damaged byte hides all that follows, into files with checksums.
-    await attempt(() => logs.store.storage.db.flush());
+    await attempt(() => this.flushStore());
     await attempt(() => tree.close());
     await attempt(() => contentCore.close());
     await attempt(() => storeSync.close());
@@ -158,7 +195,7 @@ export class Drive {
       else if (wasClean) await attempt(() => stateFile.update({ clean: true }));
     }
     lock.release();
-    if (errors.length > 0) throw errors[0];
+    if (errors.length > 0) throw asShoalError(errors[0], 'close the store');
   }
 }
 
@@ -237,19 +274,36 @@ async function openLocked(
     await stateFile.update({ clean: wasClean, bootId: stateFile.state.bootId });
   });
 
-  if (holdsLease && !readOnly && keys.writer !== null) {
-    // Before any peer can add to the logs: the two must be cut at the same moment of the drive.
-    await makeSafeToAppend(logs, keys.writer, state, record.name, openedUncleanlyAfterReboot, log);
+  const appends = holdsLease && !readOnly ? keys.writer : null;
+  if (holdsLease && keys.writer !== null && openedUncleanlyAfterReboot) {
+    // Before any peer can add to the logs: what survived fits together, and what a peer adds may not.
+    const survived = state.survived ?? (await logs.lengths(keys.writer.contentLog.key));
+    await stateFile.update({ survived });
+  } else if (appends !== null) {
+    const lengths = await logs.lengths(appends.contentLog.key);
+    checkNotShorter(lengths, state.lengths, record.name);
     await stateFile.update({ bootId });
   }
 
-  const lease = await openLease(logs, keys, stateFile, readOnly, log);
+  const maySafelyGive = !openedUncleanlyAfterReboot;
+  const lease = await openLease(logs, keys, stateFile, { readOnly, maySafelyGive }, log);
   let swarm: Swarm | null = null;
   if (!offline) {
     swarm = startSwarm(logs, keys, lease, options);
     undo.push(() => (swarm as Swarm).close());
-    if (lease !== null && !lease.writing && !readOnly) {
-      await obtainLease(lease, logs, keys, options, deadlineMs);
+  }
+  if (appends !== null && openedUncleanlyAfterReboot) {
+    const contentKey = appends.contentLog.key;
+    await recoverFromPowerLoss({ ...options, logs, contentKey, stateFile, name: record.name });
+    await stateFile.update({ bootId, survived: null });
+  }
+  if (swarm !== null && lease !== null && !lease.writing && !readOnly) {
+    const answer = await obtainLease(lease, logs, keys, options, deadlineMs);
+    if (answer.granted) {
+      // What the giver had synced must be so here, before this is the copy that the others follow.
+      await syncOnce(paths.store);
+      await stateFile.update({ lengths: answer.lengths });
+      await lease.take(answer.generation);
     }
   }
   const writing = lease?.writing === true;
@@ -259,8 +313,13 @@ async function openLocked(
     );
   }
 
-  const tree = await HyperbeeTree.open({ core: logs.tree(writing), deadlineMs });
+  const core = logs.tree(writing);
+  const tree = await HyperbeeTree.open({ core, deadlineMs });
   undo.push(() => tree.close());
+  if (writing && keys.writer !== null && options.mend !== undefined) {
+    const { contentLength } = await logs.lengths(keys.writer.contentLog.key);
+    await options.mend({ tree, core, contentLength, writer: keys.writer });
+  }
   const superblock = await findSuperblock(tree, record.name, options, deadlineMs);
   const contentKey = checkWriters(superblock, keys);
   if (record.contentLogKey === null) await home.update({ ...record, contentLogKey: contentKey });
@@ -296,29 +355,6 @@ async function openLocked(
   });
 }
 
-/**
- * No block may ever be signed under a number that a peer has another block for.
- * Throws DamagedError when the store is shorter than when it was closed in order.
- */
-async function makeSafeToAppend(
-  logs: DriveLogs,
-  writer: WriterKeys,
-  state: DriveState,
-  name: string,
-  mayHaveLostTail: boolean,
-  log: (line: string) => void,
-): Promise<void> {
-  const contentLogKey = writer.contentLog.key;
-  if (isShorterThanRecorded(await logs.lengths(contentLogKey), state.lengths)) {
-    throw new DamagedError(
-      `Cannot open '${name}' for writing: its store has lost the newest blocks; mount it with --read-only while a peer that has them is connected, and then again`,
-    );
-  }
-  if (!mayHaveLostTail) return;
-  await logs.continueUnderNewFork(contentLogKey);
-  log('Going on under a new fork of the logs: peers may have blocks that this machine lost');
-}
-
 function startSwarm(
   logs: DriveLogs,
   keys: DriveKeys,
@@ -339,7 +375,7 @@ async function openLease(
   logs: DriveLogs,
   keys: DriveKeys,
   stateFile: StateFile,
-  readOnly: boolean,
+  mode: { readOnly: boolean; maySafelyGive: boolean },
   log: (line: string) => void,
 ): Promise<WriterLease | null> {
   const { writer } = keys;
@@ -349,29 +385,38 @@ async function openLease(
     topic: topicOf(keys),
     storeId: stateFile.state.storeId,
     lease: stateFile.state.lease,
-    readOnly,
+    ...mode,
     lengths: () => logs.lengths(writer.contentLog.key),
     record: (lease) => stateFile.update({ lease }),
     log,
   });
 }
 
+/** Asks for the lease and, if it is granted, waits until the logs are as long as the giver's. */
 async function obtainLease(
   lease: WriterLease,
   logs: DriveLogs,
   keys: DriveKeys,
   options: OpenDriveOptions,
   deadlineMs: number,
-): Promise<void> {
+): Promise<LeaseAnswer> {
   const { writer } = keys;
-  if (writer === null) return;
+  if (writer === null) return { granted: false };
   const answer = await lease.request(
     options.leaseWaitMs ?? limits.writer_lease_wait_ms,
     options.signal,
   );
-  if (!answer.granted) return;
-  await logs.reach(writer.contentLog.key, answer.lengths, deadlineMs);
-  await lease.take(answer.generation);
+  if (answer.granted) await logs.reach(writer.contentLog.key, answer.lengths, deadlineMs);
+  return answer;
+}
+
+async function syncOnce(storeDirectory: string): Promise<void> {
+  const sync = new StoreSync(storeDirectory);
+  try {
+    await sync.sync();
+  } finally {
+    await sync.close();
+  }
 }
 
 async function findSuperblock(

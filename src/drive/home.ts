@@ -211,19 +211,20 @@ function quote(text: string): string {
 
 /**
  * As mkdir(2) with all parents, readable by their owner only. Node's own recursive form never ends where the system
- * answers ENOENT for a directory that cannot be made, as below /proc.
+ * answers ENOENT for a directory that cannot be made, as below /proc. What it made is durable.
  */
 async function makeDirectories(path: string): Promise<void> {
+  const parent = dirname(path);
   try {
     await mkdir(path, { mode: 0o700 });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
-    const parent = dirname(path);
     if (code !== 'ENOENT' || parent === path) throw error;
     await makeDirectories(parent);
     await mkdir(path, { mode: 0o700 }).catch((again: NodeJS.ErrnoException) => {
       if (again.code !== 'EEXIST') throw again;
     });
   }
+  await syncDirectory(parent);
 }

@@ -3,12 +3,15 @@ import type { NodeAddress } from 'hyperdht';
 import { MountBusyError } from '../../mount/errors.js';
 import type { DriverStatistics, Mount, MountDriver } from '../../mount/file-system.js';
 import { ControlServer } from '../control/server.js';
-import { BusyError } from '../errors.js';
+import { BusyError, InterruptedError } from '../errors.js';
 import { DriveFileSystem, type DriveFileSystemFigures } from '../fs/drive-file-system.js';
 import { limits } from '../limits.js';
+import type { CheckProgress } from './check-logs.js';
+import { type CheckReport, cutReport } from './check-report.js';
 import { controlSocketPath } from './control-socket-path.js';
 import { type Drive, openDrive } from './drive.js';
 import type { Home } from './home.js';
+import { MemoryWatch } from './memory-watch.js';
 import { MOUNT_SUBTYPE, mountSource } from './mount-table.js';
 
 export interface MountDriveOptions {
@@ -21,6 +24,7 @@ export interface MountDriveOptions {
   offline: boolean;
   allowOther: boolean;
   numericOwner: boolean;
+  posixAcl: boolean;
   bootstrap?: NodeAddress[] | undefined;
   deadlineMs: number;
   log: (line: string) => void;
@@ -64,9 +68,14 @@ export class MountedDrive {
   readonly #fileSystem: DriveFileSystem;
   readonly #driverName: string;
   readonly #log: (line: string) => void;
+  readonly #memoryWatch: MemoryWatch;
   #mount!: Mount;
   #control!: ControlServer;
   #ending: Promise<MountEnd> | null = null;
+  #checking: Promise<CheckReport> | null = null;
+  #checkProgress: CheckProgress | null = null;
+  /** Ends a check. */
+  readonly #abort = new AbortController();
   #resolveEnded!: (end: MountEnd) => void;
 
   /** Resolves when the mount has ended, for whatever reason, and everything is closed. */
@@ -82,6 +91,7 @@ export class MountedDrive {
     this.#fileSystem = fileSystem;
     this.#driverName = driverName;
     this.#log = log;
+    this.#memoryWatch = new MemoryWatch(() => this.#releaseMemory());
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
@@ -101,6 +111,7 @@ export class MountedDrive {
         mountUid: process.getuid?.() ?? 0,
         mountGid: process.getgid?.() ?? 0,
         numericOwner: options.numericOwner,
+        posixAcl: options.posixAcl,
         storeDirectory: drive.paths.store,
         log,
       });
@@ -108,6 +119,7 @@ export class MountedDrive {
       try {
         await mounted.#mountAndListen(options);
       } catch (error) {
+        mounted.#memoryWatch.close();
         await fileSystem.close();
         throw error;
       }
@@ -136,6 +148,8 @@ export class MountedDrive {
       handlers: {
         status: () => this.status(),
         sync: () => this.#fileSystem.commit(),
+        check: () => this.#check(),
+        checkProgress: () => this.#checkProgress,
         unmount: async ({ force }) => {
           const { commitError } = await this.unmount(force === true);
           if (commitError !== null) throw commitError;
@@ -190,6 +204,26 @@ export class MountedDrive {
     };
   }
 
+  /** Checks the drive while it is in use. Who asks meanwhile gets the same report. */
+  #check(): Promise<CheckReport> {
+    this.#checking ??= this.#runCheck().finally(() => {
+      this.#checking = null;
+      this.#checkProgress = null;
+    });
+    return this.#checking;
+  }
+
+  async #runCheck(): Promise<CheckReport> {
+    await this.#fileSystem.commit();
+    const report = await this.#drive.check({
+      onProgress: (progress) => {
+        this.#checkProgress = progress;
+      },
+      signal: this.#abort.signal,
+    });
+    return cutReport(report, limits.control_message_bytes_max / 2);
+  }
+
   /**
    * Commits, unmounts, closes everything. Without `force` it throws BusyError naming who uses the directory, or the
    * error of the commit, and the mount goes on. With `force` the directory is detached whatever happens.
@@ -228,6 +262,16 @@ export class MountedDrive {
     }
   }
 
+  /** The next request finds everything on disk. */
+  async #releaseMemory(): Promise<void> {
+    this.#fileSystem.releaseMemory();
+    try {
+      await this.#drive.flushStore();
+    } catch (error) {
+      this.#log(errorText(error));
+    }
+  }
+
   /** The kernel asks nothing any more. Commits what is left and closes. Idempotent, never rejects. */
   #finish(): Promise<MountEnd> {
     this.#ending ??= this.#close();
@@ -235,6 +279,9 @@ export class MountedDrive {
   }
 
   async #close(): Promise<MountEnd> {
+    this.#memoryWatch.close();
+    this.#abort.abort(new InterruptedError('The drive was unmounted'));
+    await this.#checking?.catch(() => undefined);
     let commitError: Error | null = null;
     const keep = (error: unknown): void => {
       this.#log(`Cannot close '${this.name}' in order: ${errorText(error)}`);

@@ -23,6 +23,8 @@ export interface WriterLeaseOptions {
   lease: Lease;
   /** Whether this process may not write although it holds the lease (read-only mount), and so may give it away. */
   readOnly: boolean;
+  /** Not after a loss of power: the receiver would go on where blocks may be missing that a third copy has. */
+  maySafelyGive: boolean;
   /** Lengths of the logs here, for the receiver of the lease. */
   lengths: () => Promise<LogLengths>;
   /** Records the lease; durable when it resolves. */
@@ -177,6 +179,13 @@ export class WriterLease {
       return;
     }
     const to = asker.toString('hex');
+    if (this.#lease.state === 'held' && !this.#options.maySafelyGive) {
+      this.#options.log(
+        'Not giving the writer lease away: this machine lost power while it wrote; mount the drive here for writing once, and then with --read-only',
+      );
+      reply({ type: 'not-mine' });
+      return;
+    }
     if (this.#lease.state === 'held') {
       await this.#record({ state: 'given', to, generation: this.#lease.generation + 1 });
     }

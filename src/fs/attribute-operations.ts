@@ -1,15 +1,16 @@
 /** Operations on attributes and extended attributes. */
 import type { Answer, AttributeChanges, Caller, TimedAttributes } from '../../mount/file-system.js';
 import { limits } from '../limits.js';
+import { ACCESS_LIST, checkedList, chmodList, isAccessList, setList } from './access-lists.js';
 import { dropSuidGid, type FileOperations, modeWithoutSuidGid } from './file-operations.js';
-import { type Inode, S_IFMT } from './inode.js';
+import { type Inode, S_IFMT, S_ISGID } from './inode.js';
 import { withMemory } from './not-in-memory.js';
 import { PosixError } from './posix-error.js';
 import type { Volume } from './volume.js';
+import { XATTR_NAMESPACES } from './xattr-name.js';
 
 const XATTR_CREATE = 1;
 const XATTR_REPLACE = 2;
-const XATTR_NAMESPACES = ['user.', 'trusted.', 'security.'];
 
 export class AttributeOperations {
   readonly #volume: Volume;
@@ -32,6 +33,8 @@ export class AttributeOperations {
       volume.requireWritable();
       const inode = volume.table.need(ino);
       if (changesNothing(changes)) requireMayDropBits(inode, changes, caller);
+      // It can find that something is not in memory, so it comes before anything changes; truncate as well.
+      const list = changes.mode === undefined ? null : chmodList(volume, inode, changes.mode);
       if (changes.size !== undefined) {
         if (!inode.isFile) throw new PosixError(inode.isDirectory ? 'EISDIR' : 'EINVAL');
         // Nothing may change before this: it can find that something is not in memory.
@@ -39,7 +42,8 @@ export class AttributeOperations {
         else this.#files.resize(inode, changes.size);
       }
       this.#apply(inode, changes, caller);
-      return volume.timedAttributes(inode);
+      if (list !== null) volume.putXattr(inode, ACCESS_LIST, list);
+      return volume.timedAttributes(inode, !mayBeTimesOfCache(changes));
     }, caller);
   }
 
@@ -71,14 +75,14 @@ export class AttributeOperations {
   }
 
   getxattr(ino: number, name: string, caller: Caller): Answer<Buffer> {
-    requireNamespace(name);
+    this.#requireNamespace(name);
     const { table } = this.#volume;
     return withMemory(() => {
       const inode = table.need(ino);
       // The common case needs no look-up of values.
       const value = inode.xattrCount === 0 ? undefined : table.needXattrs(inode).values.get(name);
       if (value === undefined) throw new PosixError('ENODATA');
-      return value;
+      return isAccessList(name) ? checkedList(inode, name, value) : value;
     }, caller);
   }
 
@@ -86,12 +90,21 @@ export class AttributeOperations {
     const { table } = this.#volume;
     return withMemory(() => {
       const inode = table.need(ino);
-      return inode.xattrCount === 0 ? [] : [...table.needXattrs(inode).values.keys()];
+      if (inode.xattrCount === 0) return [];
+      const names = [...table.needXattrs(inode).values.keys()];
+      return this.#volume.posixAcl ? names : names.filter((name) => !isAccessList(name));
     }, caller);
   }
 
-  setxattr(ino: number, name: string, value: Buffer, flags: number, caller: Caller): Answer<void> {
-    requireNamespace(name);
+  setxattr(
+    ino: number,
+    name: string,
+    value: Buffer,
+    flags: number,
+    caller: Caller,
+    killsSgid = false,
+  ): Answer<void> {
+    this.#requireNamespace(name);
     if (value.length > limits.xattr_value_bytes_max) throw new PosixError('ERANGE');
     const kept = Buffer.from(value);
     return withMemory(() => {
@@ -99,33 +112,46 @@ export class AttributeOperations {
       const inode = this.#volume.table.need(ino);
       const xattrs = this.#volume.table.needXattrs(inode);
       const exists = xattrs.values.has(name);
+      const replaced = xattrs.values.get(name)?.length ?? 0;
       if (exists && (flags & XATTR_CREATE) !== 0) throw new PosixError('EEXIST');
       if (!exists && (flags & XATTR_REPLACE) !== 0) throw new PosixError('ENODATA');
       if (!exists && listBytes(xattrs.values) + name.length + 1 > limits.xattr_list_bytes_max) {
         throw new PosixError('ENOSPC');
       }
+      const bytes = valueBytes(xattrs.values) - replaced + kept.length;
+      if (bytes > limits.xattrs_bytes_max) throw new PosixError('ENOSPC');
       this.#volume.committer.admit(limits.new_file_record_bytes + kept.length);
-      xattrs.values.set(name, kept);
-      this.#xattrChanged(inode, name);
+      if (!isAccessList(name)) {
+        this.#putXattr(inode, name, kept);
+        return;
+      }
+      const { mode, stored } = setList(inode, name, kept);
+      inode.mode = killsSgid ? mode & ~S_ISGID : mode;
+      this.#putXattr(inode, name, stored);
     }, caller);
   }
 
   removexattr(ino: number, name: string, caller: Caller): Answer<void> {
-    requireNamespace(name);
+    this.#requireNamespace(name);
     return withMemory(() => {
       this.#volume.requireWritable();
       const inode = this.#volume.table.need(ino);
       const xattrs = this.#volume.table.needXattrs(inode);
-      if (!xattrs.values.delete(name)) throw new PosixError('ENODATA');
-      this.#xattrChanged(inode, name);
+      if (xattrs.values.has(name)) this.#putXattr(inode, name, null);
+      // There is no list to remove where the mode says it all.
+      else if (!isAccessList(name)) throw new PosixError('ENODATA');
     }, caller);
   }
 
-  #xattrChanged(inode: Inode, name: string): void {
-    inode.xattrs?.dirtyNames.add(name);
-    inode.xattrCount = inode.xattrs?.values.size ?? 0;
+  #putXattr(inode: Inode, name: string, value: Buffer | null): void {
+    this.#volume.putXattr(inode, name, value);
     inode.setCtime(this.#volume.clock.now());
     this.#volume.committer.markInode(inode);
+  }
+
+  #requireNamespace(name: string): void {
+    if (this.#volume.posixAcl && isAccessList(name)) return;
+    requireNamespace(name);
   }
 }
 
@@ -160,8 +186,20 @@ function requireNamespace(name: string): void {
   }
 }
 
+function valueBytes(values: ReadonlyMap<string, Buffer>): number {
+  let bytes = 0;
+  for (const value of values.values()) bytes += value.length;
+  return bytes;
+}
+
 function listBytes(values: ReadonlyMap<string, Buffer>): number {
   let bytes = 0;
   for (const name of values.keys()) bytes += name.length + 1;
   return bytes;
+}
+
+/** A kernel that caches writes tells their times like this, and does not read the answer. */
+function mayBeTimesOfCache(changes: AttributeChanges): boolean {
+  const { size, mode, uid, gid } = changes;
+  return size === undefined && mode === undefined && uid === undefined && gid === undefined;
 }

@@ -160,7 +160,7 @@ export class Committer {
   get isOverfull(): boolean {
     return (
       this.dirtyBytes > 2 * limits.dirty_bytes_max ||
-      this.#options.content.pendingBytes > 2 * limits.pending_append_bytes_max
+      this.#options.content.pendingBytes > 4 * limits.pending_append_bytes_max
     );
   }
 

@@ -68,7 +68,9 @@ export class Defragmenter {
       const inode = table.need(ino);
       const segment = table.needSegment(inode, index);
       found = { inode, segment, changes: segment.changes };
-      return contents.read(inode, base, SEGMENT, {});
+      const pieces = contents.read(inode, base, SEGMENT, {});
+      // What comes at once is good until something is waited for.
+      return Array.isArray(pieces) ? Buffer.concat(pieces) : pieces;
     }, null);
     if (found === undefined) return;
     const { inode, segment, changes } = found;

@@ -67,10 +67,17 @@ export class DirectoryOperations {
     if (!sink.plus || open.damaged.has(entry.ino)) {
       return sink.add(name, entry.ino, entry.type, at + 1);
     }
-    const child = this.#volume.table.peek(entry.ino);
-    if (child === undefined) throw new NotInMemory(this.#loadFrom(inode, open, at));
-    if (child.ino !== entry.ino) return true;
     const { table } = this.#volume;
+    if (table.peek(entry.ino) === undefined) throw new NotInMemory(this.#loadFrom(inode, open, at));
+    let child: Inode;
+    try {
+      child = table.needNamed(inode, name, entry);
+    } catch (error) {
+      if (!(error instanceof DamagedError)) throw error;
+      open.damaged.add(entry.ino);
+      table.reportDamage(inode.ino, error.message);
+      return sink.add(name, entry.ino, entry.type, at + 1);
+    }
     const answered = this.#volume.entryAt(inode.ino, name, child);
     if (sink.addPlus(name, answered, at + 1)) return true;
     // Not taken: the kernel does not know of this look-up.
@@ -80,13 +87,13 @@ export class DirectoryOperations {
 
   /** Loads the inodes of the next names together. */
   async #loadFrom(inode: Inode, open: DirectoryHandle, at: number): Promise<void> {
-    const { table, log } = this.#volume;
+    const { table } = this.#volume;
     const names = open.names ?? [];
     const missing = new Map<number, Promise<void>>();
     for (let i = at - 2; i < names.length && missing.size < INODES_PER_LOAD; i++) {
       const entry = inode.directory?.entries.get(names[i] as string);
       if (entry && table.peek(entry.ino) === undefined) {
-        missing.set(entry.ino, table.load(entry.ino));
+        missing.set(entry.ino, table.loadNamed(inode, names[i] as string, entry.ino));
       }
     }
     const inodes = [...missing.keys()];
@@ -97,7 +104,7 @@ export class DirectoryOperations {
       // One damaged inode must not hide the others.
       if (reason instanceof DamagedError) {
         open.damaged.add(inodes[i] as number);
-        log(`damaged record in directory ${inode.ino}: ${reason.message}`);
+        table.reportDamage(inode.ino, reason.message);
       } else if (i === 0) {
         // The others fail again when the listing gets to them.
         throw reason;

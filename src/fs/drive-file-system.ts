@@ -16,11 +16,9 @@ import type {
   WriteOptions,
 } from '../../mount/file-system.js';
 import type { ContentStore } from '../content/content-store.js';
-import { DamagedError, NoSpaceError } from '../errors.js';
+import { NoSpaceError } from '../errors.js';
 import { limits } from '../limits.js';
 import { SpaceGuard } from '../log/space-guard.js';
-import { inoOfKey, RecordKind, rangeOfKind, segmentOfKey } from '../tree/keys.js';
-import { decodeSegment, type ExtentRecord } from '../tree/segment-record.js';
 import type { Tree } from '../tree/tree.js';
 import { AttributeOperations } from './attribute-operations.js';
 import { type Clock, SystemClock } from './clock.js';
@@ -28,13 +26,15 @@ import { Committer } from './committer.js';
 import { Defragmenter } from './defragmenter.js';
 import { DirectoryOperations } from './directory-operations.js';
 import { errnoOf } from './errno.js';
+import { releasePooledMemory } from './extents.js';
 import { FileContents } from './file-contents.js';
 import { FileOperations } from './file-operations.js';
 import { Follower, readCommit } from './follower.js';
+import type { Inode } from './inode.js';
 import { InodeTable } from './inode-table.js';
 import { NameOperations } from './name-operations.js';
-import { withMemory } from './not-in-memory.js';
 import { Sealer } from './sealer.js';
+import { collectOrphans, learnChunks } from './start-up.js';
 import { Volume } from './volume.js';
 
 const ROOT_INO = 1;
@@ -50,6 +50,8 @@ export interface DriveFileSystemOptions {
   mountUid: number;
   mountGid: number;
   numericOwner: boolean;
+  /** Keep access lists, and let the kernel go by them. */
+  posixAcl?: boolean;
   /** `statfs` shows the disk that this is on. */
   storeDirectory: string;
   log: (line: string) => void;
@@ -81,6 +83,7 @@ interface Parts {
 export class DriveFileSystem implements FileSystem {
   readonly wantsWritebackCache: boolean;
   readonly readOnly: boolean;
+  readonly wantsPosixAcl: boolean;
   readonly #options: DriveFileSystemOptions;
   readonly #volume: Volume;
   readonly #committer: Committer | null;
@@ -96,6 +99,8 @@ export class DriveFileSystem implements FileSystem {
     const { volume, committer, follower } = parts;
     this.readOnly = options.readOnly;
     this.wantsWritebackCache = !options.readOnly;
+    // Lists name users and groups by number, which says nothing where other numbers are shown.
+    this.wantsPosixAcl = options.posixAcl === true && volume.owner === null;
     this.#options = options;
     this.#volume = volume;
     this.#committer = committer;
@@ -117,8 +122,12 @@ export class DriveFileSystem implements FileSystem {
     // The account and the committer need each other; the committer comes second.
     let committer: Committer | null = null;
     let defragmenter: Defragmenter | null = null;
+    let tellBlocks: (inode: Inode) => void = () => {};
     const account = { add: (bytes: number) => committer?.add(bytes) };
-    const sealer = new Sealer(content, account, (inode) => defragmenter?.consider(inode));
+    const sealer = new Sealer(content, account, (inode) => {
+      defragmenter?.consider(inode);
+      tellBlocks(inode);
+    });
     if (!readOnly) {
       const space = new SpaceGuard({
         directory: options.storeDirectory,
@@ -151,11 +160,12 @@ export class DriveFileSystem implements FileSystem {
     });
     if (!readOnly) defragmenter = new Defragmenter(volume);
     const follower = readOnly ? new Follower(volume, tree, last) : null;
+    tellBlocks = (inode) => volume.tellBlocks(inode);
     const parts = { volume, committer, follower, defragmenter };
     const fileSystem = new DriveFileSystem(options, parts);
     if (!readOnly) {
-      await fileSystem.#collectOrphans();
-      fileSystem.#learnChunks().catch((error: unknown) => {
+      await collectOrphans(tree, volume, log);
+      learnChunks(tree, content, () => fileSystem.#closed).catch((error: unknown) => {
         log(`cannot rebuild the deduplication index: ${String(error)}`);
       });
     }
@@ -181,6 +191,12 @@ export class DriveFileSystem implements FileSystem {
     await this.#committer?.commit();
   }
 
+  /** Gives memory back that is only held to be faster. */
+  releaseMemory(): void {
+    releasePooledMemory();
+    this.#volume.content.releaseMemory();
+  }
+
   /** Commits and stops. Idempotent. Throws like `commit`; then it may be called again. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -190,49 +206,15 @@ export class DriveFileSystem implements FileSystem {
     this.#closed = true;
   }
 
-  /** Files that were deleted while open, and then the process ended. */
-  async #collectOrphans(): Promise<void> {
-    const { from, to } = rangeOfKind(RecordKind.orphan);
-    const keys: Buffer[] = [];
-    for await (const { key } of this.#options.tree.range(from, to)) keys.push(key);
-    for (const key of keys) {
-      try {
-        await this.#collectOrphan(inoOfKey(key));
-      } catch (error) {
-        if (!(error instanceof DamagedError)) throw error;
-        this.#options.log(`cannot delete what key ${key.toString('hex')} names: ${error.message}`);
-      }
-    }
-  }
-
-  async #collectOrphan(ino: number): Promise<void> {
-    const { table } = this.#volume;
-    const inode = await withMemory(() => table.need(ino), null);
-    inode.orphaned = true;
-    inode.nlink = 0;
-    this.#volume.deleteIfUnused(inode);
-  }
-
-  /** Deduplication knows the chunks that the tree refers to. In the background: a large drive has many. */
-  async #learnChunks(): Promise<void> {
-    const { from, to } = rangeOfKind(RecordKind.segment);
-    const { content } = this.#volume;
-    let learned = 0;
-    for await (const { key, value } of this.#options.tree.range(from, to)) {
-      if (this.#closed || learned > limits.dedup_entries_max) return;
-      for (const { chunk } of decodedOrEmpty(key, value)) {
-        if (chunk === null) continue;
-        content.learn(chunk);
-        learned++;
-      }
-    }
-  }
-
   // mount/file-system.ts
 
   start(kernel: KernelNotifier, parameters: MountParameters): void {
     this.#volume.kernel = kernel;
     this.#volume.writebackCache = parameters.writebackCache;
+    this.#volume.posixAcl = parameters.posixAcl === true;
+    if (this.wantsPosixAcl && !this.#volume.posixAcl) {
+      this.#options.log('the driver or the kernel knows no access lists; they are refused');
+    }
     this.#volume.table.remember(ROOT_INO);
   }
 
@@ -272,12 +254,19 @@ export class DriveFileSystem implements FileSystem {
     return this.#names.symlink(parent, name, target, caller);
   }
 
-  mknod(parent: number, name: string, mode: number, rdev: number, caller: Caller): Answer<Entry> {
-    return this.#names.mknod(parent, name, mode, rdev, caller);
+  mknod(
+    parent: number,
+    name: string,
+    mode: number,
+    rdev: number,
+    caller: Caller,
+    umask?: number,
+  ): Answer<Entry> {
+    return this.#names.mknod(parent, name, mode, rdev, caller, umask);
   }
 
-  mkdir(parent: number, name: string, mode: number, caller: Caller): Answer<Entry> {
-    return this.#names.mkdir(parent, name, mode, caller);
+  mkdir(parent: number, name: string, mode: number, caller: Caller, umask?: number): Answer<Entry> {
+    return this.#names.mkdir(parent, name, mode, caller, umask);
   }
 
   unlink(parent: number, name: string, caller: Caller): Answer<void> {
@@ -313,8 +302,9 @@ export class DriveFileSystem implements FileSystem {
     mode: number,
     flags: number,
     caller: Caller,
+    umask?: number,
   ): Answer<{ entry: Entry; open: OpenAnswer }> {
-    return this.#names.create(parent, name, mode, flags, caller);
+    return this.#names.create(parent, name, mode, flags, caller, umask);
   }
 
   tmpfile(
@@ -322,8 +312,9 @@ export class DriveFileSystem implements FileSystem {
     mode: number,
     flags: number,
     caller: Caller,
+    umask?: number,
   ): Answer<{ entry: Entry; open: OpenAnswer }> {
-    return this.#names.tmpfile(parent, mode, flags, caller);
+    return this.#names.tmpfile(parent, mode, flags, caller, umask);
   }
 
   read(
@@ -345,10 +336,6 @@ export class DriveFileSystem implements FileSystem {
     caller: Caller,
   ): Answer<number> {
     return this.#files.write(ino, offset, data, options, caller);
-  }
-
-  flush(ino: number): Answer<void> {
-    return this.#files.flush(ino);
   }
 
   release(_ino: number, handle: number): Answer<void> {
@@ -424,8 +411,15 @@ export class DriveFileSystem implements FileSystem {
     return this.#attributes.getxattr(ino, name, caller);
   }
 
-  setxattr(ino: number, name: string, value: Buffer, flags: number, caller: Caller): Answer<void> {
-    return this.#attributes.setxattr(ino, name, value, flags, caller);
+  setxattr(
+    ino: number,
+    name: string,
+    value: Buffer,
+    flags: number,
+    caller: Caller,
+    killsSgid?: boolean,
+  ): Answer<void> {
+    return this.#attributes.setxattr(ino, name, value, flags, caller, killsSgid);
   }
 
   listxattr(ino: number, caller: Caller): Answer<string[]> {
@@ -453,15 +447,5 @@ export class DriveFileSystem implements FileSystem {
 
   syncfs(): Answer<void> {
     return this.#files.fsync();
-  }
-}
-
-/** What is wrong with a record is told to who reads the file. */
-function decodedOrEmpty(key: Buffer, value: Buffer): ExtentRecord[] {
-  try {
-    return decodeSegment(inoOfKey(key), segmentOfKey(key), value);
-  } catch (error) {
-    if (error instanceof DamagedError) return [];
-    throw error;
   }
 }

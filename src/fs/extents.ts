@@ -4,6 +4,7 @@
  */
 import type { ChunkReference } from '../content/content-store.js';
 import { limits } from '../limits.js';
+import type { ExtentRecord } from '../tree/segment-record.js';
 
 /**
  * Whole segments of memory to use again. Fresh memory costs more than the copy into it: the system clears it page by
@@ -11,6 +12,11 @@ import { limits } from '../limits.js';
  */
 const pool: Buffer[] = [];
 const POOLED_BYTES = limits.segment_bytes;
+
+/** Lets the memory go that is kept for later writes. */
+export function releasePooledMemory(): void {
+  pool.length = 0;
+}
 
 function takeMemory(bytes: number): Buffer {
   if (bytes <= POOLED_BYTES / 2 || bytes > POOLED_BYTES) return Buffer.allocUnsafeSlow(bytes);
@@ -23,6 +29,8 @@ export class MemoryBuffer {
   bytes: Buffer;
   /** Bytes used. */
   length: number;
+  #holds = 0;
+  #unused = false;
 
   /** Takes a copy of `data`, with room for `capacity` bytes. */
   constructor(data: Buffer, capacity: number) {
@@ -30,8 +38,25 @@ export class MemoryBuffer {
     this.length = data.copy(this.bytes);
   }
 
+  /** A chunk on its way to the log lies in it. */
+  hold(): void {
+    this.#holds++;
+  }
+
+  /** The counterpart of {@link MemoryBuffer.hold}. */
+  release(): void {
+    this.#holds--;
+    if (this.#unused) this.#recycle();
+  }
+
   /** No extent refers to it any more. */
   recycle(): void {
+    this.#unused = true;
+    this.#recycle();
+  }
+
+  #recycle(): void {
+    if (this.#holds > 0) return;
     if (this.bytes.length !== POOLED_BYTES || pool.length >= limits.pooled_segments_max) return;
     pool.push(this.bytes);
     this.bytes = Buffer.alloc(0);
@@ -66,6 +91,16 @@ export interface Extent {
   source: Source;
   /** First byte of the source that belongs to the extent. */
   skip: number;
+}
+
+/** An extent as the tree records it. */
+export function extentOf(record: ExtentRecord): Extent {
+  return {
+    start: record.start,
+    length: record.length,
+    source: record.chunk ?? UNWRITTEN,
+    skip: record.skip,
+  };
 }
 
 /** Index of the first extent that ends behind `offset`; the length of the list when none does. */

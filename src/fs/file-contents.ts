@@ -50,7 +50,8 @@ export class FileContents {
   }
 
   /**
-   * Up to `length` bytes from `offset`; fewer only at the end of the file. Holes are zeros.
+   * Up to `length` bytes from `offset`; fewer only at the end of the file. Holes are zeros. What is answered at once
+   * must be used before anything is waited for.
    * Throws NotInMemory, and what reading a chunk throws.
    */
   read(
@@ -88,7 +89,10 @@ export class FileContents {
       }
     }
     if (!waits) return pieces as Buffer[];
-    return Promise.all(pieces);
+    // What is at hand is so until something is waited for.
+    return Promise.all(
+      pieces.map((piece) => (Buffer.isBuffer(piece) ? Buffer.from(piece) : piece)),
+    );
   }
 
   #readExtent(

@@ -95,13 +95,17 @@ export class FileOperations {
   read(handle: number, offset: number, length: number, caller: Caller): Answer<Buffer | Buffer[]> {
     const volume = this.#volume;
     const { inode: opened, readahead } = this.#handles.get(handle);
-    return withMemory(() => {
+    let atOnce = true;
+    const answer = withMemory(() => {
       // A follower's inode is replaced when its origin changes it.
       const inode = volume.readOnly ? volume.table.need(opened.ino) : opened;
-      const answer = volume.contents.read(inode, offset, length, caller);
+      const pieces = volume.contents.read(inode, offset, length, caller);
       readahead.advance(inode, offset, length);
-      return answer;
+      // What comes at once is good until something is waited for.
+      return atOnce || pieces instanceof Promise ? pieces : keepable(pieces);
     }, caller) as Answer<Buffer | Buffer[]>;
+    atOnce = false;
+    return answer;
   }
 
   write(
@@ -160,17 +164,11 @@ export class FileOperations {
       volume.sealer.sealStream(inode);
       return bytes.length;
     };
-    const answer = withMemory(attempt, caller);
+    // What the kernel wrote out is lost when it is refused, and nobody waits who could be interrupted.
+    const answer = withMemory(attempt, options.fromPageCache ? null : caller);
     // Only a first attempt may use the request's own buffer.
     if (answer instanceof Promise) bytes = copyOf(data);
     return answer;
-  }
-
-  /** A descriptor was closed: what the kernel held has arrived. */
-  flush(ino: number): void {
-    const volume = this.#volume;
-    const inode = volume.table.peek(ino);
-    if (inode !== undefined) this.#tellBlocks(inode);
   }
 
   release(handle: number): void {
@@ -179,20 +177,9 @@ export class FileOperations {
     inode.opens--;
     if (writable) {
       inode.writers--;
-      this.#tellBlocks(inode);
+      volume.closed(inode);
     }
     if (!volume.readOnly) volume.deleteIfUnused(inode);
-  }
-
-  /** The kernel remembers attributes for long, and cannot know how many blocks its own cached writes took. */
-  #tellBlocks(inode: Inode): void {
-    const volume = this.#volume;
-    if (inode.toldBlocks === -1 || inode.gone) return;
-    if (Math.ceil(inode.allocatedBytes / 512) === inode.toldBlocks) return;
-    inode.toldBlocks = -1;
-    volume.kernel?.invalidateAttributes(inode.ino).catch((error: unknown) => {
-      volume.log(`cannot tell the kernel of inode ${inode.ino}: ${String(error)}`);
-    });
   }
 
   fsync(): Answer<void> {
@@ -355,6 +342,10 @@ export function modeWithoutSuidGid({ mode, gid }: Inode, caller: Caller): number
 /** Who gives up waiting for room has had the data taken all the same: told otherwise, it would write it twice. */
 function taken(error: unknown): void {
   if (!(error instanceof InterruptedError)) throw error;
+}
+
+function keepable(pieces: Buffer | Buffer[]): Buffer {
+  return Array.isArray(pieces) ? Buffer.concat(pieces) : copyOf(pieces);
 }
 
 /** `Buffer.from` would fill the new memory with zeros first. */

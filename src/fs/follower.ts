@@ -2,6 +2,7 @@
  * Keeps a reading mount at the newest head. What each commit changed is in its commit record, so nothing is compared:
  * the inodes and names it lists are dropped from memory here and in the kernel, and everything else stays.
  */
+import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
 import { type CommitRecord, decodeCommit } from '../tree/commit-record.js';
 import { commitKey } from '../tree/keys.js';
@@ -38,6 +39,8 @@ export class Follower {
   readonly #repeatTimers = new Set<NodeJS.Timeout>();
   /** Heads whose changes the kernel is being told. */
   readonly #telling = new Set<Promise<void>>();
+  /** What was written down last of what keeps the mount from following; empty when nothing does. */
+  #trouble = '';
   #closed = false;
 
   /** `last` is the commit of the head that the volume reads now. */
@@ -66,7 +69,11 @@ export class Follower {
     this.#running = true;
     this.#follow()
       .catch((error: unknown) => {
-        this.#volume.log(`cannot follow the drive, will try again: ${String(error)}`);
+        // Once: a head that is damaged stays so until the next commit.
+        if (String(error) !== this.#trouble) {
+          this.#trouble = String(error);
+          this.#volume.log(`cannot follow the drive, will try again: ${this.#trouble}`);
+        }
         if (this.#closed) return;
         this.#timer = setTimeout(() => this.#advance(), RETRY_MS);
       })
@@ -84,19 +91,22 @@ export class Follower {
       if (head.length === 0 || sameHead(head, this.#volume.table.view.head)) continue;
       const view = this.#tree.at(head);
       const newest = await readCommit(view);
-      const changed = await this.#changesSince(newest);
+      const changed = await this.#changesSince(newest, head);
       if (this.#closed) return;
       this.#last = newest;
+      this.#trouble = '';
       await this.#moveTo(view, changed);
     }
   }
 
   /** What changed between the head that is shown and `newest`; null when that cannot be told. */
-  async #changesSince(newest: CommitRecord): Promise<Changed | null> {
+  async #changesSince(newest: CommitRecord, head: Head): Promise<Changed | null> {
     const shown = this.#last;
-    if (shown === null || newest.version < shown.version) return null;
+    // Another commit of the same number is one of another fork.
+    if (shown === null || newest.version <= shown.version) return null;
     const changed: Changed = { inodes: new Set(), entries: new Map() };
     let commit = newest;
+    let { length } = head;
     for (let steps = 0; commit.version > shown.version; steps++) {
       if (commit.changes === null || steps >= limits.followed_commits_max) return null;
       for (const ino of commit.changes.inodes) changed.inodes.add(ino);
@@ -109,12 +119,24 @@ export class Follower {
         if (!sameHead(commit.previous, this.#volume.table.view.head)) return null;
         break;
       }
-      if (commit.previous.length === 0) return null;
-      const previous = await readCommit(this.#tree.at(commit.previous));
-      if (previous.version >= commit.version) return null;
+      // A chain that does not lead back leads nowhere.
+      if (commit.previous.length === 0 || commit.previous.length >= length) return null;
+      length = commit.previous.length;
+      const previous = await this.#readPrevious(commit.previous);
+      if (previous === null || previous.version >= commit.version) return null;
       commit = previous;
     }
     return changed;
+  }
+
+  /** null for a damaged one, which must not keep what came after it from being shown. */
+  async #readPrevious(head: Head): Promise<CommitRecord | null> {
+    try {
+      return await readCommit(this.#tree.at(head));
+    } catch (error) {
+      if (error instanceof DamagedError) return null;
+      throw error;
+    }
   }
 
   /** In one tick the mount shows the new head; then the kernel is told what to forget. */

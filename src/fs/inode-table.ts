@@ -15,18 +15,19 @@ import {
   segmentKey,
   segmentOfKey,
 } from '../tree/keys.js';
-import { decodeSegment, type ExtentRecord } from '../tree/segment-record.js';
+import { decodeSegment } from '../tree/segment-record.js';
 import type { TreeView } from '../tree/tree.js';
-import { type Extent, UNWRITTEN } from './extents.js';
-import { Directory, FileData, Inode, type Segment, Xattrs } from './inode.js';
+import { DamageReports } from './damage-reports.js';
+import { type Extent, extentOf } from './extents.js';
+import { Directory, FileData, Inode, newSegment, S_IFMT, type Segment, Xattrs } from './inode.js';
+import { loadXattrs } from './load-xattrs.js';
 import { NotInMemory } from './not-in-memory.js';
 import { PosixError } from './posix-error.js';
 
+const ROOT_INO = 1;
+
 /** Segments loaded with one range scan at most. */
 const SEGMENTS_PER_SCAN_MAX = 256;
-
-/** Lines about damaged records of one inode or directory; there could be millions of them. */
-const REPORTS_PER_INODE_MAX = 10;
 
 /** Segments looked at before others are loaded; after a commit all are. */
 const EVICTION_STEPS_PER_LOAD_MAX = 256;
@@ -34,22 +35,13 @@ const EVICTION_STEPS_PER_LOAD_MAX = 256;
 /** Entries looked at per added one when the table is full, so that no single look-up pays for all. */
 const EVICTION_STEPS_MAX = 8;
 
-function extentOf(record: ExtentRecord): Extent {
-  return {
-    start: record.start,
-    length: record.length,
-    source: record.chunk ?? UNWRITTEN,
-    skip: record.skip,
-  };
+function damagedEntry(directory: Inode, name: string, what: string): DamagedError {
+  return new DamagedError(`Entry ${JSON.stringify(name)} of directory ${directory.ino} ${what}`);
 }
 
 /** The tree has no record of a segment from here on that is not in memory, too. */
 function storedEnd(inode: Inode): number {
   return inode.persisted ? Math.min(inode.segmentsEnd, inode.persistedSegmentsEnd) : 0;
-}
-
-function newSegment(): Segment {
-  return { extents: [], dirty: false, changes: 0, joinedExtents: 0 };
 }
 
 const NO_SEGMENT: Segment = Object.freeze({
@@ -81,7 +73,7 @@ export class InodeTable {
   readonly #directories = new Set<Inode>();
   #directoryEntries = 0;
   /** Lines about damage that were written, by inode. */
-  readonly #reported = new Map<number, number>();
+  readonly #reports = new DamageReports();
 
   constructor(options: InodeTableOptions) {
     this.view = options.view;
@@ -103,6 +95,38 @@ export class InodeTable {
       return inode;
     }
     throw new NotInMemory(this.load(ino));
+  }
+
+  /**
+   * What a name leads to. Throws NotInMemory, and DamagedError where that is none of what the name says: a directory
+   * has one place in the tree, so nobody can be led in circles.
+   */
+  needNamed(directory: Inode, name: string, entry: EntryRecord): Inode {
+    const { ino, type } = entry;
+    const inode = this.#inodes.get(ino);
+    if (inode === undefined) throw new NotInMemory(this.loadNamed(directory, name, ino));
+    inode.touched = true;
+    if ((inode.mode & S_IFMT) !== type) {
+      throw damagedEntry(directory, name, `leads to inode ${ino}, which is of another type`);
+    }
+    if (inode.isDirectory && (ino === ROOT_INO || inode.parent !== directory.ino)) {
+      throw damagedEntry(directory, name, `leads to directory ${ino}, which is in another place`);
+    }
+    return inode;
+  }
+
+  /** Like {@link InodeTable.load} for an inode that must be there, since a name leads to it. */
+  async loadNamed(directory: Inode, name: string, ino: number): Promise<void> {
+    const { view } = this;
+    try {
+      await this.load(ino);
+    } catch (error) {
+      // A follower that has moved on meanwhile may well find that it is gone.
+      const isGone = error instanceof PosixError && error.errno === 'ESTALE' && view === this.view;
+      throw isGone
+        ? damagedEntry(directory, name, `leads to inode ${ino}, which is missing`)
+        : error;
+    }
   }
 
   peek(ino: number): Inode | undefined {
@@ -235,7 +259,7 @@ export class InodeTable {
           // One bad name must not hide the others.
           if (!(error instanceof DamagedError)) throw error;
           const name = JSON.stringify(nameOfKey(key));
-          this.#reportDamage(inode.ino, `entry ${name}: ${error.message}`);
+          this.reportDamage(inode.ino, `entry ${name}: ${error.message}`);
         }
       }
       directory.complete = true;
@@ -372,18 +396,8 @@ export class InodeTable {
     }
     throw new NotInMemory(
       this.#share(`x${inode.ino}`, async () => {
-        const xattrs = new Xattrs();
-        const { from, to } = rangeOfInode(RecordKind.xattr, inode.ino);
-        let bytes = 0;
-        for await (const { key, value } of this.view.range(from, to)) {
-          const name = nameOfKey(key);
-          bytes += name.length + 1;
-          if (bytes > limits.xattr_list_bytes_max) {
-            this.#reportDamage(inode.ino, `inode ${inode.ino} has too many extended attributes`);
-            break;
-          }
-          xattrs.values.set(name, value);
-        }
+        const report = (line: string) => this.reportDamage(inode.ino, line);
+        const xattrs = await loadXattrs(this.view, inode.ino, report);
         inode.xattrs ??= xattrs;
       }),
     );
@@ -406,10 +420,9 @@ export class InodeTable {
     return promise;
   }
 
-  #reportDamage(ino: number, line: string): void {
-    const count = this.#reported.get(ino) ?? 0;
-    if (count >= REPORTS_PER_INODE_MAX || this.#reported.size >= limits.cached_inodes_max) return;
-    this.#reported.set(ino, count + 1);
+  /** Writes a line about a damaged record, unless there were many about the same inode. */
+  reportDamage(ino: number, line: string): void {
+    if (!this.#reports.admits(ino)) return;
     this.#log(`damaged record in directory or inode ${ino}: ${line}`);
   }
 
@@ -428,7 +441,9 @@ export class InodeTable {
     for (const [ino, inode] of this.#inodes) {
       if (this.#inodes.size <= limits.cached_inodes_max || steps++ >= EVICTION_STEPS_MAX) return;
       this.#inodes.delete(ino);
-      if (inode.isPinned || inode.touched) {
+      // A reader deletes nothing, whatever the number of links.
+      const isPinned = this.#readOnly ? inode.opens > 0 : inode.isPinned;
+      if (isPinned || inode.touched) {
         inode.touched = false;
         this.#inodes.set(ino, inode);
       } else {

@@ -18,6 +18,7 @@ export const S_IFSOCK = 0o140000;
 export const S_ISUID = 0o4000;
 export const S_ISGID = 0o2000;
 export const S_IXGRP = 0o0010;
+export const S_IRWXUGO = 0o0777;
 
 /** Extents of one stretch of a file. */
 export interface Segment {
@@ -63,6 +64,15 @@ export class Xattrs {
   readonly dirtyNames = new Set<string>();
 }
 
+export function newSegment(): Segment {
+  return { extents: [], dirty: false, changes: 0, joinedExtents: 0 };
+}
+
+/** The kernel remembers no number of blocks. */
+export const TOLD_NOTHING = -1;
+/** It remembers one that it was told, but not surely the last one. */
+export const TOLD_ONE_OF_SEVERAL = -2;
+
 export class Inode implements InodeRecord {
   readonly ino: number;
   mode = 0;
@@ -103,8 +113,8 @@ export class Inode implements InodeRecord {
   writers = 0;
   /** Some handle could write since the inode came into memory, so the kernel may hold data we have not seen. */
   everWritable = false;
-  /** `blocks` the kernel was told to remember for long; -1 for none. */
-  toldBlocks = -1;
+  /** `blocks` that the kernel remembers, or one of the TOLD values. */
+  toldBlocks = TOLD_NOTHING;
   /** Used since the last look for what to forget. */
   touched = true;
   /** Deleted for good. */
@@ -181,7 +191,12 @@ export class Inode implements InodeRecord {
 
   /** The content of a symbolic link. Throws DamagedError. */
   get target(): Buffer {
-    if (this.inline === null) throw new DamagedError(`Symbolic link ${this.ino} has no target`);
+    if (this.inline === null || this.inline.length === 0) {
+      throw new DamagedError(`Symbolic link ${this.ino} has no target`);
+    }
+    if (this.inline.includes(0)) {
+      throw new DamagedError(`Symbolic link ${this.ino} has a target with a zero byte`);
+    }
     return this.inline;
   }
 }

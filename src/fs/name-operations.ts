@@ -1,6 +1,7 @@
 /** Operations on names: look up, create, link, rename, remove. */
 import type { Answer, Caller, Entry, NegativeEntry, OpenAnswer } from '../../mount/file-system.js';
 import { limits } from '../limits.js';
+import { ACCESS_LIST, DEFAULT_LIST, inheritedLists } from './access-lists.js';
 import type { Timestamp } from './clock.js';
 import type { FileOperations } from './file-operations.js';
 import { type Inode, S_IFDIR, S_IFLNK, S_IFMT } from './inode.js';
@@ -11,6 +12,12 @@ import type { Volume } from './volume.js';
 const RENAME_NOREPLACE = 1;
 const RENAME_EXCHANGE = 2;
 const O_EXCL = 0o200;
+
+/** What a caller asks for, and the umask that is not applied yet (or once more). */
+interface WantedMode {
+  mode: number;
+  umask: number;
+}
 
 /** One side of a rename: a name in a directory, and what it leads to. */
 interface Place {
@@ -39,17 +46,25 @@ export class NameOperations {
     }, caller);
   }
 
-  mknod(parent: number, name: string, mode: number, rdev: number, caller: Caller): Answer<Entry> {
+  mknod(
+    parent: number,
+    name: string,
+    mode: number,
+    rdev: number,
+    caller: Caller,
+    umask = 0,
+  ): Answer<Entry> {
     return withMemory(() => {
-      const inode = this.#make(parent, name, mode, caller);
+      const inode = this.#make(parent, name, { mode, umask }, caller);
       inode.rdev = rdev;
       return this.#volume.entryOf(inode);
     }, caller);
   }
 
-  mkdir(parent: number, name: string, mode: number, caller: Caller): Answer<Entry> {
+  mkdir(parent: number, name: string, mode: number, caller: Caller, umask = 0): Answer<Entry> {
     return withMemory(() => {
-      const inode = this.#make(parent, name, (mode & ~S_IFMT) | S_IFDIR, caller);
+      const wanted = { mode: (mode & ~S_IFMT) | S_IFDIR, umask };
+      const inode = this.#make(parent, name, wanted, caller);
       this.#volume.table.need(parent).nlink++;
       return this.#volume.entryOf(inode);
     }, caller);
@@ -59,7 +74,7 @@ export class NameOperations {
     if (target.length > limits.symlink_target_bytes_max) throw new PosixError('ENAMETOOLONG');
     const kept = Buffer.from(target);
     return withMemory(() => {
-      const inode = this.#make(parent, name, S_IFLNK | 0o777, caller);
+      const inode = this.#make(parent, name, { mode: S_IFLNK | 0o777, umask: 0 }, caller);
       inode.inline = kept;
       inode.size = kept.length;
       return this.#volume.entryOf(inode);
@@ -72,11 +87,12 @@ export class NameOperations {
     mode: number,
     flags: number,
     caller: Caller,
+    umask = 0,
   ): Answer<{ entry: Entry; open: OpenAnswer }> {
     return withMemory(() => {
       const existing = this.#find(parent, name).inode;
       if (existing !== null && (flags & O_EXCL) !== 0) throw new PosixError('EEXIST');
-      const inode = existing ?? this.#make(parent, name, mode, caller);
+      const inode = existing ?? this.#make(parent, name, { mode, umask }, caller);
       const open = this.#files.openInode(inode, flags);
       return { entry: this.#volume.entryAt(parent, name, inode), open };
     }, caller);
@@ -87,12 +103,12 @@ export class NameOperations {
     mode: number,
     flags: number,
     caller: Caller,
+    umask = 0,
   ): Answer<{ entry: Entry; open: OpenAnswer }> {
     const volume = this.#volume;
     return withMemory(() => {
       const directory = this.#aliveDirectory(parent);
-      const inode = volume.newInode(directory, mode, caller, volume.clock.now());
-      volume.committer.markInode(inode);
+      const inode = this.#newInode(directory, { mode, umask }, caller, volume.clock.now());
       const open = this.#files.openInode(inode, flags);
       return { entry: volume.entryOf(inode), open };
     }, caller);
@@ -221,20 +237,33 @@ export class NameOperations {
     const { table } = this.#volume;
     const directory = table.need(parent);
     const entry = table.needEntry(directory, name);
-    return { parent: directory, name, inode: entry === null ? null : table.need(entry.ino) };
+    const inode = entry === null ? null : table.needNamed(directory, name, entry);
+    return { parent: directory, name, inode };
   }
 
-  #make(parent: number, name: string, mode: number, caller: Caller): Inode {
+  #make(parent: number, name: string, wanted: WantedMode, caller: Caller): Inode {
     const volume = this.#volume;
     volume.requireWritable();
     const place = this.#find(parent, name);
     this.#requireAlive(place.parent);
     if (place.inode !== null) throw new PosixError('EEXIST');
     const now = volume.clock.now();
-    const inode = volume.newInode(place.parent, mode, caller, now);
+    const inode = this.#newInode(place.parent, wanted, caller, now);
     if (!inode.isDirectory) inode.nlink = 1;
-    volume.committer.markInode(inode);
     volume.addName(place.parent, name, inode, now);
+    return inode;
+  }
+
+  /** Where the directory has a default list, that and not the umask says what the new inode lacks. */
+  #newInode(parent: Inode, { mode, umask }: WantedMode, caller: Caller, now: Timestamp): Inode {
+    const volume = this.#volume;
+    const given = (mode & S_IFMT) === S_IFLNK ? null : inheritedLists(volume, parent, mode);
+    const inode = volume.newInode(parent, given?.mode ?? mode & ~umask, caller, now);
+    if (given !== null) {
+      if (given.access !== null) volume.putXattr(inode, ACCESS_LIST, given.access);
+      if (inode.isDirectory) volume.putXattr(inode, DEFAULT_LIST, given.default);
+    }
+    volume.committer.markInode(inode);
     return inode;
   }
 

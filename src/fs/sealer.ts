@@ -3,7 +3,7 @@
  * small overwrites, and inline content for small files. It is synchronous; chunks have their place before they are
  * appended.
  */
-import type { ContentStore } from '../content/content-store.js';
+import type { ChunkReference, ContentStore } from '../content/content-store.js';
 import { limits } from '../limits.js';
 import { insert, isMemory, type MemoryBuffer, memoryBytes, punch } from './extents.js';
 import type { DirtyBytesAccount } from './file-contents.js';
@@ -20,7 +20,8 @@ interface Run {
   start: number;
   length: number;
   pieces: Buffer[];
-  sources: Set<MemoryBuffer>;
+  /** What each piece lies in. */
+  sources: MemoryBuffer[];
 }
 
 export class Sealer {
@@ -89,10 +90,10 @@ export class Sealer {
   }
 
   #sealRun(inode: Inode, data: FileData, run: Run, final: boolean): void {
-    const bytes = run.pieces.length === 1 ? (run.pieces[0] as Buffer) : Buffer.concat(run.pieces);
     let start = 0;
-    for (const end of this.#content.boundaries(bytes, final)) {
-      this.#placeChunk(data, run.start + start, bytes.subarray(start, end));
+    const cursor = { piece: 0, used: 0 };
+    for (const end of this.#content.boundaries(run.pieces, final)) {
+      this.#placeChunk(data, run.start + start, end - start, takeStretch(run, cursor, end - start));
       start = end;
     }
     this.#release(data, start);
@@ -104,13 +105,13 @@ export class Sealer {
   }
 
   /** Stores one chunk and lets the extents at its place refer to it. A chunk may lie across segments. */
-  #placeChunk(data: FileData, offset: number, bytes: Buffer): void {
-    const source = this.#content.put(bytes);
+  #placeChunk(data: FileData, offset: number, bytes: number, stretch: Stretch): void {
+    const source = this.#put(stretch);
     let skip = 0;
-    while (skip < bytes.length) {
+    while (skip < bytes) {
       const index = segmentOf(offset + skip);
       const start = offset + skip - index * SEGMENT;
-      const length = Math.min(bytes.length - skip, SEGMENT - start);
+      const length = Math.min(bytes - skip, SEGMENT - start);
       const segment = data.segments.get(index);
       if (segment === undefined) throw new Error(`Segment ${index} vanished while it was sealed`);
       punch(segment.extents, start, start + length);
@@ -120,10 +121,48 @@ export class Sealer {
     }
   }
 
+  /** The memory stays as it is until the log has the chunk. */
+  #put({ pieces, sources }: Stretch): ChunkReference {
+    for (const source of sources) source.hold();
+    const release = (): void => {
+      for (const source of sources) source.release();
+    };
+    try {
+      return this.#content.put(pieces, release);
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
   #release(data: FileData, bytes: number): void {
     data.memoryBytes -= bytes;
     this.#account.add(-bytes);
   }
+}
+
+/** A part of a run. */
+interface Stretch {
+  pieces: Buffer[];
+  sources: MemoryBuffer[];
+}
+
+/** The next `bytes` of a run, from where the cursor stands. */
+function takeStretch(run: Run, cursor: { piece: number; used: number }, bytes: number): Stretch {
+  const stretch: Stretch = { pieces: [], sources: [] };
+  for (let wanted = bytes; wanted > 0; ) {
+    const piece = run.pieces[cursor.piece] as Buffer;
+    const taken = piece.subarray(cursor.used, cursor.used + wanted);
+    stretch.pieces.push(taken);
+    stretch.sources.push(run.sources[cursor.piece] as MemoryBuffer);
+    wanted -= taken.length;
+    cursor.used += taken.length;
+    if (cursor.used === piece.length) {
+      cursor.piece++;
+      cursor.used = 0;
+    }
+  }
+  return stretch;
 }
 
 /** All stretches of a file that are in memory, ascending. */
@@ -136,11 +175,11 @@ function runsOf(data: FileData): Run[] {
       if (!isMemory(extent)) continue;
       const start = base + extent.start;
       if (run === undefined || run.start + run.length !== start) {
-        run = { start, length: 0, pieces: [], sources: new Set() };
+        run = { start, length: 0, pieces: [], sources: [] };
         runs.push(run);
       }
       run.pieces.push(memoryBytes(extent));
-      run.sources.add(extent.source);
+      run.sources.push(extent.source);
       run.length += extent.length;
     }
   }
@@ -156,6 +195,6 @@ function recycleUnused(data: FileData, runs: readonly Run[]): void {
     }
   }
   for (const { sources } of runs) {
-    for (const source of sources) if (!used.has(source)) source.recycle();
+    for (const source of new Set(sources)) if (!used.has(source)) source.recycle();
   }
 }

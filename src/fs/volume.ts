@@ -20,6 +20,8 @@ import {
   S_IFDIR,
   S_IFMT,
   S_ISGID,
+  TOLD_NOTHING,
+  TOLD_ONE_OF_SEVERAL,
 } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 import { withMemory } from './not-in-memory.js';
@@ -64,6 +66,8 @@ export class Volume {
   /** Set when the mount is up. */
   kernel: KernelNotifier | null = null;
   writebackCache = false;
+  /** The kernel goes by access lists. */
+  posixAcl = false;
 
   constructor(options: VolumeOptions) {
     this.table = options.table;
@@ -103,12 +107,40 @@ export class Volume {
     return { attributes, attributesTimeoutSec, entryTimeoutSec: REMEMBER_SEC };
   }
 
-  timedAttributes(inode: Inode): TimedAttributes {
+  /** `isRead` is false where the kernel may pass over the answer. */
+  timedAttributes(inode: Inode, isRead = true): TimedAttributes {
     const attributes = attributesOf(inode, this.owner);
-    // While a file is being written through the kernel's cache its block count changes behind the kernel's back.
-    const changing = inode.writers > 0;
-    if (!changing) inode.toldBlocks = attributes.blocks;
-    return { attributes, attributesTimeoutSec: changing ? 0 : REMEMBER_SEC };
+    const { blocks } = attributes;
+    const remembers = inode.toldBlocks;
+    if (isRead || remembers === TOLD_NOTHING || remembers === blocks) inode.toldBlocks = blocks;
+    else inode.toldBlocks = TOLD_ONE_OF_SEVERAL;
+    return { attributes, attributesTimeoutSec: REMEMBER_SEC };
+  }
+
+  /**
+   * The kernel remembers attributes for long, and cannot know how many blocks its own writes take. Where it remembers a
+   * wrong number, it is told to ask again.
+   */
+  tellBlocks(inode: Inode): void {
+    if (!this.#remembersWrongBlocks(inode)) return;
+    inode.toldBlocks = TOLD_NOTHING;
+    this.kernel?.invalidateAttributes(inode.ino).catch((error: unknown) => {
+      this.log(`cannot tell the kernel of inode ${inode.ino}: ${String(error)}`);
+    });
+  }
+
+  /**
+   * A descriptor for writing was closed. A kernel that caches writes has forgotten the number by itself before, if that
+   * is not the one its last writes made.
+   */
+  closed(inode: Inode): void {
+    if (!this.writebackCache) this.tellBlocks(inode);
+    else if (this.#remembersWrongBlocks(inode)) inode.toldBlocks = TOLD_NOTHING;
+  }
+
+  #remembersWrongBlocks(inode: Inode): boolean {
+    if (inode.toldBlocks === TOLD_NOTHING || inode.gone) return false;
+    return Math.ceil(inode.allocatedBytes / 512) !== inode.toldBlocks;
   }
 
   /** What a name leads to, or that it leads nowhere. */
@@ -154,6 +186,15 @@ export class Volume {
     this.table.add(inode);
     committer.inodeCount++;
     return inode;
+  }
+
+  /** Sets an extended attribute, or removes it (null). The inode's must be in memory, and it must be marked as dirty. */
+  putXattr(inode: Inode, name: string, value: Buffer | null): void {
+    const xattrs = this.table.needXattrs(inode);
+    if (value === null) xattrs.values.delete(name);
+    else xattrs.values.set(name, value);
+    xattrs.dirtyNames.add(name);
+    inode.xattrCount = xattrs.values.size;
   }
 
   /** Lets a name lead to an inode. The name must be free or about to be replaced by the caller. */

@@ -15,11 +15,34 @@ const keyContext = 'shoal log key 1';
 export interface LogEncryption extends EncryptionProvider {
   /** Encrypts `plain` into `block`, 40 bytes longer; `plain` may be the end of `block`. */
   seal(plain: Buffer, block: Buffer, core: CoreContext): void;
+  /** For {@link sealWith}, in another thread. */
+  sealingKeys(core: CoreContext): SealingKeys;
   /**
    * The plaintext of a stored block: with `inPlace` in that block's memory, else in a buffer of its own.
    * Throws DamagedError when the block does not authenticate.
    */
   open(index: number, block: Buffer, core: CoreContext, inPlace: boolean): Buffer;
+}
+
+/** What the blocks of one log are encrypted with. */
+export interface SealingKeys {
+  key: Buffer;
+  associatedData: Buffer;
+}
+
+/** As {@link LogEncryption.seal}. */
+export function sealWith(keys: SealingKeys, plain: Uint8Array, block: Uint8Array): void {
+  const nonce = block.subarray(0, nonceBytes);
+  sodium.randombytes_buf(nonce);
+  sodium.crypto_aead_xchacha20poly1305_ietf_encrypt_detached(
+    block.subarray(blockPaddingBytes),
+    block.subarray(nonceBytes, blockPaddingBytes),
+    plain,
+    keys.associatedData,
+    null,
+    nonce,
+    keys.key,
+  );
 }
 
 /** Whether a core's encryption is one of `createEncryptionProvider`. */
@@ -49,19 +72,12 @@ export function createEncryptionProvider(secret: Buffer): LogEncryption {
     return key;
   };
 
-  const seal = (plain: Buffer, block: Buffer, core: CoreContext): void => {
-    const nonce = block.subarray(0, nonceBytes);
-    sodium.randombytes_buf(nonce);
-    sodium.crypto_aead_xchacha20poly1305_ietf_encrypt_detached(
-      block.subarray(blockPaddingBytes),
-      block.subarray(nonceBytes, blockPaddingBytes),
-      plain,
-      core.key,
-      null,
-      nonce,
-      keyOf(core),
-    );
-  };
+  const sealingKeys = (core: CoreContext): SealingKeys => ({
+    key: keyOf(core),
+    associatedData: core.key,
+  });
+  const seal = (plain: Buffer, block: Buffer, core: CoreContext): void =>
+    sealWith(sealingKeys(core), plain, block);
 
   const open = (index: number, block: Buffer, core: CoreContext, inPlace: boolean): Buffer => {
     checkLength(index, block, core);
@@ -91,6 +107,7 @@ export function createEncryptionProvider(secret: Buffer): LogEncryption {
       open(index, block, core, true);
     },
     seal,
+    sealingKeys,
     open,
   };
 }

@@ -5,10 +5,12 @@
 import type Corestore from 'corestore';
 import type { NodeAddress } from 'hyperdht';
 import HyperDHT from 'hyperdht';
-import type { Discovery, PeerConnection } from 'hyperswarm';
+import type { Discovery, PeerConnection, PeerInfo } from 'hyperswarm';
 import Hyperswarm from 'hyperswarm';
 import { limits } from '../limits.js';
 import { isLoopback, isPrivateNetwork } from './address.js';
+import { GuardedMux, type PeerFault } from './guarded-mux.js';
+import { PeerFaults } from './peer-faults.js';
 
 /** What a drive's swarm needs. */
 export interface SwarmOptions {
@@ -38,7 +40,9 @@ export class Swarm {
   readonly #options: SwarmOptions;
   readonly #swarm: Hyperswarm;
   readonly #discovery: Discovery;
-  readonly #connections = new Set<PeerConnection>();
+  readonly #connections = new Map<PeerConnection, GuardedMux>();
+  readonly #faults: PeerFaults;
+  readonly #stallTimer: NodeJS.Timeout;
   #closedReceivedBytes = 0;
   #closedSentBytes = 0;
   #lookupTimer: NodeJS.Timeout | null = null;
@@ -66,14 +70,13 @@ export class Swarm {
       backoffs: [...limits.peer_retry_ms],
       jitter: limits.peer_retry_jitter_ms,
     });
-    this.#swarm.on('connection', (connection) => this.#adopt(connection));
+    this.#faults = new PeerFaults(options.log);
+    this.#swarm.on('connection', (connection, info) => this.#adopt(connection, info));
+    this.#stallTimer = setInterval(() => this.#dropStalled(), limits.peer_stall_look_ms);
+    this.#stallTimer.unref();
     this.#discovery = this.#swarm.join(options.topic, { client: true, server: true });
     this.#lookUpLater();
     void this.#watchFirstLookup();
-  }
-
-  get connections(): ReadonlySet<PeerConnection> {
-    return this.#connections;
   }
 
   /** Resolves when this peer is announced and has asked the DHT once; never rejects. */
@@ -84,7 +87,7 @@ export class Swarm {
   statistics(): SwarmStatistics {
     let receivedBytes = this.#closedReceivedBytes;
     let sentBytes = this.#closedSentBytes;
-    for (const connection of this.#connections) {
+    for (const connection of this.#connections.keys()) {
       receivedBytes += connection.rawBytesRead;
       sentBytes += connection.rawBytesWritten;
     }
@@ -99,7 +102,8 @@ export class Swarm {
 
   async #close(): Promise<void> {
     if (this.#lookupTimer !== null) clearTimeout(this.#lookupTimer);
-    for (const connection of this.#connections) connection.destroy();
+    clearInterval(this.#stallTimer);
+    for (const connection of this.#connections.keys()) connection.destroy();
     const left = this.#leave().catch((error: unknown) => {
       this.#options.log(`Cannot leave the swarm: ${String(error)}`);
     });
@@ -119,22 +123,28 @@ export class Swarm {
     await forgotten;
   }
 
-  #adopt(connection: PeerConnection): void {
-    if (this.#closing !== null) {
-      connection.on('error', ignoreConnectionError);
+  #adopt(connection: PeerConnection, info: PeerInfo): void {
+    connection.on('error', ignoreConnectionError);
+    if (this.#closing !== null || !this.#hasRoom()) {
       connection.destroy();
       return;
     }
-    this.#connections.add(connection);
+    const mux = new GuardedMux(connection, (fault) => this.#onFault(connection, info, fault));
+    this.#connections.set(connection, mux);
     this.#reachable = true;
-    connection.on('error', ignoreConnectionError);
     // A connection can open on one side only. A live peer's first bytes come with the opening.
     const silence = setTimeout(() => {
       if (connection.rawBytesRead === 0) connection.destroy();
     }, limits.peer_silence_ms_max);
     silence.unref();
+    // Everybody can learn the topic. Who knows nothing else must not take the place of a peer.
+    const proof = setTimeout(() => {
+      if (!mux.isProven) connection.destroy();
+    }, limits.peer_proof_ms_max);
+    proof.unref();
     connection.on('close', () => {
       clearTimeout(silence);
+      clearTimeout(proof);
       this.#connections.delete(connection);
       this.#closedReceivedBytes += connection.rawBytesRead;
       this.#closedSentBytes += connection.rawBytesWritten;
@@ -146,6 +156,36 @@ export class Swarm {
       this.#options.store.replicate(connection);
     } catch (error) {
       this.#report('replicate with a peer')(error);
+      connection.destroy();
+    }
+  }
+
+  /** The library counts the connections that it makes itself only. Who has proved nothing yet makes room. */
+  #hasRoom(): boolean {
+    if (this.#connections.size < limits.peers_max) return true;
+    for (const [connection, mux] of this.#connections) {
+      if (mux.isProven) continue;
+      this.#connections.delete(connection);
+      connection.destroy();
+      return true;
+    }
+    return false;
+  }
+
+  #onFault(connection: PeerConnection, info: PeerInfo, fault: PeerFault): void {
+    if (this.#closing !== null) return;
+    const { remoteHost, remotePort } = connection.rawStream;
+    const address = remoteHost === null ? 'unknown address' : `${remoteHost}:${remotePort}`;
+    if (this.#faults.add(info.publicKey, address, fault)) info.ban(true);
+  }
+
+  /** A peer that announces and never delivers would hold up what the others have. */
+  #dropStalled(): void {
+    const nowMs = Date.now();
+    for (const [connection, mux] of this.#connections) {
+      const reason = mux.stalled(nowMs);
+      if (reason === null) continue;
+      this.#faults.note(connection.remotePublicKey, reason);
       connection.destroy();
     }
   }

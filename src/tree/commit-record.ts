@@ -14,6 +14,7 @@ import {
   writeBytes,
   writeUint,
 } from './codec.js';
+import { isValidName } from './entry-record.js';
 import type { Head } from './tree.js';
 
 const COMMIT_VERSION = 1;
@@ -88,7 +89,9 @@ export function decodeCommit(bytes: Buffer): CommitRecord {
     for (let i = 0; i < entryCount; i++) {
       const parent = readUint(state, 'parent');
       const length = readByte(state, 'name length');
-      entries.push({ parent, name: readBytes(state, 'name', length).toString('latin1') });
+      const name = readBytes(state, 'name', length).toString('latin1');
+      if (!isValidName(name)) throw new Error(`${JSON.stringify(name)} is no file name`);
+      entries.push({ parent, name });
     }
     commit.changes = { inodes, entries };
     return commit;

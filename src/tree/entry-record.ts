@@ -11,6 +11,8 @@ export interface EntryRecord {
 }
 
 const TYPE_SHIFT = 12;
+/** Named pipe, character device, directory, block device, file, symbolic link, socket. */
+const KNOWN_TYPES = new Set([1, 2, 4, 6, 8, 10, 12]);
 
 export function encodeEntry(entry: EntryRecord): Buffer {
   return encodeRecord((state) => {
@@ -25,7 +27,7 @@ export function decodeEntry(bytes: Buffer): EntryRecord {
     const ino = readUint(state, 'inode number');
     const type = readByte(state, 'type');
     if (ino < 1) throw new Error('inode number 0');
-    if (type < 1 || type > 15) throw new Error(`type ${type} is unknown`);
+    if (!KNOWN_TYPES.has(type)) throw new Error(`type ${type} is unknown`);
     return { ino, type: type << TYPE_SHIFT };
   });
 }

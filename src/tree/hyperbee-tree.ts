@@ -1,6 +1,6 @@
-/** The tree on Hyperbee2. The only file that knows the engine. */
+/** The tree on Hyperbee2. The only file that uses the engine; `tree-walker.ts` knows its blocks. */
 
-import Hyperbee from 'hyperbee2';
+import Hyperbee, { type BeeEntry, type WriteBatch } from 'hyperbee2';
 import type Hypercore from 'hypercore';
 import {
   DamagedError,
@@ -12,6 +12,7 @@ import {
 import { limits } from '../limits.js';
 import { asShoalError } from '../log/store-errors.js';
 import { untilAborted } from '../log/until-aborted.js';
+import { checkBlocksOf, checkNodesOf } from './checked-bee.js';
 import type { Head, Tree, TreeChange, TreeReadOptions, TreeRecord, TreeView } from './tree.js';
 
 /**
@@ -53,6 +54,9 @@ export interface HyperbeeTreeOptions {
   deadlineMs: number;
 }
 
+/** The engine has null for an empty value. */
+const NO_VALUE = Buffer.alloc(0);
+
 const WHILE_WAITING = ' while waiting for the tree';
 
 /** Errors of the engine that are not the store's come from bytes it could not decode. */
@@ -69,7 +73,9 @@ function treeError(error: unknown): ShoalError {
 function isDecodingFault(error: unknown): boolean {
   return (
     error instanceof Error &&
-    /out of bounds|bad core index|unknown|invalid|incorrect/i.test(error.message)
+    /out of bounds|bad core index|unknown|invalid|incorrect|too big|uint must be/i.test(
+      error.message,
+    )
   );
 }
 
@@ -96,7 +102,7 @@ class BeeView implements TreeView {
           options.signal,
           WHILE_WAITING,
         );
-        return entry === null ? null : entry.value;
+        return entry === null ? null : (entry.value ?? NO_VALUE);
       } catch (error) {
         const known = treeError(error);
         // The engine shares a node's fetch between all who want it, and it fails for all of them when the first one's
@@ -112,16 +118,23 @@ class BeeView implements TreeView {
     const wait = options.localOnly !== true;
     const stream = this.#bee.createReadStream({ gte: from, lt: to, timeout, wait });
     const records = stream[Symbol.asyncIterator]();
+    let last: Buffer | null = null;
     try {
       for (;;) {
-        let next: IteratorResult<TreeRecord>;
+        let next: IteratorResult<BeeEntry>;
         try {
           next = await untilAborted(records.next(), options.signal, WHILE_WAITING);
         } catch (error) {
           throw treeError(error);
         }
         if (next.done === true) return;
-        yield { key: next.value.key, value: next.value.value };
+        const { key, value } = next.value;
+        // Nodes that are sound one by one can still hang together in another way than a tree does.
+        if (Buffer.compare(from, key) > 0 || (last !== null && Buffer.compare(last, key) >= 0)) {
+          throw new DamagedError('Cannot read the tree: its keys are out of order');
+        }
+        last = key;
+        yield { key, value: value ?? NO_VALUE };
       }
     } finally {
       await records.return?.().catch(() => undefined);
@@ -144,6 +157,7 @@ export class HyperbeeTree implements Tree {
 
   private constructor(options: HyperbeeTreeOptions) {
     this.#core = options.core;
+    checkBlocksOf(this.#core);
     this.#deadlineMs = options.deadlineMs;
     this.#bee = this.#openBee();
     this.#view = this.#currentView();
@@ -190,13 +204,31 @@ export class HyperbeeTree implements Tree {
 
   async write(changes: readonly TreeChange[]): Promise<Head> {
     if (!this.writable) throw new ReadOnlyError('Cannot change the drive: it is open for reading');
-    const lengthBefore = this.#core.length;
     const batch = this.#bee.write({ inlineValueSize: INLINE_VALUE_BYTES_MAX });
+    for (const { key, value } of changes) {
+      if (value === null) batch.tryDelete(key);
+      else batch.tryPut(key, value);
+    }
+    return await this.#flush(batch);
+  }
+
+  /**
+   * Replaces all records by others, in any order, as one batch that reads nothing of the tree there is: for one whose
+   * nodes are damaged. Throws like `write`, and what `records` throws.
+   */
+  async rewrite(records: AsyncIterable<TreeRecord>): Promise<Head> {
+    if (!this.writable) throw new ReadOnlyError('Cannot change the drive: it is open for reading');
+    const batch = this.#bee.write({ inlineValueSize: INLINE_VALUE_BYTES_MAX });
+    batch.tryClear();
+    for await (const { key, value } of records) batch.tryPut(key, value);
+    // Else the engine reads the newest block for its list of other logs, of which a tree of ours has none.
+    this.#bee.context.length = this.#core.length;
+    return await this.#flush(batch);
+  }
+
+  async #flush(batch: WriteBatch): Promise<Head> {
+    const lengthBefore = this.#core.length;
     try {
-      for (const { key, value } of changes) {
-        if (value === null) batch.tryDelete(key);
-        else batch.tryPut(key, value);
-      }
       await batch.flush();
     } catch (error) {
       // A batch changes cached nodes in place before it appends. After a failure they describe what is not in the log:
@@ -250,17 +282,19 @@ export class HyperbeeTree implements Tree {
   }
 
   #openBee(): Hyperbee {
-    return new Hyperbee(noOtherLogs, {
+    const bee = new Hyperbee(noOtherLogs, {
       core: this.#core,
       t: TREE_T,
       maxCacheSize: limits.tree_cache_nodes_max,
       writable: this.#core.writable,
       autoUpdate: false,
     });
+    return checkNodesOf(bee);
   }
 
   #viewAt(head: Head): BeeView {
-    return new BeeView(this.#bee.checkout({ length: head.length }), head, this.#deadlineMs);
+    const bee = checkNodesOf(this.#bee.checkout({ length: head.length }));
+    return new BeeView(bee, head, this.#deadlineMs);
   }
 
   #currentView(): BeeView {
@@ -347,6 +381,14 @@ export class HyperbeeTree implements Tree {
     // Without it the next start waits for peers, at worst.
     this.#core.setUserData(WHOLE_HEAD, encodeWholeHead(head)).catch(() => undefined);
   }
+}
+
+/** The newest head of a log that this machine has all blocks of, as far as is known; else the newest one. */
+export async function newestHead(core: Hypercore): Promise<Head> {
+  const whole = decodeWholeHead(await core.getUserData(WHOLE_HEAD));
+  const { length, fork } = core;
+  if (core.contiguousLength >= length || whole === null) return { length, fork };
+  return whole.fork === fork && whole.length <= length ? whole : { length, fork };
 }
 
 function encodeWholeHead({ length, fork }: Head): Buffer {

@@ -4,6 +4,7 @@
  * One record per stretch instead of one per extent: a record costs about 100 bytes of log besides its value, an
  * extent 30, and a stretch of 1 MiB has 16 extents.
  */
+import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
 import {
   decodeRecord,
@@ -18,6 +19,8 @@ import {
 } from './codec.js';
 
 const SEGMENT_VERSION = 1;
+/** A segment that was lost to damage: reading it is an error, not zeros. No version has this number. */
+export const LOST_SEGMENT: Buffer = Buffer.of(0xff);
 /** Bytes of a chunk's keyed hash that a reference carries. */
 export const CHUNK_HASH_BYTES = 16;
 
@@ -75,6 +78,9 @@ export function encodeSegment(extents: readonly ExtentRecord[]): Buffer {
 
 /** Throws DamagedError for extents that leave the segment, overlap, or reach outside their chunk. */
 export function decodeSegment(ino: number, index: number, bytes: Buffer): ExtentRecord[] {
+  if (bytes.equals(LOST_SEGMENT)) {
+    throw new DamagedError(`Cannot read segment ${index} of inode ${ino}: it was lost`);
+  }
   return decodeRecord(`segment ${index} of inode ${ino}`, bytes, (state) => {
     readVersion(state, SEGMENT_VERSION);
     const count = readUint(state, 'number of extents', limits.segment_bytes);
@@ -95,7 +101,7 @@ export function decodeSegment(ino: number, index: number, bytes: Buffer): Extent
         throw new Error(`extent kind ${kind} is unknown`);
       }
       const writer = readUint(state, 'writer', 8191);
-      const block = readUint(state, 'block');
+      const block = readUint(state, 'block', limits.log_blocks_max);
       const offset = readUint(state, 'offset in block', limits.block_bytes_max);
       const hash = readBytes(state, 'chunk hash', CHUNK_HASH_BYTES);
       const whole = kind === KIND_WHOLE_CHUNK;

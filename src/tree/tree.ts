@@ -1,5 +1,7 @@
 /** Metadata: an ordered map of binary keys on an append-only log, of which every state that was ever committed is kept. */
 
+import type { ShoalError } from '../errors.js';
+
 /** One state of a tree. */
 export interface Head {
   /** Blocks of the tree's log that belong to it. */
@@ -12,6 +14,19 @@ export interface Head {
 export interface TreeRecord {
   key: Buffer;
   value: Buffer;
+}
+
+/** Where a walk past damage found that records are missing: some of those with `after` < key < `before`. */
+export interface LostRecords {
+  error: ShoalError;
+  /** Else it is only not on this machine. */
+  isDamaged: boolean;
+  /** null: from the first key on. */
+  after: Buffer | null;
+  /** null: up to the last key. */
+  before: Buffer | null;
+  /** Set when only the value of this one record is lost. */
+  key: Buffer | null;
 }
 
 /** One change of a batch; `value` null deletes. */

@@ -1,8 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'brittle';
 import { exitCodes } from '../../src/cli/exit-codes.js';
-import { Machine } from '../support/drive-mount.js';
+import { Machine, SHOAL } from '../support/drive-mount.js';
 
 test('cli - create, list, share and status', async (t) => {
   const machine = Machine.forTest(t);
@@ -117,6 +119,23 @@ test('cli - help and version', async (t) => {
   t.absent(help.includes('mount-process'));
   t.is(await machine.shoal(), help);
   t.ok((await machine.shoal('mount', '--help')).includes('--read-only'));
+});
+
+test('cli - somebody who reads no more of the output is no fault', async (t) => {
+  const machine = Machine.forTest(t);
+  await machine.shoal('create', 'notes');
+  const child = spawn(process.execPath, [SHOAL, 'list'], {
+    env: { ...process.env, SHOAL_HOME: machine.home },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  child.stdout.destroy();
+  let complaint = '';
+  child.stderr.on('data', (bytes: Buffer) => {
+    complaint += String(bytes);
+  });
+  const [code] = await once(child, 'close');
+  t.is(complaint, '');
+  t.is(code, 0);
 });
 
 test('cli - a stack trace is shown when asked for, only then', async (t) => {

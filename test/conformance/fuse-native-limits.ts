@@ -129,6 +129,10 @@ export const FUSE_NATIVE_OTHER_LIMITS: readonly Omit<KnownLimit, 'behaviours'>[]
     why: 'the package does not pass interrupts on',
   },
   {
+    what: '--acl: access lists are refused, as without it',
+    why: 'libfuse 2 does not know them',
+  },
+  {
     what: 'the time of birth: stat shows none',
     why: 'libfuse 2 does not know the request statx',
   },

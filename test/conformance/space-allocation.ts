@@ -23,6 +23,21 @@ import {
 const PUNCH = FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE;
 
 export const spaceAllocation = behaviours('fallocate', {
+  'the number of blocks is right whenever it can be known': (directory) => {
+    const bytes = 40 << 10;
+    for (let round = 0; round < 20; round++) {
+      const file = path.join(directory, `file-${round}`);
+      withFile(file, 'w', (fd) => {
+        assert.equal(allocatedBytes(file), 0, 'asked before anything is written');
+        writeSync(fd, randomBytes(bytes, round));
+        fsyncSync(fd);
+        assert.equal(allocatedBytes(file), bytes, 'after fsync');
+        writeSync(fd, randomBytes(bytes, 100 + round));
+      });
+      assert.equal(allocatedBytes(file), 2 * bytes, 'after close');
+    }
+  },
+
   'allocating grows the file with zeros and takes space': (directory) => {
     const file = path.join(directory, 'file');
     writeFileSync(file, 'start');

@@ -39,11 +39,11 @@ test('append failure: blocks stay readable, and the next drain stores them', asy
 test('append failure: the next put tries again, too', async (t) => {
   const { log, core, failing } = await openFailing(t);
   failing.fail(noSpace);
-  const first = log.put(randomBytes(40_000, 2));
+  const first = log.put([randomBytes(40_000, 2)]);
   await failureOf(() => log.drain());
   failing.fail(null);
   const stored = new Promise((resolve) => core.once('append', () => resolve(undefined)));
-  const second = log.put(randomBytes(40_000, 3));
+  const second = log.put([randomBytes(40_000, 3)]);
   await stored;
   await log.drain();
   t.alike([first.block, second.block, core.length], [0, 1, 2]);
@@ -65,15 +65,15 @@ test('append failure: an append that failed after it was done is not done twice'
 
 test('append failure: a log that somebody else appended to is never appended to again', async (t) => {
   const { log, core } = await openFailing(t);
-  log.put(randomBytes(40_000, 6));
+  log.put([randomBytes(40_000, 6)]);
   await log.drain();
   await core.append(randomBytes(10, 7));
-  const chunk = log.put(randomBytes(40_000, 8));
+  const chunk = log.put([randomBytes(40_000, 8)]);
   t.is(chunk.block, 1);
   const error = await failureOf(() => log.drain());
   t.ok(error instanceof StoreError && /has 2 blocks, expected 1/.test(error.message));
   t.is(core.length, 2);
-  t.ok((await failureOf(() => log.put(randomBytes(50, 9)))) instanceof StoreError);
+  t.ok((await failureOf(() => log.put([randomBytes(50, 9)]))) instanceof StoreError);
   t.ok((await failureOf(() => log.drain())) instanceof StoreError);
   t.ok((await failureOf(() => log.close())) instanceof StoreError);
 });
@@ -88,7 +88,7 @@ test('append failure: the space guard refuses before the disk does', async (t) =
     measure: () => ({ availableBytes, totalBytes: 2 ** 40 }),
   });
   const { log } = await openChunkLog(t, { core, spaceGuard });
-  const chunk = log.put(randomBytes(40_000, 10));
+  const chunk = log.put([randomBytes(40_000, 10)]);
   const error = await failureOf(() => log.drain());
   t.ok(error instanceof NoSpaceError && error.message.includes("'/drive' is nearly full"));
   t.is(failing.appends(), 0);
@@ -101,7 +101,7 @@ test('append failure: the space guard refuses before the disk does', async (t) =
 test('append failure: close says that it could not store what was pending', async (t) => {
   const { log, failing } = await openFailing(t);
   failing.fail(noSpace);
-  log.put(randomBytes(500, 11));
+  log.put([randomBytes(500, 11)]);
   t.ok((await failureOf(() => log.close())) instanceof NoSpaceError);
   failing.fail(null);
 });

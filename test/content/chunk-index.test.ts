@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import test from 'brittle';
 import { BlockCache } from '../../src/content/block-cache.js';
 import { ChunkIndex } from '../../src/content/chunk-index.js';
+import { SeededRandom } from '../support/seeded-random.js';
 
 function hashOf(i: number): Buffer {
   return createHash('sha256').update(String(i)).digest().subarray(0, 16);
@@ -62,21 +63,45 @@ test('chunk index: blocks beyond 32 bits are not remembered wrongly', (t) => {
   t.is(index.get(hashOf(1)), undefined);
 });
 
-test('block cache: holds so many bytes, the least recently used go', (t) => {
+test('block cache: holds so many bytes, the oldest go', (t) => {
   const cache = new BlockCache(100);
   for (let i = 0; i < 4; i++) cache.set(i, Buffer.alloc(25, i));
-  cache.get(0);
-  cache.set(4, Buffer.alloc(30));
-  t.alike(
-    [0, 1, 2, 3, 4].filter((key) => cache.has(key)),
-    [0, 3, 4],
-  );
-  t.is(cache.bytes, 80);
-  cache.set(4, Buffer.alloc(10));
-  t.is(cache.bytes, 60, 'replaced, not added');
+  t.is(cache.bytes, 100);
+  cache.set(4, Buffer.alloc(30, 4));
+  const kept = (): number[] => [...Array(10).keys()].filter((key) => cache.has(key));
+  t.alike(kept(), [2, 3, 4], 'the first two made room');
+  cache.set(4, Buffer.alloc(10, 5));
+  t.alike(kept(), [2, 3, 4], 'replaced, not added');
+  t.is(cache.bytes, 60);
+  t.alike(cache.get(4), Buffer.alloc(10, 5));
   cache.set(5, Buffer.alloc(101));
   t.absent(cache.has(5), 'larger than the cache');
-  t.is(cache.bytes, 60);
   cache.clear();
   t.is(cache.bytes, 0);
+  t.is(cache.get(4), undefined);
+});
+
+test('block cache: what it holds is what was put, whatever the sizes and the order', (t) => {
+  const cache = new BlockCache(1000);
+  const put = new Map<number, Buffer>();
+  const random = new SeededRandom(7);
+  for (let step = 0; step < 20_000; step++) {
+    const key = random.below(40);
+    if (random.below(10) === 0) cache.delete(key);
+    else {
+      const block = Buffer.alloc(1 + random.below(300), step);
+      cache.set(key, block);
+      put.set(key, block);
+      if (!cache.has(key)) t.fail('the newest block is there');
+    }
+    let bytes = 0;
+    for (const [held, block] of put) {
+      const found = cache.get(held);
+      if (found === undefined) continue;
+      bytes += found.length;
+      if (!found.equals(block)) t.fail(`block ${held} after step ${step}`);
+    }
+    if (bytes !== cache.bytes || bytes > 1000) t.fail(`${bytes} bytes after step ${step}`);
+  }
+  t.pass();
 });

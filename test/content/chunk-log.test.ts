@@ -35,7 +35,7 @@ test('chunk log: what was put reads back at once, after drain and after a restar
 test('chunk log: a part of a chunk', async (t) => {
   const { log } = await openChunkLog(t);
   const data = randomBytes(100_000, 2);
-  const chunk = log.put(data);
+  const chunk = log.put([data]);
   t.alike(await log.read(chunk, 70_000, 30_000), data.subarray(70_000));
   t.alike(await log.read(chunk, 0, 1), data.subarray(0, 1));
   t.alike(await log.read(chunk, 100_000, 0), Buffer.alloc(0));
@@ -52,23 +52,37 @@ test('chunk log: a part of a chunk', async (t) => {
 
 test('chunk log: answers from memory come at once', async (t) => {
   const { log } = await openChunkLog(t);
-  const chunk = log.put(randomBytes(50_000, 3));
-  t.ok(Buffer.isBuffer(log.read(chunk, 0, 10)));
+  const large = log.put([randomBytes(50_000, 3)]);
+  const small = log.put([randomBytes(500, 13)]);
+  t.ok(Buffer.isBuffer(log.read(large, 0, 10)), 'pending');
+  t.ok(Buffer.isBuffer(log.read(small, 0, 10)), 'pending');
   await log.drain();
-  t.ok(Buffer.isBuffer(log.read(chunk, 0, 10)));
+  t.ok(Buffer.isBuffer(log.read(small, 0, 10)), 'small chunks are read again soon');
+  await log.read(large, 0, 10);
+  t.ok(Buffer.isBuffer(log.read(large, 0, 10)), 'cached');
 });
 
-test('chunk log: keeps a copy of what it was given', async (t) => {
+test('chunk log: says when it needs the memory of a chunk no more', async (t) => {
   const { log } = await openChunkLog(t);
   const small = randomBytes(100, 4);
   const large = randomBytes(60_000, 5);
   const originals = [Buffer.from(small), Buffer.from(large)];
-  const chunks = [log.put(small), log.put(large)];
+  const released: string[] = [];
+  const smallChunk = log.put([small], () => released.push('small'));
+  const largeChunk = log.put([large.subarray(0, 20_000), large.subarray(20_000)], () => {
+    released.push('large');
+    large.fill(0);
+  });
+  t.alike(released, ['small'], 'a small chunk is copied');
   small.fill(0);
-  large.fill(0);
-  t.ok((await readAll(log, chunks)).equals(Buffer.concat(originals)));
+  const pending = [smallChunk, largeChunk].map((chunk) => log.read(chunk, 0, chunk.length));
+  t.alike(await readAll(log, [smallChunk, largeChunk]), Buffer.concat(originals));
   await log.drain();
-  t.ok((await readAll(log, chunks)).equals(Buffer.concat(originals)));
+  t.alike(released, ['small', 'large']);
+  t.alike(Buffer.concat(pending as Buffer[]), Buffer.concat(originals), 'what was read stays');
+  t.alike(await readAll(log, [smallChunk, largeChunk]), Buffer.concat(originals));
+  log.put([Buffer.concat(originals.slice(1))], () => released.push('known'));
+  t.alike(released, ['small', 'large', 'known'], 'a chunk that is there already is not kept');
 });
 
 test('chunk log: the same chunk is stored once, also while it is pending', async (t) => {
@@ -91,15 +105,15 @@ test('chunk log: after a restart it finds only what it is told of', async (t) =>
   const first = await openChunkLog(t, { directory });
   const a = randomBytes(50_000, 7);
   const b = randomBytes(50_000, 8);
-  const [chunkA, chunkB] = [first.log.put(a), first.log.put(b)];
+  const [chunkA, chunkB] = [first.log.put([a]), first.log.put([b])];
   await first.close();
 
   const { log } = await openChunkLog(t, { directory });
   log.learn(chunkA);
-  t.alike(log.put(a), chunkA);
-  t.unlike(log.put(b), chunkB);
+  t.alike(log.put([a]), chunkA);
+  t.unlike(log.put([b]), chunkB);
   log.forget(0, chunkA.block, chunkA.block + 1);
-  t.unlike(log.put(a), chunkA);
+  t.unlike(log.put([a]), chunkA);
   const unwritten = { ...chunkA, block: 1000, hash: randomBytes(16, 9) };
   log.learn(unwritten);
   t.is(log.statistics().deduplicatedBytes, a.length);
@@ -108,7 +122,7 @@ test('chunk log: after a restart it finds only what it is told of', async (t) =>
 test('chunk log: small chunks share blocks of up to 64 KiB', async (t) => {
   const { log, core } = await openChunkLog(t);
   const pieces = Array.from({ length: 100 }, (_, i) => randomBytes(1000 + i, 100 + i));
-  const chunks = pieces.map((piece) => log.put(piece));
+  const chunks = pieces.map((piece) => log.put([piece]));
   t.ok((await readAll(log, chunks)).equals(Buffer.concat(pieces)), 'readable in the open pack');
   await log.drain();
   t.is(core.length, 2);
@@ -121,7 +135,7 @@ test('chunk log: large chunks between small ones keep their order and numbers', 
   const pieces = Array.from({ length: 90 }, (_, i) =>
     randomBytes(i % 3 === 0 ? 40_000 : 300 + i, 200 + i),
   );
-  const chunks = pieces.map((piece) => log.put(piece));
+  const chunks = pieces.map((piece) => log.put([piece]));
   // More than 1 MiB waits behind the pack, so it went along without a drain.
   await new Promise<void>((resolve) => {
     const look = (): void => {
@@ -146,7 +160,7 @@ test('chunk log: random puts, drains and reads against a model', async (t) => {
   for (let i = 0; i < 600; i++) {
     const size = 1 + ((i * 7919) % (i % 5 === 0 ? 250_000 : 6000));
     const data = randomBytes(size, 1000 + (i % 450));
-    model.push({ data, chunk: log.put(data) });
+    model.push({ data, chunk: log.put([data]) });
     if (i % 37 === 0) await log.drain();
     if (i % 11 === 0) await new Promise((resolve) => setImmediate(resolve));
     const { data: expected, chunk } = model[(i * 31) % model.length]!;
@@ -166,7 +180,7 @@ test('chunk log: random puts, drains and reads against a model', async (t) => {
 test('chunk log: room waits while too much is pending', async (t) => {
   const { log } = await openChunkLog(t, { pendingBytesMax: 100_000 });
   await log.room();
-  for (let i = 0; i < 10; i++) log.put(randomBytes(20_000, 300 + i));
+  for (let i = 0; i < 10; i++) log.put([randomBytes(20_000, 300 + i)]);
   t.ok(log.pendingBytes >= 200_000);
   await log.room();
   t.ok(log.pendingBytes < 100_000, 'also when what is pending is in an open pack');
@@ -174,18 +188,18 @@ test('chunk log: room waits while too much is pending', async (t) => {
 
 test('chunk log: chunks of no or too many bytes are refused', async (t) => {
   const { log } = await openChunkLog(t);
-  t.ok((await failureOf(() => log.put(Buffer.alloc(0)))) instanceof RangeError);
+  t.ok((await failureOf(() => log.put([Buffer.alloc(0)]))) instanceof RangeError);
   t.ok(
-    (await failureOf(() => log.put(Buffer.alloc(parameters.maxBytes + 1)))) instanceof RangeError,
+    (await failureOf(() => log.put([Buffer.alloc(parameters.maxBytes + 1)]))) instanceof RangeError,
   );
-  const largest = log.put(randomBytes(parameters.maxBytes, 10));
+  const largest = log.put([randomBytes(parameters.maxBytes, 10)]);
   await log.drain();
   t.is((await log.read(largest, 0, largest.length)).length, parameters.maxBytes);
 });
 
 test('chunk log: references that no writer makes are a DamagedError', async (t) => {
   const { log } = await openChunkLog(t);
-  const chunk = log.put(randomBytes(50_000, 11));
+  const chunk = log.put([randomBytes(50_000, 11)]);
   await log.drain();
   for (const wrong of [
     { writer: 1 },
@@ -209,12 +223,12 @@ test('chunk log: a log open for reading', async (t) => {
   const directory = temporaryFolder(t, 'chunk-log');
   const first = await openChunkLog(t, { directory });
   const data = randomBytes(40_000, 12);
-  const chunk = first.log.put(data);
+  const chunk = first.log.put([data]);
   await first.close();
   const { log } = await openChunkLog(t, { directory, writer: -1 });
   t.is(log.writer, -1);
   t.alike(await log.read(chunk, 0, data.length), data);
-  t.ok((await failureOf(() => log.put(data))) instanceof ReadOnlyError);
+  t.ok((await failureOf(() => log.put([data]))) instanceof ReadOnlyError);
   await log.drain();
   await log.room();
   log.learn(chunk);
@@ -234,10 +248,10 @@ test('chunk log: a writer needs the key, and every log its encryption', async (t
 test('chunk log: other writers are read where their logs are known', async (t) => {
   const other = await openChunkLog(t);
   const data = randomBytes(80_000, 14);
-  const chunk = other.log.put(data);
+  const chunk = other.log.put([data]);
   await other.log.drain();
   const { log } = await openChunkLog(t, { foreign: new Map([[3, other.core]]) });
-  const mine = log.put(randomBytes(40_000, 15));
+  const mine = log.put([randomBytes(40_000, 15)]);
   await log.drain();
   t.is(mine.block, chunk.block);
   t.alike(await log.read({ ...chunk, writer: 3 }, 0, data.length), data);
@@ -268,12 +282,12 @@ test('chunk log: prefetch decrypts ahead what is on this machine', async (t) => 
 test('chunk log: close appends what is pending, once, and ends everything', async (t) => {
   const directory = temporaryFolder(t, 'chunk-log');
   const { log, store, core } = await openChunkLog(t, { directory });
-  const small = log.put(randomBytes(500, 17));
+  const small = log.put([randomBytes(500, 17)]);
   const closing = log.close();
   t.is(log.close(), closing);
   await closing;
   t.is(core.length, 1);
-  t.ok((await failureOf(() => log.put(Buffer.alloc(5)))) instanceof InterruptedError);
+  t.ok((await failureOf(() => log.put([Buffer.alloc(5)]))) instanceof InterruptedError);
   t.ok((await failureOf(() => log.read(small, 0, 1))) instanceof InterruptedError);
   t.ok(core.opened, 'the core is the caller’s');
   await store.close();

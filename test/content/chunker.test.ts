@@ -7,7 +7,7 @@ import { parameters, secret } from './support/chunk-store.js';
 /** Hashes of the chunks. */
 function chunksOf(chunker: Chunker, data: Buffer): string[] {
   let start = 0;
-  return chunker.boundaries(data, true).map((end) => {
+  return chunker.boundaries([data], true).map((end) => {
     const hash = createHash('sha256').update(data.subarray(start, end)).digest('hex');
     start = end;
     return hash;
@@ -21,7 +21,7 @@ function sizesOf(ends: number[]): number[] {
 test('chunker: sizes are within bounds and about the average', (t) => {
   const chunker = new Chunker(parameters, secret);
   const data = randomBytes(32 << 20, 1);
-  const ends = chunker.boundaries(data, true);
+  const ends = chunker.boundaries([data], true);
   const sizes = sizesOf(ends);
   t.is(ends.at(-1), data.length);
   t.ok(
@@ -33,34 +33,45 @@ test('chunker: sizes are within bounds and about the average', (t) => {
 
 test('chunker: data without any boundary is cut at the maximum', (t) => {
   const chunker = new Chunker(parameters, secret);
-  const sizes = sizesOf(chunker.boundaries(Buffer.alloc(1_000_000), true));
+  const sizes = sizesOf(chunker.boundaries([Buffer.alloc(1_000_000)], true));
   t.alike(sizes, [262_144, 262_144, 262_144, 213_568]);
+});
+
+test('chunker: it does not matter in which pieces the data lies', (t) => {
+  const chunker = new Chunker(parameters, secret);
+  const data = randomBytes(1 << 20, 11);
+  const whole = chunker.boundaries([data], true);
+  for (const size of [1000, 4096, 65_537, 300_000]) {
+    const pieces: Buffer[] = [];
+    for (let at = 0; at < data.length; at += size) pieces.push(data.subarray(at, at + size));
+    t.alike(chunker.boundaries(pieces, true), whole, `pieces of ${size}`);
+  }
 });
 
 test('chunker: without `final`, only complete chunks, wherever the data is cut off', (t) => {
   const chunker = new Chunker(parameters, secret);
   const data = randomBytes(2 << 20, 2);
-  const all = chunker.boundaries(data, true);
+  const all = chunker.boundaries([data], true);
   for (const cut of [0, 1, 16_384, 16_385, 100_000, 262_143, 262_144, 300_001, 1_999_999]) {
-    const some = chunker.boundaries(data.subarray(0, cut), false);
+    const some = chunker.boundaries([data.subarray(0, cut)], false);
     t.alike(
       some,
       all.filter((end) => end <= cut),
       `of ${cut} bytes`,
     );
   }
-  t.alike(chunker.boundaries(Buffer.alloc(0), true), []);
-  t.alike(chunker.boundaries(Buffer.alloc(1), true), [1]);
-  t.alike(chunker.boundaries(Buffer.alloc(16_384), false), []);
-  t.alike(chunker.boundaries(Buffer.alloc(262_144), false), [262_144]);
+  t.alike(chunker.boundaries([Buffer.alloc(0)], true), []);
+  t.alike(chunker.boundaries([Buffer.alloc(1)], true), [1]);
+  t.alike(chunker.boundaries([Buffer.alloc(16_384)], false), []);
+  t.alike(chunker.boundaries([Buffer.alloc(262_144)], false), [262_144]);
 });
 
 test('chunker: from any boundary on, the rest is cut the same', (t) => {
   const chunker = new Chunker(parameters, secret);
   const data = randomBytes(4 << 20, 3);
-  const ends = chunker.boundaries(data, true);
+  const ends = chunker.boundaries([data], true);
   for (const [i, start] of ends.slice(0, 5).entries()) {
-    const rest = chunker.boundaries(data.subarray(start), true).map((end) => end + start);
+    const rest = chunker.boundaries([data.subarray(start)], true).map((end) => end + start);
     t.alike(rest, ends.slice(i + 1));
   }
 });
@@ -82,14 +93,14 @@ test('chunker: an insertion in the middle changes a few chunks only', (t) => {
 
 test('chunker: another secret cuts elsewhere', (t) => {
   const data = randomBytes(4 << 20, 5);
-  const one = new Set(new Chunker(parameters, secret).boundaries(data, false));
-  const other = new Chunker(parameters, Buffer.alloc(32, 8)).boundaries(data, false);
+  const one = new Set(new Chunker(parameters, secret).boundaries([data], false));
+  const other = new Chunker(parameters, Buffer.alloc(32, 8)).boundaries([data], false);
   t.ok(one.size > 20 && other.length > 20);
   t.ok(other.filter((end) => one.has(end)).length <= 2);
 });
 
 test('chunker: frozen vector of format 1', (t) => {
-  const ends = new Chunker(parameters, secret).boundaries(randomBytes(1 << 20, 6), true);
+  const ends = new Chunker(parameters, secret).boundaries([randomBytes(1 << 20, 6)], true);
   t.alike(ends, FROZEN_ENDS);
 });
 

@@ -70,7 +70,7 @@ test('hostile blocks: a byte changed on disk is a DamagedError, and the rest is 
   const directory = temporaryFolder(t, 'hostile');
   const first = await openChunkLog(t, { directory });
   const pieces = Array.from({ length: 12 }, (_, i) => randomBytes(50_000, i));
-  const chunks = pieces.map((piece) => first.log.put(piece));
+  const chunks = pieces.map((piece) => first.log.put([piece]));
   await first.log.drain();
   const stored = (await first.core.get(5, { raw: true })) as Buffer;
   await first.store.storage.db.flush();

@@ -132,7 +132,7 @@ test('replication: a reader of a log that has grown reads the new blocks', async
   connect(t, origin.store, reader.store);
   await reader.log.read(chunks[0]!, 0, 1);
   const more = randomBytes(50_000, 2);
-  const chunk = origin.log.put(more);
+  const chunk = origin.log.put([more]);
   // Asked for before the reader can know of it.
   const early = reader.log.read(chunk, 0, chunk.length);
   await origin.log.drain();

@@ -9,7 +9,7 @@ import { connect, failureOf, openChunkLog } from './support/chunk-store.js';
 async function openPair(t: Assertions) {
   const origin = await openChunkLog(t);
   const data = randomBytes(40_000, 1);
-  const chunk = origin.log.put(data);
+  const chunk = origin.log.put([data]);
   await origin.log.drain();
   const reader = await openChunkLog(t, { key: origin.core.key });
   return { origin, reader, data, chunk };

@@ -69,7 +69,7 @@ export const NOT_ASKED: readonly LegitimateDifference[] = [
   },
   {
     what: 'POSIX ACLs (system.posix_acl_access, system.posix_acl_default)',
-    why: 'a drive refuses them with EOPNOTSUPP; see below',
+    why: 'without --acl a mount refuses them with EOPNOTSUPP; see below',
   },
   {
     what: 'direct I/O at odd offsets or lengths',

@@ -37,7 +37,7 @@ test('drive - a reader gets what the writer has, and follows it, also after the 
   await advanced;
   t.alike(await reader.tree.get(key), Buffer.from('one'));
 
-  const chunk = writer.content.put(Buffer.alloc(5000, 'x'));
+  const chunk = writer.content.put([Buffer.alloc(5000, 'x')]);
   await writer.content.drain();
   t.alike(await reader.content.read(chunk, 0, 5000), Buffer.alloc(5000, 'x'));
 
@@ -123,6 +123,34 @@ test('drive - two machines with the write key: one writes, the other is refused'
   t.ok(first.writable);
   t.alike(await first.tree.get(key), Buffer.from('c'));
   t.absent(giver.writable);
+});
+
+test('drive - a machine that lost power gives the lease away only after it wrote again', async (t) => {
+  const network = await PrivateNetwork.forTest(t);
+  const a = network.home('a');
+  const c = network.home('c');
+  const { capability } = await createDrive(a, 'notes', owner);
+  await joinDrive(c, 'notes', capability);
+  const { state } = a.paths('notes');
+  const closed = await readState(state);
+  if (closed === null) throw new Error('no state');
+  await writeState(state, { ...closed, clean: false, bootId: 'earlier' });
+
+  let giver = await network.open(a, 'notes', { readOnly: true });
+  const reader = await network.open(c, 'notes', { leaseWaitMs: 2000 });
+  t.absent(reader.writable);
+  t.ok(network.lines.some((line) => line.includes('Not giving the writer lease away')));
+  await network.closeDrive(reader);
+  await network.closeDrive(giver);
+
+  giver = await network.open(a, 'notes');
+  t.ok(giver.writable);
+  await network.closeDrive(giver);
+  giver = await network.open(a, 'notes', { readOnly: true });
+  const writer = await network.open(c, 'notes');
+  t.ok(writer.writable);
+  const { lengths } = (await readState(c.paths('notes').state)) ?? {};
+  t.is(lengths?.treeLength, giver.tree.head.length, 'and what it must have is recorded');
 });
 
 test('drive - with the write key but without the lease it opens for reading, and says so', async (t) => {

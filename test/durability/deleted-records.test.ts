@@ -3,8 +3,7 @@ import { type Assertions, test } from 'brittle';
 import { StoreError } from '../../src/errors.js';
 import { caller, type OpenedFileSystem, openFileSystem } from '../fs/support/open-file-system.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
-import { describeReport } from './support/check-drive.js';
-import { checkTree } from './support/check-tree.js';
+import { checkTree, describeReport } from './support/check-drive.js';
 
 const ROOT = 1;
 const S_IFREG = 0o100000;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import test from 'brittle';
 import { MountBusyError, MountError, MountPointError } from '../../mount/errors.js';
 import { KernelDriver } from '../../mount/kernel/kernel-driver.js';
@@ -149,6 +150,22 @@ test('interrupt - a program that waits for an answer ends at once on SIGINT', as
   t.is(fileSystem.interruptedReads, 1, 'the file system was told');
   t.is(mount.statistics().inflightRequests, 0);
   t.is(mount.statistics().requestsByOperation.interrupt, 1);
+});
+
+test('interrupt - a signal that does not ask a program to end fails no call', async (t) => {
+  const fileSystem = new MemoryFileSystem();
+  fileSystem.put('hang-direct', 'never');
+  const mount = await mounted(t, fileSystem);
+  // It prints how far it is on SIGUSR1, ends by itself on SIGINT, and reads again when a read was interrupted.
+  const dd = start('dd', [`if=${mount.directory}/hang-direct`, 'of=/dev/null']);
+  await fileSystem.whenHanging();
+  dd.child.kill('SIGUSR1');
+  while (mount.statistics().requestsByOperation.interrupt === undefined) await delay(5);
+  t.is(mount.statistics().inflightRequests, 1, 'the read goes on');
+  dd.child.kill('SIGINT');
+  await dd.outcome;
+  t.is(fileSystem.interruptedReads, 1, 'only by the signal that asked to end');
+  t.is(mount.statistics().requestsByOperation.read, 1);
 });
 
 test('interrupt - a program that waits for the page cache ends at once on SIGINT', async (t) => {

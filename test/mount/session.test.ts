@@ -85,7 +85,7 @@ test('init - agrees on what both know', (t) => {
   t.is(body.readUInt32LE(20), 1 << 20, 'max_write');
   t.is(body.readUInt32LE(24), 1, 'time_gran');
   t.is(body.readUInt16LE(28), 256, 'max_pages');
-  t.alike(agreed(), { writebackCache: true, requestBytesMax: 1 << 20 });
+  t.alike(agreed(), { writebackCache: true, requestBytesMax: 1 << 20, posixAcl: false });
   t.is(ask(requestOf(OPCODE.INIT, { ino: 0, body: initBody() }))?.errno, EINVAL, 'only once');
 
   const old = sessionOf(new NoOpFileSystem(), { init: false });
@@ -255,6 +255,43 @@ test('xattr - room for the value decides', (t) => {
   t.is(get(4)?.errno, ERANGE);
   const list = ask(requestOf(OPCODE.LISTXATTR, { body: bytes(8, [0, 100]) }));
   t.is(list?.body.toString('latin1'), 'user.a\0user.\xff\0');
+});
+
+test('access lists - all that they take is agreed on, or nothing; a set list carries its flags', (t) => {
+  const seen: unknown[] = [];
+  class Listed extends NoOpFileSystem {
+    override readonly wantsPosixAcl = true;
+    override setxattr = (...args: unknown[]) => {
+      seen.push([args[1], String(args[2]), args[3], args[5]]);
+    };
+    override mkdir = (...args: unknown[]) => {
+      seen.push(args[4]);
+      throw new ErrnoError(EIO);
+    };
+  }
+  const ACL_FLAGS = (1 << 6) | (1 << 20) | (1 << 29);
+  const flagsFor = (offered: number, fileSystem: FileSystem) => {
+    const request = requestOf(OPCODE.INIT, { ino: 0, body: initBody({ flags: offered }) });
+    return sessionOf(fileSystem, { init: false }).ask(request)?.body.readUInt32LE(12);
+  };
+  t.is(flagsFor(ACL_FLAGS, new Listed()), ACL_FLAGS);
+  t.is(flagsFor(ACL_FLAGS & ~(1 << 29), new Listed()), 0);
+  t.is(flagsFor(ACL_FLAGS, new NoOpFileSystem()), 0);
+
+  const { ask } = sessionOf(new Listed());
+  const [name, value] = ['system.posix_acl_access', 'value'];
+  const set = (killsSgid: number) =>
+    Buffer.concat([
+      bytes(16, [0, value.length], [4, 2], [8, killsSgid]),
+      text(name),
+      Buffer.from(value),
+    ]);
+  t.is(ask(requestOf(OPCODE.SETXATTR, { body: set(0) }))?.errno, 0);
+  t.is(ask(requestOf(OPCODE.SETXATTR, { body: set(1) }))?.errno, 0);
+  ask(
+    requestOf(OPCODE.MKDIR, { body: Buffer.concat([bytes(8, [0, 0o777], [4, 0o27]), text('d')]) }),
+  );
+  t.alike(seen, [[name, value, 2, false], [name, value, 2, true], 0o27]);
 });
 
 test('interrupt - aborts the signal of the outstanding request only', async (t) => {

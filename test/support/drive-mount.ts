@@ -3,7 +3,7 @@
  * tests may use synchronous file calls on the mount.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -24,6 +24,8 @@ export interface MachineOptions {
   bootstrap?: string;
   /** Where its folder is made, in place of the system's temporary one. */
   parent?: string;
+  /** Where its drives are, in place of its folder. Not removed with it. */
+  home?: string;
 }
 
 /** A machine: a home of its own with its drives, and a folder for its mount points. */
@@ -37,7 +39,7 @@ export class Machine {
 
   constructor(options: MachineOptions = {}) {
     this.folder = mkdtempSync(path.join(options.parent ?? tmpdir(), 'machine-'));
-    this.home = path.join(this.folder, 'home');
+    this.home = options.home ?? path.join(this.folder, 'home');
     this.#environment = { SHOAL_HOME: this.home };
     if (options.bootstrap !== undefined) this.#environment.SHOAL_BOOTSTRAP = options.bootstrap;
   }
@@ -200,7 +202,9 @@ export function isRunning(pid: number): boolean {
   if (!existsSync(`/proc/${pid}/stat`)) return false;
   try {
     const state = /\) (\w)/.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.[1];
-    return state !== undefined && state !== 'Z' && state !== 'X';
+    // Its first thread may be gone while another, in the middle of a call, still holds its files and locks.
+    if (state === 'Z') return readdirSync(`/proc/${pid}/task`).length > 1;
+    return state !== undefined && state !== 'X';
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ESRCH') return false;

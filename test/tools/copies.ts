@@ -1,6 +1,14 @@
-/** tar and cp. */
+/** tar, cp, zip and dd. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { withFile } from '../conformance/behaviour.js';
@@ -70,6 +78,68 @@ export const copyChecks: DirectoryCheck[] = [
       );
       await command('cmp', [copy, again]);
     },
+  },
+  {
+    name: 'cp --reflink=auto makes a copy of its own',
+    run: async (directory) => {
+      const [file, copy] = [path.join(directory, 'file'), path.join(directory, 'copy')];
+      const bytes = randomBytes(5_000_003, 12);
+      writeFileSync(file, bytes);
+      await command('cp', ['-a', '--reflink=auto', file, copy]);
+      withFile(copy, 'r+', (fd) => writeSync(fd, 'changed', 1_000_000));
+      assert.ok(readFileSync(file).equals(bytes));
+      bytes.write('changed', 1_000_000);
+      dropCaches(directory);
+      assert.ok(readFileSync(copy).equals(bytes));
+    },
+  },
+  {
+    name: 'tar --sparse keeps holes, in and out',
+    run: async (directory) => {
+      const file = path.join(directory, 'sparse');
+      writeFileSync(file, 'start');
+      truncateSync(file, 40 << 20);
+      withFile(file, 'r+', (fd) => writeSync(fd, randomBytes(50_000, 13), 0, 50_000, 21_000_001));
+      const archive = path.join(directory, 'archive.tar');
+      await command('tar', ['--sparse', '-cf', archive, '-C', directory, 'sparse']);
+      assert.ok(statSync(archive).size < 1 << 20, `${statSync(archive).size} bytes`);
+      const out = path.join(directory, 'out');
+      mkdirSync(out);
+      await command('tar', ['-xpf', archive, '-C', out]);
+      dropCaches(directory);
+      await command('cmp', [file, path.join(out, 'sparse')]);
+      assert.equal(statSync(path.join(out, 'sparse')).mode, statSync(file).mode);
+      assert.ok(statSync(path.join(out, 'sparse')).blocks * 512 < 1 << 20, 'holes are kept');
+    },
+  },
+  {
+    name: 'zip and unzip keep content, modes, links and times',
+    run: (directory) =>
+      withFolder(tmpdir(), 'source', async (source) => {
+        writeSourceTree(source, { files: 60, bytes: 1 << 20, seed: 14 });
+        // A zip archive has no hard links, and no times of symbolic links.
+        for (const name of ['hard-link', 'link', 'dangling']) rmSync(path.join(source, name));
+        mkdirSync(path.join(source, 'ünïcödé 日本'));
+        writeFileSync(path.join(source, 'ünïcödé 日本/ƒile'), 'text');
+        const [archive, out] = [path.join(directory, 'a.zip'), path.join(directory, 'out')];
+        await command('zip', ['-qr', archive, '.'], { cwd: source });
+        await command('unzip', ['-tq', archive]);
+        const env = { LC_ALL: 'C.UTF-8' };
+        await command('unzip', ['-q', archive, '-d', out], { env });
+        dropCaches(directory);
+        assertSameTree(out, source, { timeStepNs: 1_000_000_000n });
+        const script = `set -e
+          cd "$1"/out
+          ln -s empty link
+          zip -qry ../b.zip .
+          zip -qd ../b.zip 'module-0/*'
+          unzip -q ../b.zip -d ../again
+          rm -r module-0
+          diff -r --no-dereference . ../again
+          readlink ../again/link`;
+        const printed = await command('sh', ['-c', script, 'sh', directory], { env });
+        assert.equal(printed, 'empty\n');
+      }),
   },
   {
     name: 'dd writes and reads in odd sizes',

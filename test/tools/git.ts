@@ -25,7 +25,7 @@ function git(cwd: string, ...args: string[]): Promise<string> {
 
 export const gitChecks: DirectoryCheck[] = [
   {
-    name: 'git init, add, commit, status, fsck, branch, merge, stash, gc',
+    name: 'git init, add, commit, status, fsck, branch, merge, stash, worktree, gc',
     run: async (directory) => {
       const work = path.join(directory, 'work');
       mkdirSync(work);
@@ -58,8 +58,11 @@ export const gitChecks: DirectoryCheck[] = [
       assert.equal(readFileSync(path.join(work, 'new'), 'latin1'), 'new\n');
       await git(work, 'stash', 'pop', '--quiet');
       assert.equal(readFileSync(path.join(work, 'new'), 'latin1'), 'new\nmore\n');
-      await git(work, 'gc', '--quiet');
+      await git(work, 'worktree', 'add', '--quiet', path.join(directory, 'second'), 'side');
+      assert.equal(await git(path.join(directory, 'second'), 'status', '--porcelain'), '');
+      await git(work, 'gc', '--quiet', '--prune=now');
       await git(work, 'fsck', '--strict', '--full');
+      assert.equal((await git(work, 'status', '--porcelain')).trim(), 'M new');
     },
   },
   {

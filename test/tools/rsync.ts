@@ -103,4 +103,25 @@ export const rsyncChecks: DirectoryCheck[] = [
         await command('diff', ['-r', source, target]);
       }),
   },
+  {
+    name: 'rsync --append-verify completes a part, and does not trust one that differs',
+    run: (directory) =>
+      withFolder(tmpdir(), 'source', async (source) => {
+        const [whole, target] = [path.join(source, 'whole'), path.join(directory, 'whole')];
+        const bytes = randomBytes(3 << 20, 11);
+        writeFileSync(whole, bytes);
+        for (const damage of [null, 500_000]) {
+          rmSync(target, { force: true });
+          const part = Buffer.from(bytes.subarray(0, 1_500_001));
+          if (damage !== null) part[damage] = (part[damage] ?? 0) ^ 1;
+          writeFileSync(target, part);
+          const { ino } = statSync(target);
+          await rsync('-a', '--append-verify', '--no-whole-file', whole, target);
+          dropCaches(directory);
+          await command('cmp', [whole, target]);
+          assert.equal(statSync(target).ino, ino, 'it is changed where it is');
+          assert.equal(statSync(target).mtimeMs, statSync(whole).mtimeMs);
+        }
+      }),
+  },
 ];

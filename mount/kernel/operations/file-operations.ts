@@ -67,15 +67,22 @@ export const open = operation({
   encode: replyOpen,
 });
 
+function decodeCreation(body: RequestBody): { mode: number; flags: number; umask: number } {
+  return {
+    mode: body.u32(CREATE_IN.mode),
+    flags: body.u32(CREATE_IN.flags),
+    umask: body.u32(CREATE_IN.umask),
+  };
+}
+
 export const create = operation({
   name: 'create',
   decode(body) {
     body.require(CREATE_IN.SIZE);
-    const name = body.lastName(CREATE_IN.SIZE);
-    return { name, mode: body.u32(CREATE_IN.mode), flags: body.u32(CREATE_IN.flags) };
+    return { name: body.lastName(CREATE_IN.SIZE), ...decodeCreation(body) };
   },
-  handle: (context, { name, mode, flags }, request) =>
-    context.fileSystem.create(request.ino, name, mode, flags, request),
+  handle: (context, { name, mode, flags, umask }, request) =>
+    context.fileSystem.create(request.ino, name, mode, flags, request, umask),
   encode: replyCreated,
 });
 
@@ -84,10 +91,10 @@ export const tmpfile = operation({
   name: 'tmpfile',
   decode(body) {
     body.require(CREATE_IN.SIZE);
-    return { mode: body.u32(CREATE_IN.mode), flags: body.u32(CREATE_IN.flags) };
+    return decodeCreation(body);
   },
-  handle: (context, { mode, flags }, request) =>
-    context.fileSystem.tmpfile(request.ino, mode, flags, request),
+  handle: (context, { mode, flags, umask }, request) =>
+    context.fileSystem.tmpfile(request.ino, mode, flags, request, umask),
   encode: replyCreated,
 });
 
@@ -148,7 +155,13 @@ export const flush = operation({
     body.require(FLUSH_IN.SIZE);
     return body.id(FLUSH_IN.fh);
   },
-  handle: (context, handle, request) => context.fileSystem.flush(request.ino, handle, request),
+  handle({ fileSystem }, handle, request) {
+    // The kernel asks no second time.
+    if (fileSystem.flush === undefined) {
+      throw new RequestError(ERRNO.ENOSYS, false, 'the file system needs no flush');
+    }
+    return fileSystem.flush(request.ino, handle, request);
+  },
   encode: encodeNothing,
 });
 

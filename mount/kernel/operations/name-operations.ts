@@ -27,10 +27,15 @@ export const mknod = operation({
   decode(body) {
     body.require(MKNOD_IN.SIZE);
     const name = body.lastName(MKNOD_IN.SIZE);
-    return { name, mode: body.u32(MKNOD_IN.mode), rdev: body.u32(MKNOD_IN.rdev) };
+    return {
+      name,
+      mode: body.u32(MKNOD_IN.mode),
+      rdev: body.u32(MKNOD_IN.rdev),
+      umask: body.u32(MKNOD_IN.umask),
+    };
   },
-  handle: (context, { name, mode, rdev }, request) =>
-    context.fileSystem.mknod(request.ino, name, mode, rdev, request),
+  handle: (context, { name, mode, rdev, umask }, request) =>
+    context.fileSystem.mknod(request.ino, name, mode, rdev, request, umask),
   encode: replyEntry,
 });
 
@@ -38,10 +43,14 @@ export const mkdir = operation({
   name: 'mkdir',
   decode(body) {
     body.require(MKDIR_IN.SIZE);
-    return { name: body.lastName(MKDIR_IN.SIZE), mode: body.u32(MKDIR_IN.mode) };
+    return {
+      name: body.lastName(MKDIR_IN.SIZE),
+      mode: body.u32(MKDIR_IN.mode),
+      umask: body.u32(MKDIR_IN.umask),
+    };
   },
-  handle: (context, { name, mode }, request) =>
-    context.fileSystem.mkdir(request.ino, name, mode, request),
+  handle: (context, { name, mode, umask }, request) =>
+    context.fileSystem.mkdir(request.ino, name, mode, request, umask),
   encode: replyEntry,
 });
 

@@ -1,4 +1,4 @@
-import type { Answer, FileSystem } from '../../file-system.js';
+import type { Answer, FileSystem, MountParameters } from '../../file-system.js';
 import { ERRNO } from '../protocol/errno.js';
 import type { InitAnswer, InitRequest } from '../protocol/negotiate.js';
 import type { ReplyWriter } from '../protocol/reply.js';
@@ -7,9 +7,11 @@ import { type Request, type RequestBody, RequestError } from '../protocol/reques
 /** What an operation may use besides the file system. */
 export interface OperationContext {
   readonly fileSystem: FileSystem;
+  /** What was agreed with the kernel; null before. */
+  readonly parameters: MountParameters | null;
   /** Agrees with the kernel and starts the file system; throws when it is asked twice. */
   init(offer: InitRequest): InitAnswer;
-  /** Interrupts the outstanding request with this number. Returns whether there is one. */
+  /** The caller of the outstanding request with this number has a signal. Returns whether there is such a request. */
   interrupt(key: number): boolean;
 }
 
@@ -27,7 +29,7 @@ export interface Operation<A = unknown, R = unknown> {
   /** Whose bytes are counted: those of the answer's data, or the number answered. */
   readonly bytes?: 'read' | 'written';
   /** Throws {@link RequestError} for a request that is not as it should be. */
-  decode(body: RequestBody, request: Request): A;
+  decode(body: RequestBody, request: Request, context: OperationContext): A;
   handle(context: OperationContext, args: A, request: Request): Answer<R>;
   /** The errno an answer stands for, or 0: for an error so frequent that throwing it would be too slow. */
   errnoOfResult?(result: R): number;

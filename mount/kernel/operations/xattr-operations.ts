@@ -1,10 +1,13 @@
 import type { ByteName } from '../../file-system.js';
 import { mountLimits } from '../../limits.js';
 import { ERRNO } from '../protocol/errno.js';
-import { GETXATTR_IN, GETXATTR_OUT, SETXATTR_IN } from '../protocol/layouts.js';
+import { GETXATTR_IN, GETXATTR_OUT, SETXATTR_EXT_IN, SETXATTR_IN } from '../protocol/layouts.js';
 import type { ReplyWriter } from '../protocol/reply.js';
 import { RequestError } from '../protocol/request.js';
 import { encodeNothing, operation } from './operation.js';
+
+/** Bit of fuse_setxattr_in.setxattr_flags. */
+const SETXATTR_ACL_KILL_SGID = 1 << 0;
 
 export const getxattr = operation({
   name: 'getxattr',
@@ -18,18 +21,23 @@ export const getxattr = operation({
 
 export const setxattr = operation({
   name: 'setxattr',
-  decode(body) {
-    body.require(SETXATTR_IN.SIZE);
-    const name = body.name(SETXATTR_IN.SIZE);
-    const valueAt = body.endOfText(SETXATTR_IN.SIZE) + 1;
+  decode(body, _request, context) {
+    const extended = context.parameters?.posixAcl === true;
+    const nameAt = extended ? SETXATTR_EXT_IN.SIZE : SETXATTR_IN.SIZE;
+    body.require(nameAt);
+    const name = body.name(nameAt);
+    const valueAt = body.endOfText(nameAt) + 1;
     const size = body.u32(SETXATTR_IN.size);
     if (size !== body.length - valueAt || size > mountLimits.xattr_value_bytes_max) {
       throw new RequestError(ERRNO.EINVAL, true, 'size and value do not agree');
     }
-    return { name, value: body.bytes(valueAt, size), flags: body.u32(SETXATTR_IN.flags) };
+    const killsSgid =
+      extended && (body.u32(SETXATTR_EXT_IN.setxattrFlags) & SETXATTR_ACL_KILL_SGID) !== 0;
+    const flags = body.u32(SETXATTR_IN.flags);
+    return { name, value: body.bytes(valueAt, size), flags, killsSgid };
   },
-  handle: (context, { name, value, flags }, request) =>
-    context.fileSystem.setxattr(request.ino, name, value, flags, request),
+  handle: (context, { name, value, flags, killsSgid }, request) =>
+    context.fileSystem.setxattr(request.ino, name, value, flags, request, killsSgid),
   encode: encodeNothing,
 });
 

@@ -113,9 +113,9 @@ export const BATCH_FORGET_IN = { SIZE: 8, count: 0 } as const;
 export const FORGET_ONE = { SIZE: 16, nodeid: 0, nlookup: 8 } as const;
 
 /** fuse_mknod_in, then the name. */
-export const MKNOD_IN = { SIZE: 16, mode: 0, rdev: 4 } as const;
+export const MKNOD_IN = { SIZE: 16, mode: 0, rdev: 4, umask: 8 } as const;
 /** fuse_mkdir_in, then the name. */
-export const MKDIR_IN = { SIZE: 8, mode: 0 } as const;
+export const MKDIR_IN = { SIZE: 8, mode: 0, umask: 4 } as const;
 /** fuse_rename_in, then two names. */
 export const RENAME_IN = { SIZE: 8, newdir: 0 } as const;
 /** fuse_rename2_in, then two names. */
@@ -128,7 +128,7 @@ export const OPEN_IN = { SIZE: 8, flags: 0, openFlags: 4 } as const;
 /** fuse_open_out. */
 export const OPEN_OUT = { SIZE: 16, fh: 0, openFlags: 8 } as const;
 /** fuse_create_in, then the name. */
-export const CREATE_IN = { SIZE: 16, flags: 0, mode: 4 } as const;
+export const CREATE_IN = { SIZE: 16, flags: 0, mode: 4, umask: 8 } as const;
 /** fuse_release_in, also of releasedir. */
 export const RELEASE_IN = { SIZE: 24, fh: 0, flags: 8 } as const;
 /** fuse_flush_in. */
@@ -168,8 +168,10 @@ export const COPY_FILE_RANGE_IN = {
 /** fuse_copy_file_range_out, of COPY_FILE_RANGE_64; the older request answers fuse_write_out. */
 export const COPY_FILE_RANGE_OUT = { SIZE: 8, bytesCopied: 0 } as const;
 
-/** The first 8 bytes of fuse_setxattr_in (SETXATTR_EXT is not negotiated), then name and value. */
+/** The first 8 bytes of fuse_setxattr_in, then name and value. */
 export const SETXATTR_IN = { SIZE: 8, size: 0, flags: 4 } as const;
+/** The whole of it, where SETXATTR_EXT was negotiated. */
+export const SETXATTR_EXT_IN = { SIZE: 16, setxattrFlags: 8 } as const;
 /** fuse_getxattr_in, also of listxattr (then without a name). */
 export const GETXATTR_IN = { SIZE: 8, size: 0 } as const;
 /** fuse_getxattr_out, when only the size was asked. */

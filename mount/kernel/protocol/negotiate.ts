@@ -11,24 +11,33 @@ const PAGE_BYTES = 4096;
 
 /**
  * What the kernel can be asked for (FUSE_INIT flags). Not asked for, on purpose: POSIX_LOCKS and FLOCK_LOCKS (the kernel
- * does locks within one machine itself), EXPORT_SUPPORT (lookups of "." and ".."), POSIX_ACL, SETXATTR_EXT, DONT_MASK,
- * NO_OPEN_SUPPORT and NO_OPENDIR_SUPPORT (handles are wanted), SPLICE_* (data is answered from memory).
+ * does locks within one machine itself), EXPORT_SUPPORT (lookups of "." and ".."), NO_OPEN_SUPPORT and NO_OPENDIR_SUPPORT
+ * (handles are wanted), SPLICE_* (data is answered from memory).
  */
 export const INIT_FLAG = {
   ASYNC_READ: 1 << 0,
   ATOMIC_O_TRUNC: 1 << 3,
   BIG_WRITES: 1 << 5,
+  DONT_MASK: 1 << 6,
   DO_READDIRPLUS: 1 << 13,
   READDIRPLUS_AUTO: 1 << 14,
   ASYNC_DIO: 1 << 15,
   WRITEBACK_CACHE: 1 << 16,
   PARALLEL_DIROPS: 1 << 18,
+  POSIX_ACL: 1 << 20,
   MAX_PAGES: 1 << 22,
   CACHE_SYMLINKS: 1 << 23,
   EXPLICIT_INVAL_DATA: 1 << 25,
   HANDLE_KILLPRIV_V2: 1 << 28,
+  SETXATTR_EXT: 1 << 29,
   INIT_EXT: 1 << 30,
 } as const;
+
+/**
+ * What access lists take, all or nothing: with POSIX_ACL the kernel goes by them, DONT_MASK leaves the umask to the file
+ * system (it does not count in a directory with a default list), SETXATTR_EXT says when a list takes the set-group-id bit.
+ */
+const ACL_FLAGS = INIT_FLAG.POSIX_ACL | INIT_FLAG.DONT_MASK | INIT_FLAG.SETXATTR_EXT;
 
 /** Flags of the second word, valid with INIT_EXT. */
 export const INIT_FLAG_2 = { DIRECT_IO_ALLOW_MMAP: 1 << 4 } as const;
@@ -52,11 +61,11 @@ export interface InitAnswer {
 
 /**
  * Agrees with the kernel. `writebackCache` asks for it; `readOnly` says that data changes only with a notification, so
- * the kernel need not drop a file's pages because its size has changed.
+ * the kernel need not drop a file's pages because its size has changed. `posixAcl` asks for access lists.
  */
 export function negotiate(
   offer: InitRequest,
-  wishes: { writebackCache: boolean; readOnly: boolean },
+  wishes: { writebackCache: boolean; readOnly: boolean; posixAcl: boolean },
 ): InitAnswer {
   let wanted =
     INIT_FLAG.ASYNC_READ |
@@ -72,6 +81,7 @@ export function negotiate(
     INIT_FLAG.INIT_EXT;
   if (wishes.writebackCache) wanted |= INIT_FLAG.WRITEBACK_CACHE;
   if (wishes.readOnly) wanted |= INIT_FLAG.EXPLICIT_INVAL_DATA;
+  if (wishes.posixAcl && (offer.flags & ACL_FLAGS) === ACL_FLAGS) wanted |= ACL_FLAGS;
   const flags = (offer.flags & wanted) >>> 0;
   return {
     major: PROTOCOL_MAJOR,

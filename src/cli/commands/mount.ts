@@ -20,6 +20,7 @@ interface MountCommandOptions {
   driver: string;
   allowOther?: boolean;
   numericOwner?: boolean;
+  acl?: boolean;
   bootstrap?: string;
   deadline: number;
   foreground?: boolean;
@@ -43,6 +44,7 @@ export function addMountCommand(program: Command, context: CliContext): void {
     )
     .option('--allow-other', 'let other users use the mount')
     .option('--numeric-owner', "show the drive's own user and group ids")
+    .option('--acl', 'keep POSIX access lists and go by them')
     .option('--driver <driver>', 'how to mount', DEFAULT_DRIVER)
     .option('--foreground', 'stay until the mount ends')
     .option('--json', 'print JSON')
@@ -74,6 +76,7 @@ export function addMountCommand(program: Command, context: CliContext): void {
           offline: options.offline === true,
           allowOther: options.allowOther === true,
           numericOwner: options.numericOwner === true,
+          posixAcl: options.acl === true,
           bootstrap: bootstrap ?? null,
           deadlineMs: options.deadline,
           foreground: options.foreground === true,

@@ -97,8 +97,8 @@ export function connect(t: Assertions, a: Corestore, b: Corestore): Connection {
 /** Cuts data and puts all its chunks. */
 export function putAll(log: ChunkLog, data: Buffer): ChunkReference[] {
   let start = 0;
-  return log.boundaries(data, true).map((end) => {
-    const reference = log.put(data.subarray(start, end));
+  return log.boundaries([data], true).map((end) => {
+    const reference = log.put([data.subarray(start, end)]);
     start = end;
     return reference;
   });
@@ -106,7 +106,11 @@ export function putAll(log: ChunkLog, data: Buffer): ChunkReference[] {
 
 export async function readAll(log: ChunkLog, chunks: readonly ChunkReference[]): Promise<Buffer> {
   const parts: Buffer[] = [];
-  for (const chunk of chunks) parts.push(await log.read(chunk, 0, chunk.length));
+  for (const chunk of chunks) {
+    const part = log.read(chunk, 0, chunk.length);
+    // What comes at once is good until something is waited for.
+    parts.push(part instanceof Promise ? await part : Buffer.from(part));
+  }
   return Buffer.concat(parts);
 }
 

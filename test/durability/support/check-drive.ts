@@ -1,7 +1,9 @@
 /** Opens a drive that is not mounted, in this process, and looks at its records. */
 import { type Drive, openDrive } from '../../../src/drive/drive.js';
 import { Home } from '../../../src/drive/home.js';
-import { checkTree, type TreeReport } from './check-tree.js';
+import { TreeCheck } from '../../../src/fs/check/tree-check.js';
+import type { TreeReport } from '../../../src/fs/check/tree-problem.js';
+import type { TreeView } from '../../../src/tree/tree.js';
 
 /** Runs a function with a drive open, without a file system on it, and closes the drive. */
 export async function withDrive<T>(
@@ -16,6 +18,19 @@ export async function withDrive<T>(
   } finally {
     await drive.close();
   }
+}
+
+/**
+ * Checks that the records of a tree fit together, as `shoal check` does. `chunkLogLengths` are the lengths in blocks of
+ * the writers' chunk logs. Throws where the tree cannot be read.
+ */
+export async function checkTree(
+  view: TreeView,
+  chunkLogLengths: readonly number[],
+): Promise<TreeReport> {
+  const check = new TreeCheck({ chunkLogLengths });
+  for await (const record of view.range(Buffer.alloc(0), Buffer.of(0xff, 0xff))) check.add(record);
+  return check.finish();
 }
 
 /** Checks the whole tree of a drive that is not mounted. */

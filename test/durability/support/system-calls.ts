@@ -49,6 +49,11 @@ export class Trace {
     return trace;
   }
 
+  /** What is in the trace by now. */
+  soFar(): TracedEvent[] {
+    return parseTrace(readFileSync(this.#file, 'latin1'));
+  }
+
   /** Lets the process go on without being traced. */
   async stop(): Promise<TracedEvent[]> {
     this.#child.kill('SIGINT');

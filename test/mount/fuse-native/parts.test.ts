@@ -180,7 +180,7 @@ test('fuse-native session: errors are answered once, as negative numbers', async
   await answered((done) => operations.getattr('/x', done));
   await answered((done) => operations.getattr(`/${'x'.repeat(256)}`, done));
   await answered((done) => operations.getattr('/\ufffd', done));
-  await answered((done) => operations.flush('/x', 7, done));
+  await answered((done) => operations.fsync('/x', 0, 7, done));
   await answered((done) => operations.statfs('/', done));
   t.alike(answers, [-13, -36, -84, -9, -5]);
   t.is(session.statistics().inflightRequests, 0);

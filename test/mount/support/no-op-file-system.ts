@@ -36,6 +36,7 @@ function notImplemented(): never {
 export class NoOpFileSystem implements FileSystem {
   readonly wantsWritebackCache: boolean = true;
   readonly readOnly: boolean = false;
+  readonly wantsPosixAcl: boolean = false;
   readonly #zeros = Buffer.alloc(1 << 20);
   readonly #attributes: ReadonlyMap<Ino, Attributes>;
   readonly #names = new Map<string, Ino>([
@@ -97,7 +98,7 @@ export class NoOpFileSystem implements FileSystem {
 
   flush(_ino: Ino, _handle: number, _caller: Caller): Answer<void> {}
   release(): Answer<void> {}
-  fsync(): Answer<void> {}
+  fsync(_ino: Ino): Answer<void> {}
   opendir(): Answer<OpenAnswer> {
     return { handle: 0 };
   }
@@ -115,7 +116,7 @@ export class NoOpFileSystem implements FileSystem {
   }
 
   releasedir(): Answer<void> {}
-  fsyncdir(): Answer<void> {}
+  fsyncdir(_ino: Ino): Answer<void> {}
 
   statfs(): Answer<FileSystemStatistics> {
     return {

@@ -20,11 +20,12 @@ export class SharedDrive {
   /** The mount that writes. */
   origin: DriveMount;
   readonly #t: Assertions;
-  readonly #bootstrap: string;
+  /** HOST:PORT of the private network. */
+  readonly bootstrap: string;
 
   private constructor(t: Assertions, bootstrap: string, origin: DriveMount, key: string) {
     this.#t = t;
-    this.#bootstrap = bootstrap;
+    this.bootstrap = bootstrap;
     this.origin = origin;
     this.name = origin.name;
     this.key = key;
@@ -41,7 +42,7 @@ export class SharedDrive {
 
   /** Mounts the drive on another machine. It has seen what was committed before the call. */
   async addReader(options: string[] = []): Promise<DriveMount> {
-    const machine = Machine.forTest(this.#t, { bootstrap: this.#bootstrap });
+    const machine = Machine.forTest(this.#t, { bootstrap: this.bootstrap });
     return await machine.mount(this.key, ['--name', 'reader', ...options]);
   }
 

@@ -1,0 +1,158 @@
+/** Checks a drive that is not mounted, and repairs what can be repaired. */
+import type { NodeAddress } from 'hyperdht';
+import { DamagedError, ShoalError, StoreError } from '../errors.js';
+import { mendTree } from '../fs/check/tree-mender.js';
+import { DriveFileSystem } from '../fs/drive-file-system.js';
+import { asShoalError } from '../log/store-errors.js';
+import { TreeWalker } from '../tree/tree-walker.js';
+import { aboutDrive, type CheckProgress, type LogsFindings } from './check-logs.js';
+import type { CheckReport } from './check-report.js';
+import { CheckSession } from './check-session.js';
+import { superblockOf } from './create-drive.js';
+import { type Drive, type MendableDrive, openDrive } from './drive.js';
+import type { Home } from './home.js';
+import { rebuildStore } from './rebuild-store.js';
+import { checkSession, repairBlocks } from './repair-blocks.js';
+import { Repairs } from './repairs.js';
+import { StoreLock } from './store-lock.js';
+
+export interface CheckDriveOptions {
+  repair: boolean;
+  /** Go on without the parts of the tree that are lost, if no peer has them. */
+  giveUp: boolean;
+  /** Ask no peers. */
+  offline: boolean;
+  bootstrap?: NodeAddress[] | undefined;
+  /** How long to look for peers. */
+  deadlineMs: number;
+  log: (line: string) => void;
+  onProgress?: (progress: CheckProgress) => void;
+  signal?: AbortSignal;
+}
+
+/** Throws NotFoundError, BusyError, CapabilityError, UnavailableError, DamagedError, StoreError. */
+export async function checkDrive(
+  home: Home,
+  name: string,
+  options: CheckDriveOptions,
+): Promise<CheckReport> {
+  const first = await inSession(home, name, (session) => checkSession(session, options));
+  if (!options.repair) return first.report;
+  const repairs = new Repairs();
+  if (first.isStoreDamaged) await rebuild(home, name, repairs);
+  const repairLogs = async (session: CheckSession) => ({
+    findings: await repairBlocks(session, options, repairs),
+    mayWrite: session.mayWrite && session.recordedLengths === null,
+    isWhole: session.logs.isWhole,
+  });
+  const repaired = await inSession(home, name, repairLogs).catch(async (error: unknown) => {
+    if (first.isStoreDamaged || !isStoreFault(error)) throw error;
+    // The database refuses all writes: it came upon a damaged file.
+    await rebuild(home, name, repairs);
+    return await inSession(home, name, repairLogs);
+  });
+  let { findings } = repaired;
+  const { orphans } = findings.report;
+  let failure: ShoalError | null = null;
+  if (repaired.mayWrite && isToBeMended(findings, options.giveUp)) {
+    options.onProgress?.({ step: 'mending', done: 0, total: null });
+    failure = await mendDrive(home, name, repaired.isWhole, options, repairs);
+    findings = await inSession(home, name, (session) => checkSession(session, options));
+    const gone = orphans - findings.report.orphans;
+    if (gone > 0) repairs.add(`deleted ${gone} files that had been deleted while open`);
+  }
+  const { report } = findings;
+  if (failure !== null) {
+    report.problems.push(aboutDrive(`Cannot mend the tree: ${failure.message}`));
+    report.problemCount++;
+  }
+  return { ...report, repairs: repairs.lines, repairCount: repairs.count };
+}
+
+function isStoreFault(error: unknown): boolean {
+  return error instanceof StoreError || error instanceof DamagedError;
+}
+
+/** What is lost with a block of the tree may come back with a peer, as long as nothing is put in its place. */
+function isToBeMended({ isMendable, isTreeTorn, report }: LogsFindings, giveUp: boolean): boolean {
+  if (isTreeTorn) return giveUp;
+  return isMendable || report.orphans > 0;
+}
+
+/** Makes the database anew, which has a damaged file. */
+async function rebuild(home: Home, name: string, repairs: Repairs): Promise<void> {
+  const paths = home.paths(name);
+  const lock = StoreLock.acquire(paths.lock, name, 'check');
+  try {
+    const { entries } = await rebuildStore(paths.store);
+    repairs.add(`made the store anew of the ${entries} records in it that can be read`);
+  } finally {
+    lock.release();
+  }
+}
+
+async function inSession<T>(
+  home: Home,
+  name: string,
+  run: (session: CheckSession) => Promise<T>,
+): Promise<T> {
+  const session = await CheckSession.open(home, name);
+  let result: T;
+  try {
+    result = await run(session);
+  } catch (error) {
+    await session.close().catch(() => undefined);
+    throw asShoalError(error, `check drive '${name}'`);
+  }
+  await session.close();
+  return result;
+}
+
+/** Changes the tree, as its writer. Returns what kept it from being mended to the end: the rest is to be told, too. */
+async function mendDrive(
+  home: Home,
+  name: string,
+  isWhole: boolean,
+  { log }: CheckDriveOptions,
+  repairs: Repairs,
+): Promise<ShoalError | null> {
+  const mend = ({ tree, core, contentLength, writer }: MendableDrive): Promise<void> =>
+    mendTree({
+      tree,
+      walker: new TreeWalker(core, { isWhole }),
+      superblock: superblockOf(writer),
+      chunkLogLengths: [contentLength],
+      uid: process.getuid?.() ?? 0,
+      gid: process.getgid?.() ?? 0,
+      nowMs: Date.now(),
+      onChange: (line) => repairs.add(line),
+    });
+  try {
+    const drive = await openDrive(home, name, { command: 'check', offline: true, log, mend });
+    try {
+      await deleteOrphans(drive, log);
+    } finally {
+      await drive.close();
+    }
+    return null;
+  } catch (error) {
+    if (error instanceof ShoalError) return error;
+    throw error;
+  }
+}
+
+/** As a mount does when it starts. */
+async function deleteOrphans(drive: Drive, log: (line: string) => void): Promise<void> {
+  const fileSystem = await DriveFileSystem.open({
+    tree: drive.tree,
+    content: drive.content,
+    sync: () => drive.sync(),
+    readOnly: false,
+    mountUid: 0,
+    mountGid: 0,
+    numericOwner: true,
+    storeDirectory: drive.paths.store,
+    log,
+  });
+  await fileSystem.close();
+}

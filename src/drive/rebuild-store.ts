@@ -1,0 +1,93 @@
+/** Makes the database of a store anew of all that can be read of it, for one with a damaged file. */
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CoreStorage as Storage } from 'corestore';
+import { NoSpaceError } from '../errors.js';
+import { asShoalError } from '../log/store-errors.js';
+import { scanKeys } from '../log/store-scan.js';
+import { syncDirectory } from './atomic-file.js';
+import { openStorage } from './drive-logs.js';
+import { DATABASE, finishReplacing, REPLACED } from './store-replacing.js';
+
+const KEYS_PER_WRITE = 256;
+
+/** What was copied. */
+export interface RebuiltStore {
+  entries: number;
+  /** Entries whose key is known, and whose value cannot be read. */
+  lostValues: number;
+}
+
+/**
+ * Nobody may have the store open. A crash leaves the old database or the new one, never none ({@link finishReplacing}).
+ * Throws NoSpaceError, StoreError; then the store is as it was.
+ */
+export async function rebuildStore(directory: string): Promise<RebuiltStore> {
+  const fresh = `${directory}.new`;
+  await rm(fresh, { recursive: true, force: true });
+  try {
+    await mkdir(fresh, { mode: 0o700 });
+    const copied = await copyStore(directory, fresh);
+    await rename(join(directory, DATABASE), join(directory, REPLACED));
+    await rename(join(fresh, DATABASE), join(directory, DATABASE));
+    await syncDirectory(directory);
+    await rm(join(directory, REPLACED), { recursive: true });
+    return copied;
+  } catch (error) {
+    const known = asShoalError(error, `make the store '${directory}' anew`);
+    if (!(known instanceof NoSpaceError)) throw known;
+    throw new NoSpaceError(`${known.message}; a copy of the store has to fit beside it`, {
+      cause: error,
+    });
+  } finally {
+    await finishReplacing(directory);
+    await rm(fresh, { recursive: true, force: true });
+  }
+}
+
+async function copyStore(from: string, to: string): Promise<RebuiltStore> {
+  const source = openStorage(from, true);
+  const target = openStorage(to, true);
+  try {
+    await source.ready();
+    await target.ready();
+    return await copyEntries(source, target);
+  } finally {
+    await source.close();
+    await target.close();
+  }
+}
+
+async function copyEntries(source: Storage, target: Storage): Promise<RebuiltStore> {
+  const copied: RebuiltStore = { entries: 0, lostValues: 0 };
+  let keys: Buffer[] = [];
+  const copyKeys = async (): Promise<void> => {
+    const read = source.db.read();
+    const write = target.db.write();
+    try {
+      const values = keys.map((key) => read.get(key).catch(() => null));
+      read.tryFlush();
+      for (const [i, value] of (await Promise.all(values)).entries()) {
+        if (value === null) copied.lostValues++;
+        else {
+          copied.entries++;
+          write.tryPut(keys[i] as Buffer, value);
+        }
+      }
+      await write.flush();
+    } finally {
+      // Else the databases would wait for them for ever when they are closed.
+      read.destroy();
+      write.destroy();
+    }
+    keys = [];
+  };
+  for await (const key of scanKeys(source.db)) {
+    if (!Buffer.isBuffer(key)) continue;
+    keys.push(key);
+    if (keys.length >= KEYS_PER_WRITE) await copyKeys();
+  }
+  if (keys.length > 0) await copyKeys();
+  await target.db.flush();
+  return copied;
+}

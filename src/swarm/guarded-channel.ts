@@ -1,0 +1,198 @@
+/** One replicated log over one connection, with Hypercore behind a guard. */
+import type { Channel, ChannelOptions, MessageOptions } from 'protomux';
+import { DamagedError } from '../errors.js';
+import { limits } from '../limits.js';
+import {
+  WIRE_MESSAGES,
+  type WireMessageName,
+  type WireMessages,
+  wireCost,
+  wireRules,
+} from './wire-rules.js';
+
+/** Hypercore's side of a channel, as far as it is looked at. */
+interface LogPeer {
+  readonly core: { readonly state: { readonly length: number; readonly fork: number } };
+  /** Requests that wait until the peer reads what it was sent. */
+  readonly receiverQueue: { readonly length: number };
+  /** Requests made to the peer and not answered. */
+  readonly inflight: number;
+  readonly replicator: {
+    readonly _inflight: Iterable<{
+      readonly peer: unknown;
+      readonly upgrade: unknown;
+      /** Milliseconds since 1970. */
+      readonly timestamp: number;
+    }>;
+  };
+  readonly stats: { readonly invalidData: number };
+}
+
+/** What the guard of a connection is told by those of its channels. */
+export interface GuardedConnection {
+  /** Counts a message and what it costs. Throws DamagedError when the peer sends too much. */
+  count(name: WireMessageName, cost: number): void;
+  /** The peer has proved that it knows the log. */
+  proven(): void;
+  /** The peer did what it must not, or a fault came of what it did. */
+  fault(error: unknown): void;
+}
+
+type Request = WireMessages['request'];
+type Receive = MessageOptions['onmessage'];
+
+export class GuardedChannel {
+  readonly #connection: GuardedConnection;
+  /** Requests that wait for their turn, by their number; the oldest first. */
+  readonly #waiting = new Map<number, Request>();
+  readonly #forks = new Set<number>();
+  #served = 0;
+  #invalidData = 0;
+  #answeredAtMs = Date.now();
+  #channel: Channel | null = null;
+  #closed = false;
+
+  constructor(connection: GuardedConnection) {
+    this.#connection = connection;
+  }
+
+  /** Options that open Hypercore's channel behind this guard. */
+  guard(options: ChannelOptions): ChannelOptions {
+    const { messages = [], onopen, onclose, ondrain } = options;
+    return {
+      ...options,
+      messages: messages.map((message, i) => this.#guardMessage(message, WIRE_MESSAGES[i])),
+      onopen: (handshake, channel) => {
+        this.#channel = channel;
+        const opened = this.#run(() => onopen?.(handshake, channel));
+        if (!this.#closed) this.#connection.proven();
+        return opened;
+      },
+      onclose: (isRemote, channel) => {
+        this.#closed = true;
+        this.#waiting.clear();
+        return this.#run(() => onclose?.(isRemote, channel));
+      },
+      ondrain: (channel) => this.#run(() => ondrain?.(channel)),
+    };
+  }
+
+  /** What the peer owes for too long; null when it owes nothing. */
+  stalled(nowMs: number): string | null {
+    const peer = this.#channel?.userData as LogPeer | null | undefined;
+    if (peer === null || peer === undefined || this.#closed || peer.inflight === 0) return null;
+    let oldestMs = nowMs;
+    let oldestUpgradeMs = nowMs;
+    for (const request of peer.replicator._inflight) {
+      if (request.peer !== peer) continue;
+      oldestMs = Math.min(oldestMs, request.timestamp);
+      if (request.upgrade !== null) oldestUpgradeMs = Math.min(oldestUpgradeMs, request.timestamp);
+    }
+    if (nowMs - Math.max(oldestMs, this.#answeredAtMs) > limits.peer_stall_ms_max) {
+      return `it answers no request for ${limits.peer_stall_ms_max / 1000} s`;
+    }
+    if (nowMs - oldestUpgradeMs > limits.peer_upgrade_ms_max) {
+      return `it does not deliver the end of a log that it announced`;
+    }
+    return null;
+  }
+
+  #guardMessage(message: MessageOptions, name: WireMessageName | undefined): MessageOptions {
+    if (name === undefined) return message;
+    const { onmessage } = message;
+    const receive: Receive = (value, channel) =>
+      this.#run(() => this.#receive(name, value, channel, onmessage));
+    return { ...message, onmessage: receive };
+  }
+
+  #receive(name: WireMessageName, value: unknown, channel: Channel, pass: Receive): unknown {
+    if (this.#closed) return null;
+    const peer = channel.userData as LogPeer;
+    const isWanted = wireRules[name](value as never, peer.core.state);
+    this.#connection.count(name, isWanted ? wireCost(name, value as never) : 1);
+    if (!isWanted) return null;
+    switch (name) {
+      case 'sync':
+        this.#countFork((value as WireMessages['sync']).fork, peer);
+        break;
+      case 'cancel':
+        this.#waiting.delete((value as WireMessages['cancel']).request);
+        break;
+      case 'request':
+        return this.#serve(value as Request, channel, pass);
+      case 'noData':
+        this.#answeredAtMs = Date.now();
+        break;
+      case 'data':
+        this.#answeredAtMs = Date.now();
+        return this.#checkedData(peer, pass(value, channel));
+    }
+    return pass(value, channel);
+  }
+
+  #countFork(fork: number, { core }: LogPeer): void {
+    if (fork > core.state.fork) this.#forks.add(fork);
+    if (this.#forks.size > limits.announced_forks_max) {
+      throw new DamagedError('it announces one fork after the other');
+    }
+  }
+
+  /** Hypercore reads what all requests ask for into memory at once, so it gets a few at a time. */
+  #serve(request: Request, channel: Channel, pass: Receive): unknown {
+    const peer = channel.userData as LogPeer;
+    if (this.#served < limits.peer_requests_served_max) {
+      return this.#serveNow(request, channel, pass);
+    }
+    // The same number again replaces the request, as in Hypercore.
+    this.#waiting.delete(request.id);
+    this.#waiting.set(request.id, request);
+    if (this.#waiting.size + peer.receiverQueue.length > limits.peer_requests_waiting_max) {
+      throw new DamagedError(
+        `it asks for more than ${limits.peer_requests_waiting_max} blocks at once`,
+      );
+    }
+    return null;
+  }
+
+  async #serveNow(request: Request, channel: Channel, pass: Receive): Promise<void> {
+    this.#served++;
+    try {
+      await pass(request, channel);
+    } catch (error) {
+      this.#fault(error);
+    } finally {
+      this.#served--;
+    }
+    if (this.#closed) return;
+    const [next] = this.#waiting.values();
+    if (next === undefined) return;
+    this.#waiting.delete(next.id);
+    void this.#serveNow(next, channel, pass);
+  }
+
+  /** Hypercore takes no block that does not verify, and goes on with the peer in a state of its own. */
+  async #checkedData(peer: LogPeer, handled: unknown): Promise<void> {
+    await handled;
+    const { invalidData } = peer.stats;
+    if (invalidData <= this.#invalidData) return;
+    this.#invalidData = invalidData;
+    this.#fault(new DamagedError('what it sends does not fit the signed log'));
+  }
+
+  /** Errors end here: passed on, the multiplexer would take a TypeError for a fault of the program and throw it. */
+  #run(work: () => unknown): unknown {
+    try {
+      const result = work();
+      if (!(result instanceof Promise)) return result;
+      return result.catch((error: unknown) => this.#fault(error));
+    } catch (error) {
+      this.#fault(error);
+      return null;
+    }
+  }
+
+  /** What is under way when a log is closed fails, and is nobody's fault. */
+  #fault(error: unknown): void {
+    if (!this.#closed || error instanceof DamagedError) this.#connection.fault(error);
+  }
+}

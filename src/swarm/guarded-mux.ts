@@ -1,0 +1,138 @@
+/** The multiplexer of a connection, which watches what the peer does. Applies to protomux 3. */
+
+import type { PeerConnection } from 'hyperswarm';
+import Protomux, { type Channel, type ChannelOptions } from 'protomux';
+import { DamagedError } from '../errors.js';
+import { limits } from '../limits.js';
+import { GuardedChannel, type GuardedConnection } from './guarded-channel.js';
+import { TokenBucket } from './token-bucket.js';
+import type { WireMessageName } from './wire-rules.js';
+
+const REPLICATION = 'hypercore/alpha';
+
+/** Why a connection is ended. */
+export interface PeerFault {
+  /** What the peer did, as a sentence about "it". */
+  reason: string;
+  /** No program that does what it should can have done it. */
+  isHostile: boolean;
+}
+
+export class GuardedMux extends Protomux {
+  readonly #guards = new Set<GuardedChannel>();
+  readonly #messages = new TokenBucket(limits.peer_work_burst_max, limits.peer_work_per_second_max);
+  readonly #opens = new TokenBucket(
+    limits.peer_channels_burst_max,
+    limits.peer_channels_per_second_max,
+  );
+  readonly #onFault: (fault: PeerFault) => void;
+  /** Since the peer last read all that it was sent. */
+  #unreadMessages = 0;
+  #unreadWants = 0;
+  #isProven = false;
+  #isFaulty = false;
+
+  /**
+   * Becomes the multiplexer of `connection`: to be made before anything is sent over it.
+   *
+   * @param onFault Called once; the connection is ended after it.
+   */
+  constructor(connection: PeerConnection, onFault: (fault: PeerFault) => void) {
+    super(connection);
+    this.#onFault = onFault;
+  }
+
+  /** The peer has proved that it knows a log that is here. */
+  get isProven(): boolean {
+    return this.#isProven;
+  }
+
+  /** What the peer owes for too long; null when it owes nothing. */
+  stalled(nowMs: number): string | null {
+    for (const guard of this.#guards) {
+      const what = guard.stalled(nowMs);
+      if (what !== null) return what;
+    }
+    return null;
+  }
+
+  override createChannel(options: ChannelOptions): Channel | null {
+    if (options.protocol !== REPLICATION) return super.createChannel(options);
+    const guard: GuardedChannel = new GuardedChannel(this.#guardedConnection());
+    this.#guards.add(guard);
+    const guarded = guard.guard(options);
+    const channel = super.createChannel({
+      ...guarded,
+      onclose: (isRemote, closed) => {
+        this.#guards.delete(guard);
+        return guarded.onclose?.(isRemote, closed);
+      },
+    });
+    if (channel === null) this.#guards.delete(guard);
+    return channel;
+  }
+
+  protected override _onopensession(state: unknown): unknown {
+    if (!this.#opens.take()) throw new DamagedError('it opens one channel after the other');
+    return super._onopensession(state);
+  }
+
+  protected override _decode(remoteId: number, state: unknown): unknown {
+    // The rest of a large batch.
+    if (this.#isFaulty) throw new DamagedError('it goes on');
+    return super._decode(remoteId, state);
+  }
+
+  protected override _ondrain(): void {
+    this.#unreadMessages = 0;
+    this.#unreadWants = 0;
+    super._ondrain();
+  }
+
+  /** Where all errors come together. The library throws some of them again, where nobody can catch them. */
+  protected override _safeDestroy(error: unknown): void {
+    this.#fault(error);
+  }
+
+  #guardedConnection(): GuardedConnection {
+    return {
+      count: (name, cost) => this.#count(name, cost),
+      proven: () => {
+        this.#isProven = true;
+      },
+      fault: (error) => this.#fault(error),
+    };
+  }
+
+  #count(name: WireMessageName, cost: number): void {
+    // Blocks come because they were asked for, and cost the peer more than they cost here.
+    if (name === 'data') return;
+    if (!this.#messages.take(cost))
+      throw new DamagedError('it sends more messages than can be of use');
+    if (this.drained) return;
+    // What is answered to these piles up here.
+    if (name === 'want') this.#unreadWants++;
+    this.#unreadMessages++;
+    if (
+      this.#unreadWants > limits.peer_unread_wants_max ||
+      this.#unreadMessages > limits.peer_unread_messages_max
+    ) {
+      throw new DamagedError('it does not read what it asks for');
+    }
+  }
+
+  #fault(error: unknown): void {
+    if (!this.#isFaulty) {
+      this.#isFaulty = true;
+      this.#onFault(faultOf(error));
+    }
+    this.destroy();
+  }
+}
+
+/** The library has no check for what makes it trip. */
+function faultOf(error: unknown): PeerFault {
+  if (error instanceof DamagedError) return { reason: error.message, isHostile: true };
+  const isHostile = error instanceof TypeError || error instanceof RangeError;
+  return { reason: `what it sends cannot be handled (${String(error)})`, isHostile };
+}

@@ -1,0 +1,113 @@
+/** `shoal check` where a peer has the drive, too: what is damaged is fetched again. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Assertions, test } from 'brittle';
+import { parseBootstrap } from '../../src/swarm/address.js';
+import { contentOf } from '../durability/support/workload.js';
+import {
+  eventually,
+  SHARING_TIME,
+  SharedDrive,
+  statusOf,
+} from '../sharing/support/shared-drive.js';
+import type { DriveMount } from '../support/drive-mount.js';
+import {
+  changeBlock,
+  checkHere,
+  damageBlock,
+  FILE_BYTES,
+  lengthOf,
+  loseBlock,
+  problemsOf,
+  writeFiles,
+} from './support/damaged-drive.js';
+
+const NAMES = ['a', 'b'];
+
+test('peers - a damaged drive of the writer is made whole by a reader', SHARING_TIME, async (t) => {
+  const shared = await SharedDrive.forTest(t);
+  writeFiles(shared.origin, NAMES);
+  const reader = await readerWithAll(shared);
+  const { machine, name } = shared.origin;
+  await shared.origin.unmount();
+  const blocks = {
+    tree: await lengthOf(machine, 'tree', name),
+    content: await lengthOf(machine, 'content', name),
+  };
+  t.is((await statusOf(reader)).treeLength, blocks.tree, 'the reader has all of the tree');
+  // The newest node of the tree, another one, and chunks: on the disk, in the cipher, and gone.
+  await changeBlock(machine, 'tree', blocks.tree - 1, name);
+  await loseBlock(machine, 'tree', blocks.tree - 2, name);
+  await damageBlock(machine, 'content', 0, name);
+  await changeBlock(machine, 'content', 2, name);
+  await loseBlock(machine, 'content', blocks.content - 1, name);
+  t.ok((await checkHere(machine, {}, name)).problemCount > 0);
+
+  const bootstrap = parseBootstrap(shared.bootstrap);
+  const options = { repair: true, offline: false, bootstrap };
+  const repaired = await checkHere(machine, options, name);
+  t.alike(problemsOf(repaired), []);
+  t.is(repaired.repairs.filter((line) => /fetched block .* from a peer/.test(line)).length, 5);
+  t.is(repaired.treeBlocks.notHere + repaired.chunkBlocks.notHere, 0);
+  const again = await checkHere(machine, {}, name);
+  t.alike(problemsOf(again), [], 'and it stays so');
+  t.is(again.version, repaired.version, 'the tree was not changed');
+
+  await shared.returnOrigin();
+  expectFiles(t, shared.origin);
+  writeFileSync(join(shared.origin.directory, 'later'), 'later', { flush: true });
+  await eventually('the reader sees what is written afterwards', () => {
+    return readFileSync(join(reader.directory, 'later'), 'utf8') === 'later';
+  });
+});
+
+test(
+  'peers - a reader: what is not here is no damage, what is damaged is fetched',
+  SHARING_TIME,
+  async (t) => {
+    const shared = await SharedDrive.forTest(t);
+    writeFiles(shared.origin, NAMES);
+    const reader = await shared.addReader();
+    await eventually('the reader has the tree', async () => {
+      return readFileSync(join(reader.directory, 'a')).equals(contentOf(0, FILE_BYTES));
+    });
+    const { machine, name } = reader;
+    await reader.unmount();
+    const fresh = await checkHere(machine, {}, name);
+    t.alike(problemsOf(fresh), [], 'what was never fetched is no damage');
+    t.ok(fresh.chunkBlocks.notHere > 0, `${fresh.chunkBlocks.notHere} blocks are not here`);
+
+    await damageBlock(machine, 'content', 0, name);
+    const damaged = await checkHere(machine, {}, name);
+    t.alike(damaged.problems[0]?.paths, ['a']);
+    const offline = await checkHere(machine, { repair: true }, name);
+    t.alike(problemsOf(offline), [], 'without a peer the block is removed');
+    t.is(offline.chunkBlocks.notHere, fresh.chunkBlocks.notHere + 1);
+
+    await changeBlock(machine, 'tree', (await lengthOf(machine, 'tree', name)) - 1, name);
+    t.ok((await checkHere(machine, {}, name)).problemCount > 0);
+    const bootstrap = parseBootstrap(shared.bootstrap);
+    const online = await checkHere(machine, { repair: true, offline: false, bootstrap }, name);
+    t.alike(problemsOf(online), []);
+    t.is(online.treeBlocks.notHere, 0, 'the node was fetched');
+    const mount = await machine.mount(name);
+    expectFiles(t, mount);
+  },
+);
+
+function expectFiles(t: Assertions, mount: DriveMount): void {
+  for (const [i, name] of NAMES.entries()) {
+    t.ok(readFileSync(join(mount.directory, name)).equals(contentOf(i, FILE_BYTES)), name);
+  }
+}
+
+/** A reader that has read everything. */
+async function readerWithAll(shared: SharedDrive): Promise<DriveMount> {
+  const reader = await shared.addReader();
+  const { treeLength } = await statusOf(shared.origin);
+  await eventually('the reader has everything', async () => {
+    for (const name of NAMES) readFileSync(join(reader.directory, name));
+    return (await statusOf(reader)).treeLength >= treeLength;
+  });
+  return reader;
+}

@@ -1,0 +1,72 @@
+import test from 'brittle';
+import type { CoreContext } from 'hypercore';
+import crypto from 'hypercore-crypto';
+import { BlockSealer, type Plaintext, SealSpace } from '../../src/content/block-sealer.js';
+import { limits } from '../../src/limits.js';
+import { createEncryptionProvider } from '../../src/log/encryption.js';
+import { leafHash } from '../../src/log/leaf-hashes.js';
+import { randomBytes } from '../support/random-bytes.js';
+
+const encryption = createEncryptionProvider(Buffer.alloc(32, 1));
+const core = { key: Buffer.alloc(32, 2) } as CoreContext;
+const spaceBytes = 3 << 20;
+
+function plaintextsOf(blocks: Buffer[]): Plaintext[] {
+  return blocks.map((block) => ({
+    bytes: block.length,
+    copyTo: (target) => block.copy(target),
+  }));
+}
+
+function opened(blocks: Buffer[]): Buffer[] {
+  return blocks.map((block, i) => encryption.open(i, block, core, false));
+}
+
+const large = [100_000, 1, 65_537, 500_000].map((bytes, i) => randomBytes(bytes, i));
+const small = [10, 4000].map((bytes, i) => randomBytes(bytes, i));
+
+test('block sealer: large batches in a thread, small ones at once, for the same result', async (t) => {
+  const sealer = new BlockSealer(encryption.sealingKeys(core));
+  t.teardown(() => sealer.close());
+  const space = new SealSpace(spaceBytes);
+  for (const plain of [large, small, [...large].reverse(), large]) {
+    const sealed = await sealer.seal(space, plaintextsOf(plain));
+    t.alike(opened(sealed), plain);
+    for (const block of sealed) t.alike(crypto.data(block), leafHash(Buffer.from(block)));
+  }
+});
+
+test('block sealer: two batches at once stay apart', async (t) => {
+  const sealer = new BlockSealer(encryption.sealingKeys(core));
+  t.teardown(() => sealer.close());
+  const batches = [large, [...large].reverse()];
+  const sealed = await Promise.all(
+    batches.map((plain) => sealer.seal(new SealSpace(spaceBytes), plaintextsOf(plain))),
+  );
+  t.alike(sealed.map(opened), batches);
+});
+
+test('block sealer: released, it starts another thread', async (t) => {
+  const sealer = new BlockSealer(encryption.sealingKeys(core));
+  t.teardown(() => sealer.close());
+  const space = new SealSpace(spaceBytes);
+  await sealer.seal(space, plaintextsOf(large));
+  sealer.release();
+  t.alike(opened(await sealer.seal(space, plaintextsOf(large))), large);
+});
+
+test('block sealer: a thread that fails half-way through a batch is done without', async (t) => {
+  const program = `
+    import { parentPort } from 'node:worker_threads';
+    parentPort.on('message', ({ memory }) => {
+      Buffer.from(memory).fill(7, 0, 100_000);
+      throw new Error('broken');
+    });`;
+  const url = new URL(`data:text/javascript,${encodeURIComponent(program)}`);
+  const sealer = new BlockSealer(encryption.sealingKeys(core), url);
+  t.teardown(() => sealer.close());
+  const space = new SealSpace(spaceBytes);
+  t.ok(large.reduce((sum, block) => sum + block.length, 0) > limits.seal_thread_batch_bytes_min);
+  t.alike(opened(await sealer.seal(space, plaintextsOf(large))), large);
+  t.alike(opened(await sealer.seal(space, plaintextsOf(large))), large, 'nor asked again');
+});

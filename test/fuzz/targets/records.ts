@@ -1,0 +1,146 @@
+/** Records of the tree, their keys, and blocks. */
+import type { CoreContext } from 'hypercore';
+import { checkBlock, checkRead, sliceChunk } from '../../../src/content/block-format.js';
+import { DamagedError, FormatVersionError } from '../../../src/errors.js';
+import { Inode, S_IFDIR, S_IFLNK, S_IFREG } from '../../../src/fs/inode.js';
+import { createEncryptionProvider } from '../../../src/log/encryption.js';
+import { decodeCommit, encodeCommit } from '../../../src/tree/commit-record.js';
+import {
+  decodeEntry,
+  encodeEntry,
+  entryNameOfKey,
+  isValidName,
+} from '../../../src/tree/entry-record.js';
+import { decodeInode, encodeInode } from '../../../src/tree/inode-record.js';
+import {
+  entryKey,
+  inodeKey,
+  inoOfKey,
+  segmentKey,
+  segmentOfKey,
+  xattrKey,
+} from '../../../src/tree/keys.js';
+import { decodeSegment, encodeSegment } from '../../../src/tree/segment-record.js';
+import { decodeSuperblock, encodeSuperblock } from '../../../src/tree/superblock.js';
+import type { SeededRandom } from '../../support/seeded-random.js';
+import { brokenInput } from '../mutate.js';
+import { attempt, type Target } from '../target.js';
+
+function inodeSample(mode: number, fields: Partial<Inode>): Buffer {
+  return encodeInode(Object.assign(new Inode(5), { mode, nlink: 1 }, fields));
+}
+
+const samples = {
+  entry: [encodeEntry({ ino: 7, type: S_IFREG }), encodeEntry({ ino: 2 ** 41, type: S_IFDIR })],
+  inode: [
+    inodeSample(S_IFREG | 0o644, { size: 5, inline: Buffer.from('hello') }),
+    inodeSample(S_IFREG, { size: 2 ** 40, segmentsEnd: 2 ** 20, mtimeSec: -5, xattrCount: 3 }),
+    inodeSample(S_IFDIR | 0o755, { parent: 1, size: 3 }),
+    inodeSample(S_IFLNK | 0o777, { size: 6, inline: Buffer.from('target') }),
+  ],
+  segment: [
+    encodeSegment([]),
+    encodeSegment([
+      { start: 0, length: 1000, chunk: null, skip: 0 },
+      { start: 2000, length: 10, chunk: chunkAt(70_000), skip: 90 },
+      { start: 4096, length: 100, chunk: chunkAt(3), skip: 0 },
+    ]),
+  ],
+  commit: [
+    encodeCommit({ ...commitFields(), changes: null }),
+    encodeCommit({
+      ...commitFields(),
+      changes: { inodes: [1, 2 ** 41], entries: [{ parent: 1, name: 'name' }] },
+    }),
+  ],
+  superblock: [
+    encodeSuperblock({
+      formatVersion: 1,
+      driveId: Buffer.alloc(16, 1),
+      chunker: { minBytes: 16 << 10, averageBytes: 64 << 10, maxBytes: 256 << 10 },
+      writers: [{ treeKey: Buffer.alloc(32, 2), contentKey: Buffer.alloc(32, 3) }],
+    }),
+  ],
+  keys: [
+    inodeKey(9),
+    entryKey(1, 'name'),
+    entryKey(2 ** 41, '..'),
+    segmentKey(7, 3),
+    xattrKey(7, 'user.a'),
+  ],
+  block: [Buffer.concat([Buffer.of(1), Buffer.alloc(100, 5)])],
+};
+
+function chunkAt(block: number) {
+  return { writer: 0, block, offset: 1, length: 100, hash: Buffer.alloc(16, 9) };
+}
+
+function commitFields() {
+  const previous = { length: 900, fork: 0 };
+  return { version: 40, timeMs: 1e12, previous, nextIno: 70, inodeCount: 60, fileBytes: 2 ** 40 };
+}
+
+function target(
+  name: string,
+  valid: readonly Buffer[],
+  decode: (bytes: Buffer, random: SeededRandom) => unknown,
+): Target {
+  const run = (random: SeededRandom) => {
+    const bytes = brokenInput(random, valid);
+    return attempt(() => decode(bytes, random), [DamagedError, FormatVersionError]);
+  };
+  return { name, rarity: 1, run };
+}
+
+const encryption = createEncryptionProvider(Buffer.alloc(32, 4));
+const core = { key: Buffer.alloc(32, 5) } as CoreContext;
+const sealed = Buffer.alloc(141);
+encryption.seal(samples.block[0] as Buffer, sealed, core);
+
+/** What a record must be when it was taken. */
+function must(isTrue: boolean, what: string): void {
+  if (!isTrue) throw new Error(`Taken, although ${what}`);
+}
+
+export const recordTargets: readonly Target[] = [
+  target('entry record', samples.entry, (bytes) => {
+    const { ino } = decodeEntry(bytes);
+    must(Number.isSafeInteger(ino) && ino >= 1, 'the inode number is none');
+  }),
+  target('inode record', samples.inode, (bytes) => {
+    const { size, inline } = decodeInode(5, bytes);
+    must(size >= 0 && size <= 2 ** 50, 'the size is none');
+    must(inline === null || inline.length === size, 'the content has another length');
+  }),
+  target('segment record', samples.segment, (bytes) => {
+    let end = 0;
+    for (const { start, length, chunk, skip } of decodeSegment(5, 0, bytes)) {
+      must(start >= end && length > 0, 'extents overlap');
+      end = start + length;
+      must(end <= 1 << 20, 'an extent leaves the segment');
+      must(chunk === null || skip + length <= chunk.length, 'an extent leaves its chunk');
+    }
+  }),
+  target('commit record', samples.commit, (bytes) => {
+    for (const { name } of decodeCommit(bytes).changes?.entries ?? []) {
+      must(isValidName(name), 'a name is none');
+    }
+  }),
+  target('superblock', samples.superblock, (bytes) => decodeSuperblock(bytes)),
+  target('keys', samples.keys, (bytes) => {
+    const ino = inoOfKey(bytes);
+    must(Number.isSafeInteger(ino) && ino >= 1, 'the inode number is none');
+    if (bytes[0] === 0x11) must(isValidName(entryNameOfKey(bytes)), 'the name is none');
+    if (bytes[0] === 0x12) must(segmentOfKey(bytes) < 2 ** 32, 'the segment is none');
+  }),
+  target('block', samples.block, (bytes, random) => {
+    const chunk = { ...chunkAt(3), offset: random.below(150), length: random.below(150) };
+    checkRead(chunk, 0, chunk.length);
+    checkBlock(bytes, 3);
+    must(sliceChunk(bytes, chunk, 0, chunk.length).length === chunk.length, 'bytes are missing');
+  }),
+  target('sealed block', [sealed], (bytes, random) => {
+    encryption.open(random.below(9), bytes, core, random.below(2) === 0);
+    must(bytes.equals(sealed) || bytes.length === 141, 'it is not what was sealed');
+  }),
+];
