@@ -24,6 +24,15 @@ export class FuseNativeDriver implements MountDriver {
 
   /** Mounts, and resolves when the mount answers. Throws what the kernel driver throws. */
   async mount(fileSystem: FileSystem, options: MountOptions): Promise<Mount> {
+    if (options.allowOther && !fileSystem.readOnly) {
+      // Anybody could make files that belong to root, where root mounted.
+      throw new MountEnvironmentError(
+        `Cannot mount at '${options.directory}' for other users: the driver 'fuse-native' does not learn who makes a file; mount it read-only, or with the driver 'kernel'`,
+      );
+    }
+    if (fileSystem.wantsPosixAcl) {
+      options.onNotice("The driver 'fuse-native' has no access lists; they are refused");
+    }
     // libfuse 2 calls it by this name.
     const fusermount = new Fusermount('fusermount');
     const hasFusermount = await fusermount.isInstalled();

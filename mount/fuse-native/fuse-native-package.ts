@@ -90,7 +90,8 @@ export interface PackageOperations {
     offset: number,
     done: (result: number) => void,
   ): void;
-  flush(path: string, fd: number, done: Done): void;
+  /** Undefined where the file system is not to be asked. */
+  flush: ((path: string, fd: number, done: Done) => void) | undefined;
   release(path: string, fd: number, done: Done): void;
   // The package's documentation has these two arguments the other way round.
   fsync(path: string, dataOnly: number, fd: number, done: Done): void;

@@ -314,11 +314,14 @@ function fileOperations(session: Session): FileOperations {
         });
       session.answer('ftruncate', run, done);
     },
-    flush(_path, fd, done) {
-      const run = (caller: Asker) =>
-        on(fd, caller, ({ ino, handle }) => fileSystem.flush?.(ino, handle, caller));
-      session.answer('flush', run, done);
-    },
+    flush:
+      fileSystem.flush === undefined
+        ? undefined
+        : (_path, fd, done) => {
+            const run = (caller: Asker) =>
+              on(fd, caller, ({ ino, handle }) => fileSystem.flush?.(ino, handle, caller));
+            session.answer('flush', run, done);
+          },
     release(_path, fd, done) {
       const run = async () => {
         const { ino, lookups, handle, flags } = openFiles.remove(fd);

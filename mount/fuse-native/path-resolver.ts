@@ -79,7 +79,9 @@ export class PathResolver {
     const known = path === '/' ? ROOT_INO : this.#hidden.inoOf(path);
     if (known === undefined) return await this.findAt(await this.placeOf(path, caller), caller);
     const { attributes } = await this.#fileSystem.getattr(known, undefined, caller);
-    return { attributes, lookups: 0 };
+    if (known === ROOT_INO) return { attributes, lookups: 0 };
+    // libfuse takes the hidden name for one of the file's, and does not show it.
+    return { attributes: { ...attributes, nlink: attributes.nlink + 1 }, lookups: 0 };
   }
 
   letGo({ attributes, lookups }: Found): void {

@@ -12,8 +12,7 @@ export function packageStat(attributes: Attributes): PackageStat {
     uid: attributes.uid,
     gid: attributes.gid,
     size: attributes.size,
-    // The package takes 0 for "not given" and shows 1; of this number it shows the lower 32 bits.
-    nlink: attributes.nlink === 0 ? UINT32 : attributes.nlink,
+    nlink: attributes.nlink,
     rdev: attributes.rdev,
     blksize: attributes.blockSize,
     blocks: attributes.blocks,

@@ -38,8 +38,8 @@ export const FUSE_NATIVE_LIMITS: readonly KnownLimit[] = [
     ],
   },
   {
-    what: 'the owner of new files, where several users share a mount',
-    why: 'the package does not say who asks: whatever is made belongs to who mounted',
+    what: 'the owner of new files is always who mounted; so --allow-other is refused, unless the mount is read-only',
+    why: 'the package does not say who asks, and others must not make files of root',
     behaviours: [
       'permissions: new files, directories, links and fifos belong to who makes them',
       'permissions: only the owner changes mode, owner and set times',
@@ -100,10 +100,53 @@ export const FUSE_NATIVE_LIMITS: readonly KnownLimit[] = [
     why: 'libfuse 2 does not know the request',
     behaviours: ['data: a file without a name can be written, read and named'],
   },
+];
+
+/** Limits that no behaviour of the library is about; `driver.mount.test.ts` beside the driver's tests has some of them. */
+export const FUSE_NATIVE_OTHER_LIMITS: readonly Omit<KnownLimit, 'behaviours'>[] = [
   {
-    what: 'the time of birth',
+    what: 'removing a directory, or moving another over it, while a file that was deleted in it is open: ENOTEMPTY',
+    why: 'libfuse finds files by their paths also then, and the package ends the process where there is none',
+  },
+  {
+    what: 'rename over a file that is open is not atomic: for a moment the name leads nowhere',
+    why: 'libfuse takes the open file out of the way first, as if it were deleted',
+  },
+  {
+    what: 'names of the form .fuse_hidden and 16 hexadecimal digits: a file that is open and gets one is deleted',
+    why: 'libfuse deletes open files so; the driver keeps them from being made',
+  },
+  {
+    what: 'on a mount that follows another machine, a file that is held open may show old data in place',
+    why: 'the package cannot tell the kernel to forget; opening the file again shows the new, names and attributes always are new',
+  },
+  {
+    what: 'two names of one file, both open: what is cached of one does not follow the other',
+    why: 'to libfuse they are two files; opening again shows the same, so do size and times',
+  },
+  {
+    what: 'Ctrl-C in a call that waits for a peer, where the kernel does not cache: it waits until --deadline',
+    why: 'the package does not pass interrupts on',
+  },
+  {
+    what: '--acl: access lists are refused, as without it',
+    why: 'libfuse 2 does not know them',
+  },
+  {
+    what: 'the time of birth: stat shows none',
     why: 'libfuse 2 does not know the request statx',
-    behaviours: [],
+  },
+  {
+    what: 'inode numbers above 2^32 are shown by their lower 32 bits',
+    why: 'the package carries no more; numbers are that large only on drives of several writers',
+  },
+  {
+    what: 'listing a large directory takes memory, some hundred bytes a name',
+    why: 'the package takes all names at once',
+  },
+  {
+    what: 'calls of many programs at once leave a few hundred bytes for each thread that libfuse begins',
+    why: 'the package does not free what it has for a thread when that ends',
   },
 ];
 

@@ -113,7 +113,9 @@ test('fuse-native paths: an answer from before a change is not remembered after 
   const fileSystem = new Slow();
   const { paths } = resolverOn(fileSystem);
   // The answer is made, and not yet taken in.
-  fileSystem.onLookup = () => paths.dropPlace(ROOT_INO, 'a');
+  fileSystem.onLookup = () => {
+    if (fileSystem.lookups.length === 1) paths.dropPlace(ROOT_INO, 'a');
+  };
   await inoAt(paths, '/a/F');
   t.is(paths.cachedDirectories, 0);
   t.is(fileSystem.held, 0);
@@ -178,7 +180,7 @@ test('fuse-native session: errors are answered once, as negative numbers', async
   await answered((done) => operations.getattr('/x', done));
   await answered((done) => operations.getattr(`/${'x'.repeat(256)}`, done));
   await answered((done) => operations.getattr('/\ufffd', done));
-  await answered((done) => operations.flush('/x', 7, done));
+  await answered((done) => operations.fsync('/x', 0, 7, done));
   await answered((done) => operations.statfs('/', done));
   t.alike(answers, [-13, -36, -84, -9, -5]);
   t.is(session.statistics().inflightRequests, 0);
@@ -211,7 +213,6 @@ test('fuse-native names: bytes that are no UTF-8 are shown, and refused', (t) =>
 test('fuse-native stat: what the package cannot carry', (t) => {
   const attributes: Attributes = {
     ...plainAttributes(2 ** 40 + 7, 0o100644, 2 ** 41),
-    nlink: 0,
     atimeSec: -5,
     mtimeSec: 2,
     mtimeNsec: 1_999_999,
@@ -219,8 +220,6 @@ test('fuse-native stat: what the package cannot carry', (t) => {
   const stat = packageStat(attributes);
   t.is(stat.ino, 7);
   t.is(stat.size, 2 ** 41);
-  t.is(Number(stat.nlink) >>> 0, 0, 'its lower 32 bits are shown');
-  t.ok(stat.nlink, 'and it is not taken for "not given"');
   t.is(stat.atime, 0);
   t.is(stat.mtime, 2001);
   t.alike(timeOf(-1), { sec: -1, nsec: 999_000_000 });
