@@ -23,7 +23,7 @@ export class SealSpace {
     return this.#ends;
   }
 
-  /** Of the last {@link SealSpace.fill}. */
+  /** Those of the last {@link SealSpace.fill}; plaintext behind the room for their padding, until they are sealed. */
   get blocks(): readonly Buffer[] {
     return this.#blocks;
   }
@@ -32,7 +32,7 @@ export class SealSpace {
     return this.#ends.at(-1) ?? 0;
   }
 
-  /** Puts the plaintexts in place of what was there; answers the blocks they will be. */
+  /** Puts the plaintexts in place of what was there. */
   fill(plaintexts: readonly Plaintext[]): void {
     this.#blocks = [];
     this.#ends.length = 0;
