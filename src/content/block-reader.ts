@@ -144,6 +144,20 @@ export class BlockReader {
     return this.#wait(block, fetch, signal, options.deadlineMs ?? this.#deadlineMs);
   }
 
+  /**
+   * Loads a block that is on this machine into the cache, for nobody yet: without a deadline. Resolves when it is there.
+   * Rejects as {@link BlockReader.fetch}.
+   */
+  preload(block: number): Promise<unknown> {
+    if (this.#closed) return Promise.reject(closedError(block));
+    if (this.isBehind) return Promise.resolve();
+    const known = this.#fetches.get(block);
+    if (known !== undefined) return known.promise;
+    const fetch = this.#start(block);
+    this.#fetches.set(block, fetch);
+    return fetch.promise;
+  }
+
   /** Waits for the log to follow to the fork that is wanted. */
   async #fetchOnceCaughtUp(block: number, options: ReadOptions): Promise<Buffer> {
     const { signal, deadlineMs = this.#deadlineMs } = options;

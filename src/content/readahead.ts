@@ -105,7 +105,7 @@ export class Readahead {
         this.#load();
       };
       // A failure is told to whoever reads the block in earnest: that read tries again.
-      next.reader.fetch(next.block).then(done, done);
+      next.reader.preload(next.block).then(done, done);
     }
   }
 

@@ -65,7 +65,7 @@ export const NOT_ASKED: readonly LegitimateDifference[] = [
   },
   {
     what: 'extended attributes of more than 4 KiB together',
-    why: 'ext4 refuses them with ENOSPC; a drive takes values of 64 KiB each, as Linux allows',
+    why: 'ext4 refuses them with ENOSPC; a drive takes values of 64 KiB each, as Linux allows, and 16 MiB on one file',
   },
   {
     what: 'POSIX ACLs (system.posix_acl_access, system.posix_acl_default)',

@@ -155,7 +155,8 @@ export const attacks: Record<string, Attack> = {
         upgrade.signature = Buffer.alloc(66, 1);
         log.send('data', { ...emptyData, request: message.id, fork: message.fork, upgrade });
         // Hypercore answers this one with a TypeError, once it does not trust the peer any more.
-        log.send('request', { ...emptyRequest, id: 1, fork: 7, block: { index: 0, nodes: 0 } });
+        const request = { ...emptyRequest, id: 1, fork: 7, block: { index: 0, nodes: 0 } };
+        setTimeout(() => log.send('request', request), 500);
       });
       claimMore(log);
     },
