@@ -70,6 +70,8 @@ sub visit {
   }
 }
 visit($ARGV[0]);
+# At its end perl drops the handler, and the next signal would kill it.
+setitimer(ITIMER_REAL, 0);
 `;
 
 guarded('mount: after it was mounted again all is the same, and signals make no call fail', () =>
