@@ -20,8 +20,11 @@ import { ErrnoError, NoOpFileSystem, plainAttributes } from './no-op-file-system
 const EINTR = 4;
 const ENOENT = 2;
 const EEXIST = 17;
+const EFBIG = 27;
 const ENODATA = 61;
 const TIMEOUT_SEC = 3600;
+/** The fuzzer asks for files of any size. */
+const FILE_BYTES_MAX = 64 << 20;
 
 interface Node {
   attributes: Attributes;
@@ -229,6 +232,7 @@ export class MemoryFileSystem extends NoOpFileSystem {
 
   #resize(ino: Ino, size: number): void {
     const node = this.#node(ino);
+    if (size > FILE_BYTES_MAX) throw new ErrnoError(EFBIG);
     const grown = Buffer.alloc(size);
     node.data.copy(grown, 0, 0, Math.min(size, node.data.length));
     node.data = grown;
