@@ -4,9 +4,9 @@
  *   node dist/test/run.js [FILTER...]
  *
  * A test file is any `*.test.ts` below test/. A filter picks what has it in its name (the path below test/ without
- * `.test.ts`; the checks are `types` and `lint`). Files with "mount", "serial" or "end-to-end" in their name run one at
- * a time, the others two at a time. The last line is `N passed, N failed`; the exit code is 1 when anything failed or
- * was left behind.
+ * `.test.ts`; the checks are `types` and `lint`). Two files run at a time: those with mounts spend more time waiting for
+ * the disk, a peer or a deadline than working. The last line is `N passed, N failed`; the exit code is 1 when anything
+ * failed or was left behind.
  */
 import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -51,13 +51,11 @@ async function main(filters: string[]): Promise<number> {
   };
   try {
     for (const result of await runChecks(ROOT, wanted)) add(result);
-    const parallel = names.filter((name) => !runsAlone(name));
+    const waiting = [...names.filter(takesLong), ...names.filter((name) => !takesLong(name))];
     const worker = async () => {
-      for (let name = parallel.shift(); name !== undefined; name = parallel.shift())
-        await run(name);
+      for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) await run(name);
     };
     await Promise.all(Array.from({ length: PARALLEL_FILES }, worker));
-    for (const name of names.filter(runsAlone)) await run(name);
   } finally {
     rmSync(runFolder, { recursive: true, force: true });
   }
@@ -76,9 +74,9 @@ function compiled(name: string): string {
   return path.join(ROOT, 'dist', 'test', `${name}.test.js`);
 }
 
-/** Mounts compete for the machine, and for the kernel's caches that tests drop. */
-function runsAlone(name: string): boolean {
-  return /mount|serial|end-to-end/.test(name);
+/** Begun first, so that a long file does not run alone at the end. */
+function takesLong(name: string): boolean {
+  return /mount|end-to-end/.test(name);
 }
 
 function report(result: FileResult): void {

@@ -14,8 +14,6 @@ import {
 import { randomOperationsWithoutHoles } from './random-operations.js';
 
 const { missing } = await provideFuseNative();
-const machine = new Machine();
-let mount: DriveMount | undefined;
 
 const checks: DirectoryCheck[] = [...conformance, ...randomOperationsWithoutHoles].map((check) => {
   const skip = FUSE_NATIVE_SLOW[check.name];
@@ -43,6 +41,9 @@ test('fuse-native: docs/drivers.md has every known limit, and each is about beha
 if (missing !== null) {
   test(`fuse-native: conformance (skipped: ${missing})`, { skip: true }, () => undefined);
 } else {
+  const machine = new Machine();
+  let mount: DriveMount | undefined;
+
   test('fuse-native: a new drive is mounted', { timeout: 60_000 }, async (t) => {
     try {
       mount = await machine.createAndMount('conformance', ['--offline', '--driver', 'fuse-native']);

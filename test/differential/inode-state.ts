@@ -1,5 +1,6 @@
 /** What is compared of one inode. */
-import { type BigIntStats, fstatSync, lstatSync } from 'node:fs';
+import { type BigIntStats, closeSync, fstatSync, lstatSync, openSync } from 'node:fs';
+import { lseek, SEEK_CUR, SEEK_DATA, SEEK_SET } from '../support/syscalls.js';
 import { LEGITIMATE_DIFFERENCES } from './legitimate-differences.js';
 import type { StepClock } from './step-clock.js';
 
@@ -19,9 +20,11 @@ export interface InodeState {
   device: bigint;
   /** Not compared as such. */
   readonly stat: BigIntStats;
+  /** Of a regular file: no byte of it is data. Makes the kernel write out what it holds of the file. */
+  readonly isHole: () => boolean;
 }
 
-export type Field = Exclude<keyof InodeState, 'stat'>;
+export type Field = Exclude<keyof InodeState, 'stat' | 'isHole'>;
 
 const FIELDS: readonly Field[] = [
   'mode',
@@ -52,7 +55,23 @@ export function stateOf(file: Buffer | number): InodeState {
     'allocated blocks': stat.blocks,
     device: stat.rdev,
     stat,
+    isHole: () => isHole(file),
   };
+}
+
+function isHole(file: Buffer | number): boolean {
+  const fd = typeof file === 'number' ? file : openSync(file, 'r');
+  const position = typeof file === 'number' ? lseek(fd, 0, SEEK_CUR) : 0;
+  try {
+    lseek(fd, 0, SEEK_DATA);
+    return false;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENXIO') return true;
+    throw error;
+  } finally {
+    if (typeof file === 'number') lseek(fd, position, SEEK_SET);
+    else closeSync(fd);
+  }
 }
 
 /**

@@ -27,6 +27,7 @@ export const FALLOC_PUNCH_HOLE = 2;
 export const FALLOC_ZERO_RANGE = 16;
 
 export const SEEK_SET = 0;
+export const SEEK_CUR = 1;
 export const SEEK_END = 2;
 export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
