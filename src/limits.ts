@@ -78,6 +78,10 @@ export const limits = {
   store_reserve_bytes: 32 << 20,
   /** RocksDB's memtable: written data waits there for its file, besides the write-ahead log. */
   store_write_buffer_bytes: 16 << 20,
+  /** An idle mount moves it there when it holds as much. Each time makes files, which are not joined again. */
+  store_flush_bytes_min: 4 << 20,
+  /** Files that RocksDB keeps open; it makes one or two for each full memtable. */
+  store_open_files_max: 512,
 
   // Tree
   /** Nodes of the tree held in memory. */

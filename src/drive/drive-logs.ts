@@ -42,6 +42,7 @@ export function driveKeysOf(capability: Exclude<Capability, { type: 'host' }>): 
 const STORAGE_OPTIONS = {
   writeBufferSize: limits.store_write_buffer_bytes,
   blobGarbageCollectionAgeCutOff: 0,
+  maxOpenFiles: limits.store_open_files_max,
 };
 
 /**

@@ -9,6 +9,7 @@ import { limits } from '../limits.js';
 import { SpaceGuard } from '../log/space-guard.js';
 import { asShoalError } from '../log/store-errors.js';
 import { StoreSync } from '../log/store-sync.js';
+import { writeAheadBytes } from '../log/write-ahead-bytes.js';
 import { Swarm } from '../swarm/swarm.js';
 import { HyperbeeTree } from '../tree/hyperbee-tree.js';
 import { readSuperblock, type Superblock } from '../tree/superblock.js';
@@ -130,9 +131,10 @@ export class Drive {
     return this.#parts.storeSync.sync();
   }
 
-  /** Lets the store write what it holds in memory to its files. Throws StoreError. */
-  async flushStore(): Promise<void> {
+  /** Lets the store write what it holds in memory to its files, if it is so much. Throws StoreError. */
+  async flushStore(bytesMin = 0): Promise<void> {
     try {
+      if (bytesMin > 0 && (await writeAheadBytes(this.#parts.paths.store)) < bytesMin) return;
       await this.#parts.logs.store.storage.db.flush();
     } catch (error) {
       throw asShoalError(error, 'write out what the store holds in memory');

@@ -266,7 +266,7 @@ export class MountedDrive {
   async #releaseMemory(): Promise<void> {
     this.#fileSystem.releaseMemory();
     try {
-      await this.#drive.flushStore();
+      await this.#drive.flushStore(limits.store_flush_bytes_min);
     } catch (error) {
       this.#log(errorText(error));
     }
