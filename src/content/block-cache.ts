@@ -3,6 +3,18 @@ import { limits } from '../limits.js';
 interface Place {
   start: number;
   length: number;
+  /** Bytes in front of the block. */
+  skip: number;
+  /** False while the block is being made. */
+  ready: boolean;
+}
+
+/** A place whose block is being decrypted in it. Settle it. */
+export interface Reservation {
+  /** The place's memory, in a SharedArrayBuffer. Nobody else writes to it until the reservation is settled. */
+  readonly memory: Buffer;
+  /** The block is what follows the first `skip` bytes of the memory; null: nothing is to be kept. */
+  settle(skip: number | null): void;
 }
 
 /**
@@ -17,6 +29,8 @@ export class BlockCache {
   readonly #places = new Map<number, Place>();
   /** Made when it is first needed. */
   #memory: Buffer | null = null;
+  /** Places in `#memory` that are being written to by others. */
+  #reserved = new Set<Place>();
   /** Where the next block goes. */
   #next = 0;
   #bytes = 0;
@@ -34,30 +48,40 @@ export class BlockCache {
   }
 
   has(key: number): boolean {
-    return this.#places.has(key);
+    return this.#places.get(key)?.ready === true;
   }
 
   /** The memory is used again: what this returns must be used before anything else is waited for. */
   get(key: number): Buffer | undefined {
     const place = this.#places.get(key);
-    return place && this.#memory?.subarray(place.start, place.start + place.length);
+    if (place?.ready !== true) return undefined;
+    return this.#memory?.subarray(place.start + place.skip, place.start + place.length);
   }
 
-  /** Keeps a copy of `block`, unless it is larger than the cache. */
+  /** Keeps a copy of `block`, unless it is larger than the cache, or would lie where a reserved place is. */
   set(key: number, block: Buffer): void {
-    const { length } = block;
-    this.delete(key);
-    if (length > this.#bytesMax) return;
-    this.#memory ??= Buffer.allocUnsafeSlow(this.#bytesMax);
-    if (this.#next + length > this.#bytesMax) {
-      this.#dropFrom(this.#next, this.#bytesMax);
-      this.#next = 0;
-    }
-    this.#dropFrom(this.#next, this.#next + length);
-    block.copy(this.#memory, this.#next);
-    this.#places.set(key, { start: this.#next, length });
-    this.#bytes += length;
-    this.#next += length;
+    const place = this.#allocate(key, block.length);
+    if (place === null || this.#memory === null) return;
+    block.copy(this.#memory, place.start);
+    place.ready = true;
+  }
+
+  /** A place for a block that will be made in it; null when there is none now. */
+  reserve(key: number, bytes: number): Reservation | null {
+    const place = this.#allocate(key, bytes);
+    if (place === null || this.#memory === null) return null;
+    const reserved = this.#reserved;
+    reserved.add(place);
+    return {
+      memory: this.#memory.subarray(place.start, place.start + bytes),
+      settle: (skip) => {
+        reserved.delete(place);
+        // The place may have been dropped meanwhile.
+        if (this.#places.get(key) !== place) return;
+        if (skip === null) this.delete(key);
+        else Object.assign(place, { skip, ready: true });
+      },
+    };
   }
 
   delete(key: number): void {
@@ -77,7 +101,29 @@ export class BlockCache {
     this.#places.clear();
     this.#bytes = 0;
     this.#memory = null;
+    this.#reserved = new Set();
     this.#next = 0;
+  }
+
+  /** The next place, as the key's; what was there is dropped. */
+  #allocate(key: number, length: number): Place | null {
+    this.delete(key);
+    if (length > this.#bytesMax) return null;
+    this.#memory ??= Buffer.from(new SharedArrayBuffer(this.#bytesMax));
+    if (this.#next + length > this.#bytesMax) {
+      this.#dropFrom(this.#next, this.#bytesMax);
+      this.#next = 0;
+    }
+    const start = this.#next;
+    for (const place of this.#reserved) {
+      if (place.start < start + length && start < place.start + place.length) return null;
+    }
+    this.#dropFrom(start, start + length);
+    const place = { start, length, skip: 0, ready: false };
+    this.#places.set(key, place);
+    this.#bytes += length;
+    this.#next += length;
+    return place;
   }
 
   /** Drops the oldest blocks as far as they begin in [start, end); the oldest of all begins at `#next` or behind it. */

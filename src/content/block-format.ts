@@ -23,6 +23,11 @@ export const packedChunkBytesMax = 32 << 10;
 /** Plaintext of a block of small chunks. */
 export const packBytesMax = 64 << 10;
 
+/** Whether a plaintext is of a layout that this program knows. */
+export function isBlock(block: Buffer): boolean {
+  return block.length > blockHeaderBytes && block[0] === blockVersion;
+}
+
 /** Throws DamagedError unless `block`, the plaintext of block `index`, is one that this program can have written. */
 export function checkBlock(block: Buffer, index: number): void {
   if (block.length <= blockHeaderBytes) {

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import Hypercore, { type ActiveRequests } from 'hypercore';
+import Hypercore, { type ActiveRequests, type CoreContext } from 'hypercore';
 import { DamagedError, InterruptedError, StoreError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { blockPaddingBytes, type LogEncryption } from '../log/encryption.js';
 import { asShoalError } from '../log/store-errors.js';
 import type { BlockCache } from './block-cache.js';
-import { checkBlock } from './block-format.js';
+import { checkBlock, isBlock } from './block-format.js';
+import { BlockOpener } from './block-opener.js';
 import type { ReadOptions } from './content-store.js';
 import { LocalBlocks } from './local-blocks.js';
 
@@ -51,6 +52,8 @@ export class BlockReader {
   readonly #cache: BlockCache;
   readonly #cacheBase: number;
   readonly #deadlineMs: number;
+  /** For blocks that are read ahead. */
+  #opener: BlockOpener | null = null;
   readonly #fetches = new Map<number, Fetch>();
   /** When a wait for a block came to its deadline. */
   readonly #givenUpAt = new Map<number, number>();
@@ -153,9 +156,14 @@ export class BlockReader {
     if (this.isBehind) return Promise.resolve();
     const known = this.#fetches.get(block);
     if (known !== undefined) return known.promise;
-    const fetch = this.#start(block);
+    const fetch = this.#start(block, true);
     this.#fetches.set(block, fetch);
     return fetch.promise;
+  }
+
+  /** Lets go what is held to be fast. */
+  releaseMemory(): void {
+    this.#opener?.release();
   }
 
   /** Waits for the log to follow to the fork that is wanted. */
@@ -178,6 +186,7 @@ export class BlockReader {
     this.#core.removeListener('download', this.#onDownload);
     this.#core.removeListener('peer-add', this.#onPeer);
     this.#core.removeListener('truncate', this.#onTruncate);
+    this.#opener?.close();
     if (this.#hedging !== null) clearInterval(this.#hedging);
     for (const [block, fetch] of this.#fetches) {
       Hypercore.destroyRequests(fetch.requests, closedError(block));
@@ -213,7 +222,8 @@ export class BlockReader {
       signal?.addEventListener('abort', onAbort, { once: true });
       fetch.promise.then((plain) => {
         leave();
-        resolve(plain);
+        // Memory of the cache is used again.
+        resolve(plain.buffer instanceof SharedArrayBuffer ? copyOf(plain) : plain);
       }, fail);
     });
   }
@@ -226,10 +236,10 @@ export class BlockReader {
     return performance.now() - at < second_request_ms && !this.isLocal(block);
   }
 
-  #start(block: number): Fetch {
+  #start(block: number, isAhead = false): Fetch {
     const requests: ActiveRequests = [];
     const local = this.isLocal(block);
-    const promise = this.#load(block, requests);
+    const promise = this.#load(block, requests, isAhead && local);
     const fetch = { promise, requests, startedAt: performance.now(), local, waiters: 0 };
     const settle = (): void => {
       if (this.#fetches.get(block) === fetch) this.#fetches.delete(block);
@@ -239,7 +249,7 @@ export class BlockReader {
     return fetch;
   }
 
-  async #load(block: number, requests: ActiveRequests): Promise<Buffer> {
+  async #load(block: number, requests: ActiveRequests, isAhead: boolean): Promise<Buffer> {
     const core = this.#core;
     try {
       let fromPeer = false;
@@ -260,6 +270,8 @@ export class BlockReader {
           `Cannot read block ${block} of the chunk log: it has ${stored.length} bytes`,
         );
       }
+      const opened = isAhead ? await this.#openAhead(block, stored, core.core) : null;
+      if (opened !== null) return opened;
       // A block from a peer is handed to everyone who waits for it; one from the disk is ours alone.
       const plain = this.#encryption.open(block, stored, core.core, !fromPeer);
       checkBlock(plain, block);
@@ -268,6 +280,22 @@ export class BlockReader {
     } catch (error) {
       throw asShoalError(error, `read block ${block} of the chunk log`);
     }
+  }
+
+  /** Has a block decrypted where the cache keeps it; null when that cannot be, for whatever reason. */
+  async #openAhead(block: number, stored: Buffer, core: CoreContext): Promise<Buffer | null> {
+    this.#opener ??= new BlockOpener(this.#encryption.sealingKeys(core));
+    const place = this.#opener.isUsable
+      ? this.#cache.reserve(this.#cacheBase + block, stored.length)
+      : null;
+    if (place === null) return null;
+    stored.copy(place.memory);
+    const plain = (await this.#opener.open(place.memory))
+      ? place.memory.subarray(blockPaddingBytes)
+      : null;
+    const isGood = plain !== null && isBlock(plain);
+    place.settle(isGood ? blockPaddingBytes : null);
+    return isGood ? plain : null;
   }
 
   /** Nobody waits any more: takes the request back, unless it is over already. */
@@ -301,6 +329,12 @@ export class BlockReader {
       for (const peer of [...replicator.peers]) replicator.updatePeer(peer);
     }, hedge_look_ms);
   }
+}
+
+function copyOf(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
 }
 
 function interruptedError(block: number): InterruptedError {

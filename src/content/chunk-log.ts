@@ -213,6 +213,7 @@ export class ChunkLog implements ContentStore {
 
   releaseMemory(): void {
     this.#cache.clear();
+    for (const reader of this.#readers.values()) reader.releaseMemory();
     this.#appender?.releaseMemory();
   }
 

@@ -4,10 +4,10 @@ import type { BlockReader } from './block-reader.js';
 import type { ChunkReference } from './content-store.js';
 
 /**
- * Blocks that are read and decrypted ahead at once: several times what the store reads in one piece of work, so that it
- * reads while others are decrypted.
+ * Blocks that are read and decrypted ahead at once, so that the disk, the threads that read and the one that decrypts are
+ * all busy. Measured, cold reads: 330 MB/s with 16, 390 with 32, 450 with 64, no more with 96.
  */
-const local_concurrency = 16;
+const local_concurrency = 64;
 
 /** While enough is on its way, fewer than these more are left for a later announcement. */
 const small_range_blocks = 16;

@@ -15,7 +15,7 @@ const keyContext = 'shoal log key 1';
 export interface LogEncryption extends EncryptionProvider {
   /** Encrypts `plain` into `block`, 40 bytes longer; `plain` may be the end of `block`. */
   seal(plain: Buffer, block: Buffer, core: CoreContext): void;
-  /** For {@link sealWith}, in another thread. */
+  /** For {@link sealWith} and {@link openWith}, in another thread. */
   sealingKeys(core: CoreContext): SealingKeys;
   /**
    * The plaintext of a stored block: with `inPlace` in that block's memory, else in a buffer of its own.
@@ -41,6 +41,34 @@ export function sealWith(keys: SealingKeys, plain: Uint8Array, block: Uint8Array
     keys.associatedData,
     null,
     nonce,
+    keys.key,
+  );
+}
+
+/**
+ * Decrypts a stored block in its own memory; answers the plaintext there, or null when the block is not authentic. Its
+ * memory may hold anything then.
+ */
+export function openWith(keys: SealingKeys, block: Buffer): Buffer | null {
+  if (block.length < blockPaddingBytes) return null;
+  const cipher = block.subarray(blockPaddingBytes);
+  try {
+    decryptInto(cipher, cipher, block, keys);
+  } catch {
+    return null;
+  }
+  return cipher;
+}
+
+/** Throws when the block does not authenticate. */
+function decryptInto(plain: Buffer, cipher: Buffer, block: Buffer, keys: SealingKeys): void {
+  sodium.crypto_aead_xchacha20poly1305_ietf_decrypt_detached(
+    plain,
+    null,
+    cipher,
+    block.subarray(nonceBytes, blockPaddingBytes),
+    keys.associatedData,
+    block.subarray(0, nonceBytes),
     keys.key,
   );
 }
@@ -84,15 +112,7 @@ export function createEncryptionProvider(secret: Buffer): LogEncryption {
     const cipher = block.subarray(blockPaddingBytes);
     const plain = inPlace ? cipher : Buffer.allocUnsafeSlow(cipher.length);
     try {
-      sodium.crypto_aead_xchacha20poly1305_ietf_decrypt_detached(
-        plain,
-        null,
-        cipher,
-        block.subarray(nonceBytes, blockPaddingBytes),
-        core.key,
-        block.subarray(0, nonceBytes),
-        keyOf(core),
-      );
+      decryptInto(plain, cipher, block, sealingKeys(core));
     } catch (error) {
       throw damaged(core, index, 'wrong key or damaged block', error);
     }

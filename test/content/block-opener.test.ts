@@ -1,0 +1,123 @@
+import test from 'brittle';
+import type { CoreContext } from 'hypercore';
+import { BlockCache } from '../../src/content/block-cache.js';
+import { BlockOpener } from '../../src/content/block-opener.js';
+import { blockPaddingBytes, createEncryptionProvider } from '../../src/log/encryption.js';
+import { randomBytes } from '../support/random-bytes.js';
+
+const encryption = createEncryptionProvider(Buffer.alloc(32, 1));
+const core = { key: Buffer.alloc(32, 2) } as CoreContext;
+const keys = encryption.sealingKeys(core);
+
+function shared(plain: Buffer): Buffer {
+  const block = Buffer.from(new SharedArrayBuffer(plain.length + blockPaddingBytes));
+  encryption.seal(plain, block, core);
+  return block;
+}
+
+function plainOf(block: Buffer): Buffer {
+  return block.subarray(blockPaddingBytes);
+}
+
+test('block opener: decrypts in place, in order, whatever is asked at once', async (t) => {
+  const opener = new BlockOpener(keys);
+  t.teardown(() => opener.close());
+  const plain = [70_000, 1, 65_537].map((bytes, i) => randomBytes(bytes, i));
+  const blocks = plain.map(shared);
+  const later = shared(randomBytes(5000, 9));
+  const first = Promise.all(blocks.map((block) => opener.open(block)));
+  await Promise.resolve();
+  t.ok(await opener.open(later));
+  t.alike(await first, [true, true, true]);
+  t.alike(blocks.map(plainOf), plain);
+  t.alike(plainOf(later), randomBytes(5000, 9));
+});
+
+test('block opener: says which block is not authentic', async (t) => {
+  const opener = new BlockOpener(keys);
+  t.teardown(() => opener.close());
+  const [good, bad, short] = [shared(randomBytes(100, 1)), shared(randomBytes(100, 2)), 0];
+  bad[50] = (bad[50] as number) ^ 1;
+  const tooShort = Buffer.from(new SharedArrayBuffer(blockPaddingBytes - 1 + short));
+  const opened = await Promise.all([good, bad, tooShort].map((block) => opener.open(block)));
+  t.alike(opened, [true, false, false]);
+  t.ok(opener.isUsable);
+});
+
+test('block opener: released, it starts another thread; closed, nobody waits', async (t) => {
+  const opener = new BlockOpener(keys);
+  t.ok(await opener.open(shared(randomBytes(100, 1))));
+  opener.release();
+  t.ok(await opener.open(shared(randomBytes(100, 2))));
+  const waiting = opener.open(shared(randomBytes(100, 3)));
+  await Promise.resolve();
+  opener.close();
+  t.is(await waiting, false);
+  opener.close();
+});
+
+test('block opener: a thread that fails is done without', async (t) => {
+  const program = new URL('data:text/javascript,throw new Error("broken")');
+  const opener = new BlockOpener(keys, program);
+  t.teardown(() => opener.close());
+  t.is(await opener.open(shared(randomBytes(100, 1))), false);
+  t.absent(opener.isUsable);
+});
+
+test('block cache: a reserved place is nobody else’s until it is settled', (t) => {
+  const cache = new BlockCache(100);
+  const place = cache.reserve(1, 40);
+  if (place === null) throw new Error('There is no place');
+  place.memory.fill(1);
+  t.absent(cache.has(1));
+  t.is(cache.get(1), undefined);
+  cache.set(2, Buffer.alloc(40, 2));
+  // Round the buffer, over the place.
+  cache.set(3, Buffer.alloc(40, 3));
+  t.absent(cache.has(3), 'there was no room');
+  t.alike(place.memory, Buffer.alloc(40, 1));
+  place.settle(10);
+  t.alike(cache.get(1), Buffer.alloc(30, 1));
+  t.alike(cache.get(2), Buffer.alloc(40, 2));
+  cache.set(3, Buffer.alloc(40, 3));
+  t.alike(cache.get(3), Buffer.alloc(40, 3));
+  t.is(cache.get(1), undefined, 'the oldest goes first');
+});
+
+test('block cache: blocks that are made late go when their turn comes', (t) => {
+  const cache = new BlockCache(100);
+  const place = cache.reserve(1, 30);
+  cache.set(2, Buffer.alloc(30, 2));
+  place?.memory.fill(1);
+  place?.settle(0);
+  cache.set(3, Buffer.alloc(30, 3));
+  cache.set(4, Buffer.alloc(50, 4));
+  t.alike(
+    [1, 2, 3, 4].map((key) => cache.has(key)),
+    [false, false, true, true],
+  );
+  t.alike(cache.get(3), Buffer.alloc(30, 3));
+});
+
+test('block cache: a place given up, dropped or of an emptied cache is not kept', (t) => {
+  const cache = new BlockCache(100);
+  cache.reserve(1, 30)?.settle(null);
+  t.absent(cache.has(1));
+  const dropped = cache.reserve(2, 30);
+  cache.delete(2);
+  dropped?.settle(0);
+  t.absent(cache.has(2));
+  const replaced = cache.reserve(3, 10);
+  cache.set(3, Buffer.alloc(10, 9));
+  replaced?.memory.fill(1);
+  replaced?.settle(0);
+  t.alike(cache.get(3), Buffer.alloc(10, 9));
+  const old = cache.reserve(4, 30);
+  cache.clear();
+  cache.set(5, Buffer.alloc(90, 5));
+  old?.memory.fill(1);
+  old?.settle(0);
+  t.absent(cache.has(4));
+  t.alike(cache.get(5), Buffer.alloc(90, 5));
+  t.is(cache.bytes, 90);
+});
