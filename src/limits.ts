@@ -71,6 +71,8 @@ export const limits = {
   seal_thread_batch_bytes_min: 512 << 10,
   /** A block of the chunk log; a peer's larger one is refused. */
   block_bytes_max: 1 << 20,
+  /** A smaller chunk is not compressed. */
+  compressed_chunk_bytes_min: 256,
   /** Chunks the deduplication index remembers. */
   dedup_entries_max: 2_000_000,
   /** Blocks read from the store in one piece of work for a thread. */

@@ -12,6 +12,8 @@ export const RecordKind = {
   retention: 0x02,
   /** Which versions are kept. Format version 2. */
   collection: 0x03,
+  /** What was chosen when the drive was made. Format version 2. */
+  settings: 0x04,
   inode: 0x10,
   entry: 0x11,
   segment: 0x12,
@@ -45,6 +47,7 @@ export const superblockKey: Buffer = Buffer.of(RecordKind.superblock);
 export const commitKey: Buffer = Buffer.of(RecordKind.commit);
 export const retentionKey: Buffer = Buffer.of(RecordKind.retention);
 export const collectionKey: Buffer = Buffer.of(RecordKind.collection);
+export const settingsKey: Buffer = Buffer.of(RecordKind.settings);
 
 export function inodeKey(ino: number): Buffer {
   const key = allocate(RecordKind.inode, INO_BYTES);

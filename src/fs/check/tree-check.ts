@@ -21,6 +21,7 @@ import {
   xattrKey,
 } from '../../tree/keys.js';
 import { decodeSegment, type ExtentRecord } from '../../tree/segment-record.js';
+import { decodeSettings } from '../../tree/settings-record.js';
 import { decodeSnapshot, labelOfKey } from '../../tree/snapshot-record.js';
 import { decodeSuperblock } from '../../tree/superblock.js';
 import type { LostRecords, TreeRecord } from '../../tree/tree.js';
@@ -150,6 +151,9 @@ export class TreeCheck {
         break;
       case RecordKind.orphan:
         this.#addOrphan(inoOfKey(key));
+        break;
+      case RecordKind.settings:
+        decodeSettings(value);
         break;
       case RecordKind.collection:
         decodeCollection(value);
