@@ -17,6 +17,8 @@ const TARGETS = [
   'superblock',
   'keys',
   'block',
+  'compressed chunk',
+  'settings record',
   'sealed block',
   'capability',
   'bootstrap addresses',

@@ -1,6 +1,12 @@
 /** Records of the tree, their keys, and blocks. */
 import type { CoreContext } from 'hypercore';
-import { checkBlock, checkRead, sliceChunk } from '../../../src/content/block-format.js';
+import {
+  checkBlock,
+  checkRead,
+  decompressChunk,
+  sliceChunk,
+} from '../../../src/content/block-format.js';
+import { compress, rawFrame } from '../../../src/content/zstd.js';
 import { DamagedError, FormatVersionError } from '../../../src/errors.js';
 import { Inode, S_IFDIR, S_IFLNK, S_IFREG } from '../../../src/fs/inode.js';
 import { createEncryptionProvider } from '../../../src/log/encryption.js';
@@ -25,6 +31,7 @@ import {
   xattrKey,
 } from '../../../src/tree/keys.js';
 import { decodeSegment, encodeSegment } from '../../../src/tree/segment-record.js';
+import { decodeSettings, encodeSettings } from '../../../src/tree/settings-record.js';
 import {
   decodeSnapshot,
   encodeSnapshot,
@@ -55,6 +62,10 @@ const samples = {
       { start: 0, length: 1000, chunk: null, skip: 0 },
       { start: 2000, length: 10, chunk: chunkAt(70_000), skip: 90 },
       { start: 4096, length: 100, chunk: chunkAt(3), skip: 0 },
+    ]),
+    encodeSegment([
+      { start: 0, length: 100, chunk: { ...chunkAt(5), compressedBytes: 40 }, skip: 0 },
+      { start: 200, length: 10, chunk: { ...chunkAt(6), compressedBytes: 0 }, skip: 90 },
     ]),
   ],
   commit: [
@@ -88,6 +99,11 @@ const samples = {
     garbageKey(1, 7),
   ],
   block: [Buffer.concat([Buffer.of(1), Buffer.alloc(100, 5)])],
+  settings: [encodeSettings({ compression: 'zstd' }), encodeSettings({ compression: 'none' })],
+  compressed: [
+    Buffer.concat([Buffer.of(1), compress(Buffer.alloc(1000, 'some words '))]),
+    Buffer.concat([Buffer.of(1), rawFrame(Buffer.alloc(1000, 5))]),
+  ],
 };
 
 function chunkAt(block: number) {
@@ -182,6 +198,11 @@ export const recordTargets: readonly Target[] = [
     checkBlock(bytes, 3);
     must(sliceChunk(bytes, chunk, 0, chunk.length).length === chunk.length, 'bytes are missing');
   }),
+  target('compressed chunk', samples.compressed, (bytes) => {
+    const chunk = { ...chunkAt(3), length: 1000, compressedBytes: 0 };
+    must(decompressChunk(bytes, chunk).length === 1000, 'bytes are missing');
+  }),
+  target('settings record', samples.settings, (bytes) => decodeSettings(bytes)),
   target('sealed block', [sealed], (bytes, random) => {
     encryption.open(random.below(9), bytes, core, random.below(2) === 0);
     must(bytes.equals(sealed) || bytes.length === 141, 'it is not what was sealed');
