@@ -117,8 +117,8 @@ interface ZlibWithZstd {
   zstdCompressSync(bytes: Buffer, options: { params: Record<number, number> }): Buffer;
   zstdDecompressSync(
     bytes: Buffer,
-    options: { maxOutputLength: number; params: Record<number, number> },
-  ): Buffer;
+    options: { info: true; maxOutputLength: number; params: Record<number, number> },
+  ): { buffer: Buffer; engine: { bytesWritten: number } };
   constants: { ZSTD_c_compressionLevel: number; ZSTD_d_windowLogMax: number };
 }
 
@@ -130,8 +130,15 @@ function nodeZstd(): Zstd | null {
   return {
     compress: (source) => zstdCompressSync(source, compressing),
     decompress: (source, target) => {
-      const options = { maxOutputLength: target.length, params: decompressing };
-      return zstdDecompressSync(source, options).copy(target);
+      const options = {
+        info: true as const,
+        maxOutputLength: target.length,
+        params: decompressing,
+      };
+      const { buffer, engine } = zstdDecompressSync(source, options);
+      // It stops at the end of the first frame.
+      if (engine.bytesWritten !== source.length) throw new Error('bytes are left over');
+      return buffer.copy(target);
     },
   };
 }
