@@ -51,6 +51,12 @@ export const limits = {
   /** Commits a follower walks back before it forgets everything instead. */
   followed_commits_max: 64,
 
+  // History
+  /** A snapshot's label. */
+  snapshot_label_bytes_max: 64,
+  /** Versions kept one by one, beside those that are kept without a gap. */
+  kept_versions_max: 8192,
+
   // Content
   /** Decrypted blocks held in memory. */
   block_cache_bytes_max: 32 << 20,
@@ -65,6 +71,8 @@ export const limits = {
   seal_thread_batch_bytes_min: 512 << 10,
   /** A block of the chunk log; a peer's larger one is refused. */
   block_bytes_max: 1 << 20,
+  /** A smaller chunk is not compressed. */
+  compressed_chunk_bytes_min: 256,
   /** Chunks the deduplication index remembers. */
   dedup_entries_max: 2_000_000,
   /** Blocks read from the store in one piece of work for a thread. */

@@ -10,14 +10,14 @@ import {
   packBytesMax,
   packedChunkBytesMax,
 } from './block-format.js';
-import { BlockSealer, type Plaintext, SealSpace } from './block-sealer.js';
+import { BlockSealer, blockRoomBytes, type Plaintext, SealSpace } from './block-sealer.js';
 
 /** A batch of blocks is ended by this many bytes, too. */
 const batch_bytes_max = 2 << 20;
 
-/** A batch, with the block that ended it and all paddings. */
+/** A batch, with the block that ended it and what they take besides. */
 const space_bytes =
-  batch_bytes_max + limits.block_bytes_max + limits.append_batch_blocks_max * blockPaddingBytes;
+  batch_bytes_max + limits.block_bytes_max + limits.append_batch_blocks_max * blockRoomBytes;
 
 /** An open pack is sealed when this much waits behind it. */
 const behind_pack_bytes_max = 1 << 20;
@@ -43,6 +43,7 @@ interface PendingChunk {
   pieces: readonly Buffer[];
   used: number;
   open: false;
+  compress: boolean;
   /** Tells that the pieces are not needed any more. */
   release: (() => void) | undefined;
 }
@@ -90,6 +91,7 @@ export class Appender {
   #first: number;
   readonly #queue: PendingBlock[] = [];
   #pendingBytes = 0;
+  #savedBytes = 0;
   /** The one pack that may be open; it is in `#queue`, under this number. */
   #pack: number | null = null;
   #waiters: Waiter[] = [];
@@ -126,12 +128,20 @@ export class Appender {
     return this.#pendingBytes;
   }
 
+  /** Bytes that compressing blocks has saved, of those in the log. */
+  get savedBytes(): number {
+    return this.#savedBytes;
+  }
+
   /** Whether the block is not in the log yet. */
   isPending(block: number): boolean {
     return block >= this.#first && block < this.length;
   }
 
-  /** Plaintext of a pending block, [offset, offset + length) of it with its header; undefined when it has less. */
+  /**
+   * Plaintext of a pending block, [offset, offset + length) of it with its header, not compressed yet; undefined when it
+   * has less.
+   */
   read(block: number, offset: number, length: number): Buffer | undefined {
     const pending = this.isPending(block) ? this.#queue[block - this.#first] : undefined;
     if (pending === undefined || offset + length > pending.used) return undefined;
@@ -142,20 +152,22 @@ export class Appender {
 
   /**
    * Takes a chunk of `length` bytes; answers where it will lie. Its pieces are not copied, and must not change until
-   * `release` is called. Throws InterruptedError once closed, StoreError.
+   * `release` is called. With `compress` it gets a block of its own and is compressed as that is sealed.
+   * Throws InterruptedError once closed, StoreError.
    */
   put(
     pieces: readonly Buffer[],
     length: number,
     release?: () => void,
+    compress = false,
   ): { block: number; offset: number } {
     if (this.#closed) throw new InterruptedError('Cannot store a chunk: the drive is closed');
     if (this.#broken !== null) throw this.#broken;
-    const place =
-      length < packedChunkBytesMax
-        ? this.#putPacked(pieces, length)
-        : this.#putAlone(pieces, length, release);
-    if (length < packedChunkBytesMax) release?.();
+    const packed = length < packedChunkBytesMax && !compress;
+    const place = packed
+      ? this.#putPacked(pieces, length)
+      : this.#putAlone(pieces, length, release, compress);
+    if (packed) release?.();
     this.#pendingBytes += length;
     this.#kick();
     return place;
@@ -208,8 +220,9 @@ export class Appender {
     pieces: readonly Buffer[],
     length: number,
     release: (() => void) | undefined,
+    compress: boolean,
   ): { block: number; offset: number } {
-    this.#queue.push({ pieces, used: blockHeaderBytes + length, open: false, release });
+    this.#queue.push({ pieces, used: blockHeaderBytes + length, open: false, compress, release });
     return { block: this.length - 1, offset: blockHeaderBytes };
   }
 
@@ -324,7 +337,8 @@ export class Appender {
     const first = this.#first;
     const count = blocks.length;
     this.#expectLength(first);
-    this.#spaceGuard?.claim(blocks.reduce((bytes, block) => bytes + block.used, 0));
+    this.#spaceGuard?.claim(sealed.reduce((bytes, block) => bytes + block.length, 0));
+    const lengths = sealed.map((block) => block.length);
     try {
       await this.#sealedCore.append(sealed);
     } catch (error) {
@@ -340,6 +354,7 @@ export class Appender {
     this.#queue.splice(0, count);
     for (const [index, block] of blocks.entries()) {
       this.#pendingBytes -= block.used - blockHeaderBytes;
+      this.#savedBytes += block.used + blockPaddingBytes - (lengths[index] as number);
       // The kernel has what was written; only small files are soon read again from here.
       if ('data' in block) this.#onPackAppended(first + index, trim(block));
       else block.release?.();
@@ -372,6 +387,7 @@ export class Appender {
 function plaintextOf(pending: PendingBlock): Plaintext {
   return {
     bytes: pending.used,
+    compress: 'compress' in pending && pending.compress,
     copyTo(target) {
       if ('data' in pending) {
         pending.data.copy(target, 0, 0, pending.used);

@@ -1,14 +1,15 @@
 import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
 import type { ChunkReference } from './content-store.js';
+import { decompress } from './zstd.js';
 
 /**
  * Plaintext of a block of the chunk log:
  *
  *   byte 0    version of this layout: 1
- *   byte 1..  the bytes of one or more chunks, back to back
+ *   byte 1..  the bytes of one or more chunks, back to back, each as it is or compressed
  *
- * Where a chunk begins and ends is known only to the references in the tree; their offsets count from byte 0 of the
+ * Where a chunk begins and ends, and whether it is compressed, is known only to the references in the tree; their offsets count from byte 0 of the
  * plaintext, so the first chunk's is 1. A chunk of 32 KiB or more has a block of its own; smaller ones share blocks of
  * up to 64 KiB, so that a peer who sees blocks' sizes does not see small chunks'.
  */
@@ -61,13 +62,30 @@ export function sliceChunk(
   return block.subarray(start, start + length);
 }
 
+/**
+ * All bytes of a compressed chunk, in memory of their own. Throws DamagedError when the block has no such chunk, and
+ * EnvironmentError where nothing can be decompressed.
+ */
+export function decompressChunk(block: Buffer, chunk: ChunkReference): Buffer {
+  const { offset, compressedBytes = 0 } = chunk;
+  const end = compressedBytes === 0 ? block.length : offset + compressedBytes;
+  if (offset < blockHeaderBytes || offset >= end || end > block.length) {
+    throw new DamagedError(
+      `Cannot read a chunk: it is said to be bytes ${offset} to ${end} of block ${chunk.block}, which has ${block.length}`,
+    );
+  }
+  return decompress(block.subarray(offset, end), chunk.length);
+}
+
 /** Throws DamagedError for a reference that no writer makes, RangeError for a stretch that is not in its chunk. */
 export function checkRead(chunk: ChunkReference, offset: number, length: number): void {
   const { block, offset: from, length: bytes } = chunk;
-  const numbers = [block, from, bytes];
+  const stored = chunk.compressedBytes ?? bytes;
+  const numbers = [block, from, bytes, stored];
   if (
     !numbers.every((n) => Number.isSafeInteger(n) && n >= 0) ||
-    from + bytes > limits.block_bytes_max
+    from + stored > limits.block_bytes_max ||
+    bytes > limits.block_bytes_max
   ) {
     throw new DamagedError(`Cannot read a chunk at ${from} of block ${block} with ${bytes} bytes`);
   }

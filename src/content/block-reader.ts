@@ -32,6 +32,9 @@ const given_up_max = 1024;
 /** One writer's blocks in the common cache: block numbers stay below this. */
 const cacheKeysPerLog = 2 ** 40;
 
+/** And behind them the chunks that had such a block to themselves, decompressed. */
+const chunkKeys = 2 ** 39;
+
 interface Fetch {
   readonly promise: Promise<Buffer>;
   /** To cancel it with. */
@@ -112,9 +115,22 @@ export class BlockReader {
     return this.#cache.get(this.#cacheBase + block);
   }
 
+  /** The chunk of a block that is one compressed chunk; as `BlockCache.get`. */
+  cachedChunk(block: number): Buffer | undefined {
+    if (this.isBehind) return undefined;
+    return this.#cache.get(this.#cacheBase + chunkKeys + block);
+  }
+
+  /** Keeps a copy of such a chunk, in place of the block. */
+  rememberChunk(block: number, data: Buffer): void {
+    this.#cache.delete(this.#cacheBase + block);
+    this.#cache.set(this.#cacheBase + chunkKeys + block, data);
+  }
+
   /** Whether the block is in memory, or being fetched. */
   isAtHand(block: number): boolean {
-    return this.#cache.has(this.#cacheBase + block) || this.#fetches.has(block);
+    const key = this.#cacheBase + block;
+    return this.#cache.has(key) || this.#cache.has(key + chunkKeys) || this.#fetches.has(block);
   }
 
   /** Whether the local store has the block. */

@@ -1,47 +1,60 @@
 import { Worker } from 'node:worker_threads';
 import { limits } from '../limits.js';
-import { blockPaddingBytes, type SealingKeys, sealWith } from '../log/encryption.js';
+import { blockPaddingBytes, type SealingKeys } from '../log/encryption.js';
 import { setLeafHash } from '../log/leaf-hashes.js';
-import { hashBytes, type SealRequest, type SealThreadData } from './seal-messages.js';
+import { sealBlock } from './seal-block.js';
+import {
+  hashBytes,
+  type SealRequest,
+  type SealRoom,
+  type SealThreadData,
+} from './seal-messages.js';
+import { frameBytesMax } from './zstd.js';
+
+/** What a block may take besides its plaintext while it is sealed. */
+export const blockRoomBytes = blockPaddingBytes + frameBytesMax;
 
 /** Memory in which the blocks of one batch are gathered and sealed. Used again for a later one. */
 export class SealSpace {
   readonly memory: SharedArrayBuffer;
   readonly hashes: SharedArrayBuffer;
   readonly #bytes: Buffer;
-  readonly #ends: number[] = [];
+  #rooms: SealRoom[] = [];
   #blocks: Buffer[] = [];
+  #usedBytes = 0;
 
-  /** @param bytes For the blocks of a batch with their paddings. */
+  /** @param bytes For the blocks of a batch, each with {@link blockRoomBytes}. */
   constructor(bytes: number) {
     this.memory = new SharedArrayBuffer(bytes);
     this.hashes = new SharedArrayBuffer(limits.append_batch_blocks_max * hashBytes);
     this.#bytes = Buffer.from(this.memory);
   }
 
-  get ends(): readonly number[] {
-    return this.#ends;
+  get rooms(): readonly SealRoom[] {
+    return this.#rooms;
   }
 
-  /** Those of the last {@link SealSpace.fill}; plaintext behind the room for their padding, until they are sealed. */
+  /** The rooms' memory. */
   get blocks(): readonly Buffer[] {
     return this.#blocks;
   }
 
   get usedBytes(): number {
-    return this.#ends.at(-1) ?? 0;
+    return this.#usedBytes;
   }
 
   /** Puts the plaintexts in place of what was there. */
   fill(plaintexts: readonly Plaintext[]): void {
     this.#blocks = [];
-    this.#ends.length = 0;
-    for (const plaintext of plaintexts) {
-      const start = this.usedBytes;
-      const end = start + blockPaddingBytes + plaintext.bytes;
-      plaintext.copyTo(this.#bytes.subarray(start + blockPaddingBytes, end));
-      this.#ends.push(end);
-      this.#blocks.push(this.#bytes.subarray(start, end));
+    this.#rooms = [];
+    this.#usedBytes = 0;
+    for (const { bytes: plainBytes, compress, copyTo } of plaintexts) {
+      const bytes = blockPaddingBytes + plainBytes + (compress ? frameBytesMax : 0);
+      const room = this.#bytes.subarray(this.#usedBytes, this.#usedBytes + bytes);
+      copyTo(room.subarray(blockPaddingBytes, blockPaddingBytes + plainBytes));
+      this.#rooms.push({ bytes, plainBytes, compress });
+      this.#blocks.push(room);
+      this.#usedBytes += bytes;
     }
   }
 }
@@ -49,17 +62,19 @@ export class SealSpace {
 /** The plaintext of a block, wherever it lies. */
 export interface Plaintext {
   bytes: number;
-  copyTo(target: Buffer): void;
+  /** Whether all behind its header is a chunk to be compressed. */
+  compress: boolean;
+  copyTo: (target: Buffer) => void;
 }
 
 interface Waiter {
-  resolve: () => void;
+  resolve: (lengths: number[]) => void;
   reject: (error: Error) => void;
 }
 
 /**
- * Encrypts batches of blocks and hashes them for the log's Merkle tree; large ones in a thread of its own, since both
- * together take as long as everything else that the main thread does for a block.
+ * Compresses and encrypts batches of blocks and hashes them for the log's Merkle tree; large ones in a thread of its own,
+ * since all that takes as long as everything else that the main thread does for a block.
  */
 export class BlockSealer {
   readonly #keys: SealingKeys;
@@ -80,18 +95,16 @@ export class BlockSealer {
     space.fill(plaintexts);
     if (space.usedBytes >= limits.seal_thread_batch_bytes_min && !this.#threadFailed) {
       try {
-        await this.#sealInThread(space);
-        return [...space.blocks];
+        return await this.#sealInThread(space);
       } catch {
         // Without a thread it takes longer, that is all. Some blocks may be encrypted by now, so all are gathered anew.
         this.#threadFailed = true;
         space.fill(plaintexts);
       }
     }
-    for (const block of space.blocks) {
-      sealWith(this.#keys, block.subarray(blockPaddingBytes), block);
-    }
-    return [...space.blocks];
+    return space.blocks.map((block, index) =>
+      block.subarray(0, sealBlock(this.#keys, block, space.rooms[index] as SealRoom)),
+    );
   }
 
   /** Lets the thread go, unless it is at work; the next large batch starts another. */
@@ -105,27 +118,29 @@ export class BlockSealer {
     this.#thread = null;
   }
 
-  async #sealInThread(space: SealSpace): Promise<void> {
-    const { memory, hashes, ends } = space;
-    const request: SealRequest = { memory, hashes, ends: [...ends] };
+  async #sealInThread(space: SealSpace): Promise<Buffer[]> {
+    const { memory, hashes, rooms } = space;
+    const request: SealRequest = { memory, hashes, rooms: [...rooms] };
     const thread = this.#startedThread();
-    await new Promise<void>((resolve, reject) => {
+    const lengths = await new Promise<number[]>((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
       // While somebody waits for it, the process must not end.
       thread.ref();
       thread.postMessage(request);
     });
-    for (const [index, block] of space.blocks.entries()) {
+    return space.blocks.map((room, index) => {
+      const block = room.subarray(0, lengths[index]);
       setLeafHash(block, Buffer.from(Buffer.from(hashes, index * hashBytes, hashBytes)));
-    }
+      return block;
+    });
   }
 
   #startedThread(): Worker {
     if (this.#thread !== null) return this.#thread;
     const workerData: SealThreadData = this.#keys;
     const thread = new Worker(this.#program, { workerData });
-    thread.on('message', () => {
-      this.#waiting.shift()?.resolve();
+    thread.on('message', (lengths: number[]) => {
+      this.#waiting.shift()?.resolve(lengths);
       if (this.#waiting.length === 0) thread.unref();
     });
     thread.on('error', (error) => this.#failed(thread, error));

@@ -3,7 +3,7 @@ import type Hypercore from 'hypercore';
 import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
 import { readStoredBlock, type StoredBlock } from '../log/stored-block.js';
-import { checkBlock, checkRead, sliceChunk } from './block-format.js';
+import { checkBlock, checkRead, decompressChunk, sliceChunk } from './block-format.js';
 import { chunkHash } from './chunk-hash.js';
 import type { ChunkReference } from './content-store.js';
 
@@ -124,7 +124,7 @@ export class ChunkCheck<Owner> {
     if (stored.state === 'absent') return;
     const checked = new Map<string, string | null>();
     for (const { chunk, owner } of uses) {
-      const key = `${chunk.offset}/${chunk.length}/${chunk.hash.toString('latin1')}`;
+      const key = `${chunk.offset}/${chunk.length}/${chunk.compressedBytes}/${chunk.hash.toString('latin1')}`;
       let fault = checked.get(key);
       if (fault === undefined) {
         fault = stored.state === 'damaged' ? stored.reason : this.#faultOf(stored.plain, chunk);
@@ -139,7 +139,10 @@ export class ChunkCheck<Owner> {
     try {
       checkBlock(plain, chunk.block);
       checkRead(chunk, 0, chunk.length);
-      const data = sliceChunk(plain, chunk, 0, chunk.length);
+      const data =
+        chunk.compressedBytes === undefined
+          ? sliceChunk(plain, chunk, 0, chunk.length)
+          : decompressChunk(plain, chunk);
       if (chunkHash(this.#options.hashKey, [data]).equals(chunk.hash)) return null;
       return `A chunk in block ${chunk.block} does not have its hash`;
     } catch (error) {

@@ -4,8 +4,14 @@ import type { ChunkReference } from './content-store.js';
 /** Where a chunk lies; `ChunkReference` without its hash. */
 export type ChunkPlace = Omit<ChunkReference, 'hash'>;
 
-/** 32-bit words of a slot: four of the hash, then block, offset, length, writer. A length of 0 marks an empty one. */
+/**
+ * 32-bit words of a slot: four of the hash, then block, offset, length, and the writer below the bytes of a compressed
+ * chunk, plus one. A length of 0 marks an empty one.
+ */
 const slotWords = 8;
+const writerBits = 13;
+const writerMask = (1 << writerBits) - 1;
+const compressedMax = 2 ** (32 - writerBits) - 1;
 const bucketSlots = 8;
 const firstSlots = 1024;
 const loadMax = 0.75;
@@ -42,11 +48,13 @@ export class ChunkIndex {
     const at = this.#find(hash);
     if (at < 0) return undefined;
     const words = this.#words;
+    const compressed = words[at + 7]! >>> writerBits;
     return {
-      writer: words[at + 7]!,
+      writer: words[at + 7]! & writerMask,
       block: words[at + 4]!,
       offset: words[at + 5]!,
       length: words[at + 6]!,
+      ...(compressed > 0 && { compressedBytes: compressed - 1 }),
     };
   }
 
@@ -54,6 +62,9 @@ export class ChunkIndex {
   set(hash: Buffer, place: ChunkPlace): void {
     // Blocks beyond 32 bits (hundreds of terabytes) are stored, only not found again.
     if (place.block > 0xffffffff || place.length === 0) return;
+    const compressed = (place.compressedBytes ?? -1) + 1;
+    // No writer makes one.
+    if (compressed > compressedMax) return;
     let at = this.#find(hash);
     if (at < 0) {
       if (this.#count >= this.#slots * loadMax) this.#grow();
@@ -64,14 +75,14 @@ export class ChunkIndex {
     words[at + 4] = place.block;
     words[at + 5] = place.offset;
     words[at + 6] = place.length;
-    words[at + 7] = place.writer;
+    words[at + 7] = ((compressed << writerBits) | place.writer) >>> 0;
   }
 
   /** Forgets every chunk in the blocks [start, end) of a writer's log. Must come before these blocks are cleared. */
   forget(writer: number, start: number, end: number): void {
     const words = this.#words;
     for (let at = 0; at < words.length; at += slotWords) {
-      if (words[at + 6] === 0 || words[at + 7] !== writer) continue;
+      if (words[at + 6] === 0 || (words[at + 7]! & writerMask) !== writer) continue;
       if (words[at + 4]! < start || words[at + 4]! >= end) continue;
       words.fill(0, at, at + slotWords);
       this.#count--;

@@ -6,11 +6,18 @@ import type { SpaceGuard } from '../log/space-guard.js';
 import { asShoalError } from '../log/store-errors.js';
 import { Appender } from './appender.js';
 import { BlockCache } from './block-cache.js';
-import { checkRead, sliceChunk } from './block-format.js';
+import {
+  blockHeaderBytes,
+  checkRead,
+  decompressChunk,
+  packedChunkBytesMax,
+  sliceChunk,
+} from './block-format.js';
 import { BlockReader } from './block-reader.js';
 import { chunkHash } from './chunk-hash.js';
 import { ChunkIndex } from './chunk-index.js';
 import type { Chunker } from './chunker.js';
+import { compressSmall, looksCompressible } from './compressible.js';
 import type {
   ChunkReference,
   ContentStatistics,
@@ -18,6 +25,7 @@ import type {
   ReadOptions,
 } from './content-store.js';
 import { Readahead } from './readahead.js';
+import { decompress, hasZstd } from './zstd.js';
 
 export interface ChunkLogOptions {
   /**
@@ -32,6 +40,8 @@ export interface ChunkLogOptions {
   chunker: Chunker;
   /** Key of the chunks' hashes, 32 bytes. */
   hashKey: Buffer;
+  /** Whether new chunks are compressed where that is worth it. Default: they are not. */
+  compress?: boolean;
   /** Default deadline of a wait for peers. */
   deadlineMs?: number;
   /** Other writers' logs by their index. */
@@ -56,6 +66,7 @@ export class ChunkLog implements ContentStore {
   readonly #readahead: Readahead;
   readonly #core: Hypercore;
   readonly #appender: Appender | null;
+  readonly #compress: boolean;
   #storedBytes = 0;
   #deduplicatedBytes = 0;
   #closing: Promise<void> | null = null;
@@ -75,6 +86,7 @@ export class ChunkLog implements ContentStore {
     this.#readers = readers;
     this.#readahead = new Readahead(options.readaheadBytesMax);
     this.#appender = appender;
+    this.#compress = (options.compress ?? false) && hasZstd();
   }
 
   /**
@@ -133,11 +145,13 @@ export class ChunkLog implements ContentStore {
       release?.();
       return { ...known, hash };
     }
-    const { block, offset } = appender.put(pieces, length, release);
-    const place = { writer: this.writer, block, offset, length };
-    this.#index.set(hash, place);
-    this.#storedBytes += length;
-    return { ...place, hash };
+    const stored = this.#compress ? putCompressed(appender, pieces, length, release) : null;
+    const place = stored ?? appender.put(pieces, length, release);
+    const chunk: ChunkReference = { writer: this.writer, ...place, length, hash };
+    this.#index.set(hash, chunk);
+    // What the appender compresses it counts itself, once it knows how much that saves.
+    this.#storedBytes += chunk.compressedBytes || length;
+    return chunk;
   }
 
   async room(): Promise<void> {
@@ -157,15 +171,47 @@ export class ChunkLog implements ContentStore {
   ): Buffer | Promise<Buffer> {
     checkRead(chunk, offset, length);
     const reader = this.#readerOf(chunk);
+    if (chunk.compressedBytes !== undefined) {
+      return this.#readCompressed(reader, chunk, offset, length, options);
+    }
     if (this.#isPending(chunk)) return this.#readPending(chunk, offset, length);
     const ready = reader.cached(chunk.block);
     if (ready !== undefined) return sliceChunk(ready, chunk, offset, length);
-    if (this.#isBeyondOwnLog(chunk)) {
-      throw new DamagedError(`Cannot read a chunk: the log has no block ${chunk.block}`);
-    }
+    this.#expectInOwnLog(chunk);
     return reader
       .fetch(chunk.block, options)
       .then((block) => copyOf(sliceChunk(block, chunk, offset, length)));
+  }
+
+  #readCompressed(
+    reader: BlockReader,
+    chunk: ChunkReference,
+    offset: number,
+    length: number,
+    options?: ReadOptions,
+  ): Buffer | Promise<Buffer> {
+    const hasOwnBlock = chunk.compressedBytes === 0 && chunk.offset === blockHeaderBytes;
+    if (this.#isPending(chunk)) return this.#readPendingCompressed(chunk, offset, length);
+    const known = hasOwnBlock ? reader.cachedChunk(chunk.block) : undefined;
+    if (known?.length === chunk.length) return known.subarray(offset, offset + length);
+    const decompressed = (block: Buffer): Buffer => {
+      const data = decompressChunk(block, chunk);
+      // A program that reads 4 KiB here and there must not pay for 64 each time; of small chunks, doing it again is cheap.
+      if (hasOwnBlock) reader.rememberChunk(chunk.block, data);
+      return data.subarray(offset, offset + length);
+    };
+    const ready = reader.cached(chunk.block);
+    if (ready !== undefined) return decompressed(ready);
+    this.#expectInOwnLog(chunk);
+    return reader.fetch(chunk.block, options).then(decompressed);
+  }
+
+  #readPendingCompressed(chunk: ChunkReference, offset: number, length: number): Buffer {
+    const { compressedBytes = 0 } = chunk;
+    // It is compressed on its way to the log.
+    if (compressedBytes === 0) return this.#readPending(chunk, offset, length);
+    const stored = this.#readPending({ ...chunk, length: compressedBytes }, 0, compressedBytes);
+    return decompress(stored, chunk.length).subarray(offset, offset + length);
   }
 
   prefetch(chunks: readonly ChunkReference[]): void {
@@ -202,7 +248,7 @@ export class ChunkLog implements ContentStore {
     const readers = [...this.#readers.values()];
     return {
       blocks: this.#appender?.length ?? this.#core.length,
-      storedBytes: this.#storedBytes,
+      storedBytes: this.#storedBytes - (this.#appender?.savedBytes ?? 0),
       deduplicatedBytes: this.#deduplicatedBytes,
       pendingBytes: this.pendingBytes,
       downloadedBlocks: readers.reduce((sum, reader) => sum + reader.downloadedBlocks, 0),
@@ -254,11 +300,33 @@ export class ChunkLog implements ContentStore {
     return chunk.writer === this.writer && !this.#exists(chunk.writer, chunk.block);
   }
 
+  #expectInOwnLog(chunk: ChunkReference): void {
+    if (!this.#isBeyondOwnLog(chunk)) return;
+    throw new DamagedError(`Cannot read a chunk: the log has no block ${chunk.block}`);
+  }
+
   /** Whether a known writer's log has such a block; its own may be pending. */
   #exists(writer: number, block: number): boolean {
     if (writer === this.writer && this.#appender !== null) return block < this.#appender.length;
     return this.#readers.has(writer);
   }
+}
+
+/** Null when it is not worth compressing. */
+function putCompressed(
+  appender: Appender,
+  pieces: readonly Buffer[],
+  length: number,
+  release: (() => void) | undefined,
+): Omit<ChunkReference, 'writer' | 'length' | 'hash'> | null {
+  if (length >= packedChunkBytesMax) {
+    if (!looksCompressible(pieces)) return null;
+    return { ...appender.put(pieces, length, release, true), compressedBytes: 0 };
+  }
+  const frame = compressSmall(pieces, length);
+  if (frame === null) return null;
+  const { length: compressedBytes } = frame;
+  return { ...appender.put([frame], compressedBytes, release), compressedBytes };
 }
 
 /** `Buffer.from` would clear fresh memory first. */

@@ -8,8 +8,10 @@ export interface ChunkReference {
   block: number;
   /** First byte in the block's plaintext. */
   offset: number;
-  /** Bytes. */
+  /** Bytes of the chunk itself. */
   length: number;
+  /** Of a compressed chunk: bytes it takes in the block; 0 for all that are behind `offset`. */
+  compressedBytes?: number;
   /** First 16 bytes of the chunk's keyed hash. */
   hash: Buffer;
 }
@@ -26,7 +28,7 @@ export interface ReadOptions {
 export interface ContentStatistics {
   /** Blocks in the log, appended or about to be. */
   blocks: number;
-  /** Bytes of chunks stored by this process, before encryption. */
+  /** Bytes of chunks stored by this process, compressed where they are, before encryption. */
   storedBytes: number;
   /** Bytes of chunks that were there already. */
   deduplicatedBytes: number;

@@ -8,12 +8,21 @@ export interface SealThreadData {
   associatedData: Uint8Array;
 }
 
-/** Answered with null, in order. */
+/** The room of a block: for its padding, then the plaintext, then what it takes to compress it. It is sealed in place. */
+export interface SealRoom {
+  /** Bytes of the whole room. */
+  bytes: number;
+  /** Bytes of the plaintext. */
+  plainBytes: number;
+  /** Whether all behind the plaintext's header is a chunk to be compressed. */
+  compress: boolean;
+}
+
+/** Answered with the sealed blocks' lengths in bytes; requests are answered in order. */
 export interface SealRequest {
-  /** The blocks one behind the other: each the room for its padding, then the plaintext, which is encrypted in place. */
+  /** The blocks' rooms one behind the other. */
   memory: SharedArrayBuffer;
   /** Where their hashes go, {@link hashBytes} each. */
   hashes: SharedArrayBuffer;
-  /** Where each block ends in `memory`. */
-  ends: number[];
+  rooms: SealRoom[];
 }

@@ -7,6 +7,7 @@ import { initialChanges } from '../fs/initial-tree.js';
 import { limits } from '../limits.js';
 import { StoreSync } from '../log/store-sync.js';
 import { HyperbeeTree } from '../tree/hyperbee-tree.js';
+import { COMPRESSIONS, type Compression, type Settings } from '../tree/settings-record.js';
 import { FORMAT_VERSION, type Superblock } from '../tree/superblock.js';
 import {
   type Capability,
@@ -26,6 +27,18 @@ export interface RootOwner {
   gid: number;
 }
 
+export type { Compression };
+
+/** The choices for {@link NewDriveOptions.compression}. */
+export const compressions: readonly Compression[] = COMPRESSIONS;
+
+/** How a new drive is to be. */
+export interface NewDriveOptions {
+  capability?: WriteCapability;
+  /** Default: zstd. */
+  compression?: Compression;
+}
+
 /**
  * Makes a drive with an empty root directory. It is durable, and appears whole or not at all.
  * Throws AlreadyExistsError, UsageError, NoSpaceError, StoreError.
@@ -34,8 +47,9 @@ export async function createDrive(
   home: Home,
   name: string,
   owner: RootOwner,
-  capability: WriteCapability = createWriteCapability(),
+  options: NewDriveOptions = {},
 ): Promise<DriveRecord> {
+  const { capability = createWriteCapability(), compression = 'zstd' } = options;
   const keys = driveKeysOf(capability);
   const writer = keys.writer as WriterKeys;
   const record: DriveRecord = {
@@ -46,7 +60,7 @@ export async function createDrive(
     contentLogKey: writer.contentLog.key,
   };
   await home.add(record, async (paths) => {
-    await fillStore(paths, capability, superblockOf(writer), owner);
+    await fillStore(paths, capability, superblockOf(writer), owner, { compression });
     await writeState(paths.state, createState({ state: 'held', generation: 1 }));
   });
   return record;
@@ -124,6 +138,7 @@ async function fillStore(
   capability: WriteCapability,
   superblock: Superblock,
   owner: RootOwner,
+  settings: Settings,
 ): Promise<void> {
   const keys = driveKeysOf(capability);
   const logs = await DriveLogs.open(paths.store, keys, false);
@@ -139,7 +154,7 @@ async function fillStore(
     if (!tree.writable || !content.writable) {
       throw new CapabilityError('Cannot create the drive: its logs are not writable');
     }
-    await tree.write(initialChanges({ superblock, ...owner, nowMs: Date.now() }));
+    await tree.write(initialChanges({ superblock, settings, ...owner, nowMs: Date.now() }));
     await sync.sync();
     await tree.close();
     await content.close();

@@ -4,6 +4,7 @@ import type Hypercore from 'hypercore';
 import type { NodeAddress } from 'hyperdht';
 import { ChunkLog } from '../content/chunk-log.js';
 import { Chunker } from '../content/chunker.js';
+import { requireZstd } from '../content/zstd.js';
 import { CapabilityError, DamagedError, type ShoalError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { SpaceGuard } from '../log/space-guard.js';
@@ -12,6 +13,7 @@ import { StoreSync } from '../log/store-sync.js';
 import { writeAheadBytes } from '../log/write-ahead-bytes.js';
 import { Swarm } from '../swarm/swarm.js';
 import { HyperbeeTree } from '../tree/hyperbee-tree.js';
+import { readSettings } from '../tree/settings-record.js';
 import { readSuperblock, type Superblock } from '../tree/superblock.js';
 import { type Capability, requireCapability } from './capability.js';
 import { type CheckLogsOptions, checkLogs } from './check-logs.js';
@@ -324,6 +326,8 @@ async function openLocked(
   }
   const superblock = await findSuperblock(tree, record.name, options, deadlineMs);
   const contentKey = checkWriters(superblock, keys);
+  const settings = await readSettings(tree, { deadlineMs, signal: options.signal }, log);
+  if (settings.compression === 'zstd') requireZstd();
   if (record.contentLogKey === null) await home.update({ ...record, contentLogKey: contentKey });
   const contentCore = logs.content(contentKey, writing);
   const content = await ChunkLog.open({
@@ -331,6 +335,7 @@ async function openLocked(
     writer: writing ? 0 : -1,
     chunker: new Chunker(superblock.chunker, deriveChunkerKey(keys.readSecret)),
     hashKey: deriveChunkHashKey(keys.readSecret),
+    compress: settings.compression === 'zstd',
     deadlineMs,
     spaceGuard: new SpaceGuard({
       directory: paths.store,

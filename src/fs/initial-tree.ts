@@ -1,7 +1,8 @@
 /** The first commit of a drive: the superblock and an empty root directory. */
 import { encodeCommit } from '../tree/commit-record.js';
 import { encodeInode } from '../tree/inode-record.js';
-import { commitKey, inodeKey, superblockKey } from '../tree/keys.js';
+import { commitKey, inodeKey, settingsKey, superblockKey } from '../tree/keys.js';
+import { encodeSettings, type Settings } from '../tree/settings-record.js';
 import { encodeSuperblock, type Superblock } from '../tree/superblock.js';
 import type { TreeChange } from '../tree/tree.js';
 import { Inode, S_IFDIR } from './inode.js';
@@ -10,6 +11,8 @@ const ROOT_INO = 1;
 
 export interface InitialTreeOptions {
   superblock: Superblock;
+  /** None: those that every drive had at first. */
+  settings?: Settings;
   /** Owner of the root directory. */
   uid: number;
   gid: number;
@@ -39,10 +42,13 @@ export function initialChanges(options: InitialTreeOptions): TreeChange[] {
     inodeCount: 1,
     fileBytes: 0,
     changes: { inodes: [ROOT_INO], entries: [] },
+    skips: options.superblock.formatVersion > 1 ? [] : null,
   });
+  const { settings } = options;
   return [
     { key: superblockKey, value: encodeSuperblock(options.superblock) },
     { key: commitKey, value: commit },
+    ...(settings === undefined ? [] : [{ key: settingsKey, value: encodeSettings(settings) }]),
     { key: inodeKey(ROOT_INO), value: encodeInode(root) },
   ];
 }

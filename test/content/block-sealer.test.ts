@@ -14,6 +14,7 @@ const spaceBytes = 3 << 20;
 function plaintextsOf(blocks: Buffer[]): Plaintext[] {
   return blocks.map((block) => ({
     bytes: block.length,
+    compress: false,
     copyTo: (target) => block.copy(target),
   }));
 }

@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'brittle';
 import { command } from '../support/command.js';
 import type { DriveMount } from '../support/drive-mount.js';
@@ -20,6 +21,8 @@ import { contentAt, writeContent } from './support/stream-content.js';
 const MIB = 1 << 20;
 const LARGE_BYTES = 256 * MIB;
 const LARGE_SEED = 1;
+/** Nothing comes for so long: nothing is on its way. */
+const QUIET_MS = 300;
 
 test(
   'a reader - lists and stats without file data, and fetches only what it reads',
@@ -128,9 +131,19 @@ function describe(top: string): string[] {
 
 /** Bytes of chunks that came over the network meanwhile. */
 async function fetchedBy(reader: DriveMount, run: () => void): Promise<number> {
-  const before = await statusOf(reader);
+  const before = await settled(reader);
   run();
   return (await statusOf(reader)).downloadedBytes - before.downloadedBytes;
+}
+
+/** What was read ahead for an earlier read may still be on its way. */
+async function settled(reader: DriveMount): ReturnType<typeof statusOf> {
+  for (let last = await statusOf(reader); ; ) {
+    await sleep(QUIET_MS);
+    const now = await statusOf(reader);
+    if (now.downloadedBytes === last.downloadedBytes) return now;
+    last = now;
+  }
 }
 
 function readAt(path: string, offset: number, length: number): Buffer {
