@@ -72,6 +72,17 @@ export const limits = {
   /** Read-ahead of one open file, in bytes. */
   readahead_bytes_max: 8 << 20,
 
+  // What a mount that reads somebody else's drive keeps on its disk
+  /** The smallest bound: the store itself needs some megabytes to work in. */
+  cache_bytes_min: 64 << 20,
+  /** Without an option: this share of the disk, and at least so much. */
+  cache_disk_share: 0.1,
+  cache_default_bytes_min: 1 << 30,
+  /** What an empty store takes besides its write-ahead files: RocksDB reserves 4 MiB for its manifest. */
+  store_empty_bytes: 5 << 20,
+  /** Files of a store that are looked at to measure it. */
+  store_files_max: 100_000,
+
   /** What the records of a new name take on disk, about, with the nodes of the tree that are written anew. */
   new_file_record_bytes: 2048,
   /** Free space that the store leaves on its disk, so that deletes and commits still work. */

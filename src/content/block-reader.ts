@@ -7,6 +7,7 @@ import { asShoalError } from '../log/store-errors.js';
 import type { BlockCache } from './block-cache.js';
 import { checkBlock } from './block-format.js';
 import type { ReadOptions } from './content-store.js';
+import type { DiskCache } from './disk-cache.js';
 import { LocalBlocks } from './local-blocks.js';
 
 /** A peer that owes a block for so long is asked around. */
@@ -51,6 +52,7 @@ export class BlockReader {
   readonly #cache: BlockCache;
   readonly #cacheBase: number;
   readonly #deadlineMs: number;
+  readonly #diskCache: DiskCache | null;
   readonly #fetches = new Map<number, Fetch>();
   /** When a wait for a block came to its deadline. */
   readonly #givenUpAt = new Map<number, number>();
@@ -75,6 +77,7 @@ export class BlockReader {
    * @param core Ready.
    * @param writer Keeps logs apart in the cache.
    * @param deadlineMs Default deadline of a wait for peers.
+   * @param diskCache Bounds what is kept of the log on this machine.
    */
   constructor(
     core: Hypercore,
@@ -82,6 +85,7 @@ export class BlockReader {
     writer: number,
     cache: BlockCache,
     deadlineMs: number,
+    diskCache: DiskCache | null = null,
   ) {
     this.#core = core;
     this.#local = new LocalBlocks(core);
@@ -89,6 +93,7 @@ export class BlockReader {
     this.#cache = cache;
     this.#cacheBase = writer * cacheKeysPerLog;
     this.#deadlineMs = deadlineMs;
+    this.#diskCache = diskCache;
     core.on('download', this.#onDownload);
     core.on('peer-add', this.#onPeer);
     core.on('truncate', this.#onTruncate);
@@ -106,12 +111,24 @@ export class BlockReader {
   /** From memory; as `BlockCache.get`. */
   cached(block: number): Buffer | undefined {
     if (this.isBehind) return undefined;
-    return this.#cache.get(this.#cacheBase + block);
+    const data = this.#cache.get(this.#cacheBase + block);
+    if (data !== undefined) this.#diskCache?.touch(block);
+    return data;
   }
 
   /** Whether the block is in memory, or being fetched. */
   isAtHand(block: number): boolean {
     return this.#cache.has(this.#cacheBase + block) || this.#fetches.has(block);
+  }
+
+  /** Whether the block is being read. */
+  isReading(block: number): boolean {
+    return this.#fetches.has(block);
+  }
+
+  /** Whether more may be fetched now without going beyond the disk cache's bound. */
+  get hasRoom(): boolean {
+    return this.#diskCache === null || this.#diskCache.room() === null;
   }
 
   /** Whether the local store has the block. */
@@ -246,6 +263,9 @@ export class BlockReader {
       const onwait = (): void => {
         fromPeer = true;
       };
+      await this.#diskCache?.removal(block);
+      if (this.isLocal(block)) this.#diskCache?.touch(block);
+      else await this.#diskCache?.room();
       // Raw, since Hypercore would copy the block before it has it decrypted.
       const options = { raw: true, timeout: 0, activeRequests: requests, onwait };
       const stored =

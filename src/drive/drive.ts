@@ -4,6 +4,7 @@ import type Hypercore from 'hypercore';
 import type { NodeAddress } from 'hyperdht';
 import { ChunkLog } from '../content/chunk-log.js';
 import { Chunker } from '../content/chunker.js';
+import { type DiskCache, readaheadBytesOf } from '../content/disk-cache.js';
 import { CapabilityError, DamagedError, type ShoalError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { SpaceGuard } from '../log/space-guard.js';
@@ -21,6 +22,7 @@ import { createState, endedUncleanlyBeforeReboot, readBootId, readState } from '
 import type { DrivePaths, DriveRecord, Home } from './home.js';
 import { deriveChunkerKey, deriveChunkHashKey, type WriterKeys } from './key-derivation.js';
 import type { LogLengths } from './lease-messages.js';
+import { LocalCache, mayForget, planCache } from './local-cache.js';
 import { checkNotShorter, recoverFromPowerLoss } from './power-loss.js';
 import { StateFile } from './state-file.js';
 import { StoreLock } from './store-lock.js';
@@ -35,6 +37,8 @@ export interface OpenDriveOptions {
   offline?: boolean;
   /** Nodes of a private DHT; absent for the public one. */
   bootstrap?: NodeAddress[] | undefined;
+  /** What is kept of somebody else's drive, in bytes of disk; null or absent for the default. */
+  cacheBytes?: number | null;
   /** Default deadline of waits on the network. */
   deadlineMs?: number;
   /** How long to ask other copies for the writer lease. */
@@ -72,6 +76,8 @@ interface DriveParts {
   content: ChunkLog;
   contentCore: Hypercore;
   superblock: Superblock;
+  /** Null for a drive that is kept whole. */
+  cache: LocalCache | null;
   /** Whether the last process closed the drive in order. */
   wasClean: boolean;
   /** See {@link Drive.openedUncleanlyAfterReboot}. */
@@ -113,6 +119,10 @@ export class Drive {
   /** Null when offline. */
   get swarm(): Swarm | null {
     return this.#parts.swarm;
+  }
+  /** What is kept of the chunk log is bounded; null when it is not. */
+  get diskCache(): DiskCache | null {
+    return this.#parts.cache?.disk ?? null;
   }
   get writable(): boolean {
     return this.#parts.tree.writable;
@@ -166,7 +176,7 @@ export class Drive {
 
   async #close(): Promise<void> {
     const { tree, content, contentCore, swarm, storeSync, logs, stateFile, lock } = this.#parts;
-    const { wasClean } = this.#parts;
+    const { wasClean, cache } = this.#parts;
     // A closed log is not writable any more.
     const wasWriting = tree.writable;
     const errors: unknown[] = [];
@@ -174,6 +184,7 @@ export class Drive {
       await step().catch((error: unknown) => errors.push(error));
     };
     await attempt(() => content.close());
+    await attempt(async () => cache?.close());
     await attempt(() => storeSync.sync());
     await attempt(async () => swarm?.close());
     const lengths: LogLengths = {
@@ -267,7 +278,14 @@ async function openLocked(
   if (capability.type === 'host') throw new CapabilityError('Cannot read with a host key');
   const keys = driveKeysOf(capability);
   const holdsLease = state.lease.state === 'held';
-  const logs = await DriveLogs.open(paths.store, keys, !holdsLease);
+  const isCache = mayForget(record, state);
+  if (!isCache && options.cacheBytes != null) {
+    options.onNotice?.(
+      `The size of the cache has no effect: '${record.name}' was written on this machine, which keeps all of it`,
+    );
+  }
+  const plan = isCache ? await planCache(options.cacheBytes ?? null, paths.store) : null;
+  const logs = await DriveLogs.open(paths.store, keys, !holdsLease, plan);
   undo.push(async () => {
     await logs.store.close();
     // Nothing was appended, so it is as clean as it was.
@@ -324,8 +342,17 @@ async function openLocked(
   const contentKey = checkWriters(superblock, keys);
   if (record.contentLogKey === null) await home.update({ ...record, contentLogKey: contentKey });
   const contentCore = logs.content(contentKey, writing);
+  let cache: LocalCache | null = null;
+  if (plan !== null && !writing) {
+    await contentCore.ready();
+    const parts = { plan, store: logs.store, content: contentCore, tree: core };
+    cache = await LocalCache.open({ ...parts, path: paths.cache, log });
+    undo.push(async () => cache?.close());
+  }
   const content = await ChunkLog.open({
     core: contentCore,
+    diskCache: cache?.disk ?? null,
+    ...(plan === null ? {} : { readaheadBytesMax: readaheadBytesOf(plan.bytesMax) }),
     writer: writing ? 0 : -1,
     chunker: new Chunker(superblock.chunker, deriveChunkerKey(keys.readSecret)),
     hashKey: deriveChunkHashKey(keys.readSecret),
@@ -349,6 +376,7 @@ async function openLocked(
     content,
     contentCore,
     superblock,
+    cache,
     wasClean,
     openedUncleanlyAfterReboot,
     log,

@@ -2,6 +2,7 @@
 import type { NodeAddress } from 'hyperdht';
 import { MountBusyError } from '../../mount/errors.js';
 import type { DriverStatistics, Mount, MountDriver } from '../../mount/file-system.js';
+import type { DiskCache } from '../content/disk-cache.js';
 import { ControlServer } from '../control/server.js';
 import { BusyError, InterruptedError } from '../errors.js';
 import { DriveFileSystem, type DriveFileSystemFigures } from '../fs/drive-file-system.js';
@@ -27,6 +28,8 @@ export interface MountDriveOptions {
   posixAcl: boolean;
   bootstrap?: NodeAddress[] | undefined;
   deadlineMs: number;
+  /** Null for the default. */
+  cacheBytes: number | null;
   log: (line: string) => void;
   onNotice: (line: string) => void;
   signal?: AbortSignal;
@@ -54,6 +57,8 @@ export interface MountStatus {
   downloadedBlocks: number;
   downloadedBytes: number;
   storedBytes: number;
+  /** Null for a drive that is kept whole. */
+  cache: { bytes: number; bytesMax: number; pinnedBytes: number } | null;
   deduplicatedBytes: number;
   treeLength: number;
   treeFork: number;
@@ -178,7 +183,7 @@ export class MountedDrive {
   }
 
   status(): MountStatus {
-    const { swarm, content, tree } = this.#drive;
+    const { swarm, content, tree, diskCache } = this.#drive;
     const network = swarm?.statistics();
     const chunks = content.statistics();
     return {
@@ -195,6 +200,7 @@ export class MountedDrive {
       downloadedBlocks: chunks.downloadedBlocks,
       downloadedBytes: chunks.downloadedBytes,
       storedBytes: chunks.storedBytes,
+      cache: diskCache === null ? null : cacheFigures(diskCache),
       deduplicatedBytes: chunks.deduplicatedBytes,
       treeLength: tree.head.length,
       treeFork: tree.head.fork,
@@ -303,6 +309,10 @@ export class MountedDrive {
     });
     await Promise.race([this.#control.close(), late]);
   }
+}
+
+function cacheFigures({ bytes, bytesMax, pinnedBytes }: DiskCache) {
+  return { bytes, bytesMax, pinnedBytes };
 }
 
 function errorText(error: unknown): string {

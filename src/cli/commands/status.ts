@@ -33,7 +33,7 @@ function formatReport(report: DriveReport): string {
 }
 
 function mountRows(mount: NonNullable<DriveReport['mount']>): string[][] {
-  const { fileSystem } = mount;
+  const { fileSystem, cache } = mount;
   const network = mount.offline
     ? 'offline'
     : `${mount.peers} connected${mount.swarmReachable ? '' : ', swarm does not answer'}`;
@@ -42,6 +42,9 @@ function mountRows(mount: NonNullable<DriveReport['mount']>): string[][] {
     ['version', String(fileSystem.version)],
     ['files', `${fileSystem.inodes} inodes, ${formatBytes(fileSystem.fileBytes)}`],
     ['not committed', formatBytes(fileSystem.dirtyBytes)],
+    ...(cache === null
+      ? []
+      : [['cache', `${formatBytes(cache.bytes)} of ${formatBytes(cache.bytesMax)}`]]),
     ['peers', network],
     ['received', formatBytes(mount.receivedBytes)],
     ['sent', formatBytes(mount.sentBytes)],
