@@ -27,6 +27,8 @@ export interface DiskCacheOptions {
   /** What may be on its way, or be written anew by the store, when fetching has to stop. */
   onTopBytes: number;
   space: StoreSpace;
+  /** Nothing is taken away before `setPinned` was called. Default false. */
+  waitsForPins?: boolean;
   /** What `encode` gave when the log was open last. */
   saved?: Buffer | null;
   log: (line: string) => void;
@@ -67,6 +69,7 @@ export class DiskCache {
   #removing: { blocks: ReadonlySet<number>; done: Promise<void> } | null = null;
   #running: Promise<void> | null = null;
   #failed = false;
+  #waitsForPins: boolean;
   #closed = false;
 
   /** Whether somebody reads the block, or has it read ahead: it is not taken away. Set by who reads. */
@@ -79,6 +82,7 @@ export class DiskCache {
     this.#options = options;
     this.#core = options.core;
     this.#bytesMax = options.bytesMax;
+    this.#waitsForPins = options.waitsForPins === true;
     this.#load(options.saved ?? null);
     options.core.on('download', this.#onDownload);
     options.core.on('truncate', this.#onTruncate);
@@ -133,6 +137,7 @@ export class DiskCache {
   setPinned(blocks: Iterable<number>): void {
     this.#pinned.clear();
     for (const block of blocks) this.#pinned.add(block);
+    this.#waitsForPins = false;
     this.#count();
     this.#look();
   }
@@ -240,7 +245,7 @@ export class DiskCache {
   }
 
   #look(): void {
-    if (this.#running !== null || this.#closed) return;
+    if (this.#running !== null || this.#closed || this.#waitsForPins) return;
     this.#running = this.#maintain()
       .then(
         () => {

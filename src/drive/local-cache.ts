@@ -67,6 +67,8 @@ export interface LocalCacheOptions {
   /** Both ready. */
   content: Hypercore;
   tree: Hypercore;
+  /** Nothing is taken away before it is known which blocks are pinned. */
+  hasPins: boolean;
   /** Where it is noted when blocks were last used. */
   path: string;
   log: (line: string) => void;
@@ -85,7 +87,7 @@ export class LocalCache {
   }
 
   static async open(options: LocalCacheOptions): Promise<LocalCache> {
-    const { plan, store, content, tree, path, log } = options;
+    const { plan, store, content, tree, hasPins, path, log } = options;
     const fixedBytes =
       limits.store_empty_bytes + LATE_BYTES + WRITE_AHEAD_SHARE * plan.writeBufferBytes;
     const disk = new DiskCache({
@@ -94,6 +96,7 @@ export class LocalCache {
       fixedBytes,
       onTopBytes: plan.writeBufferBytes + readaheadBytesOf(plan.bytesMax),
       space: storeSpaceOf(store, content, tree),
+      waitsForPins: hasPins,
       saved: await readIfThere(path),
       log,
     });

@@ -14,6 +14,8 @@ import { type Drive, openDrive } from './drive.js';
 import type { Home } from './home.js';
 import { MemoryWatch } from './memory-watch.js';
 import { MOUNT_SUBTYPE, mountSource } from './mount-table.js';
+import { pinHandlers } from './pin-control.js';
+import type { PinFigures, Pinner } from './pinner.js';
 
 export interface MountDriveOptions {
   home: Home;
@@ -64,6 +66,7 @@ export interface MountStatus {
   treeFork: number;
   residentBytes: number;
   fileSystem: DriveFileSystemFigures;
+  pins: PinFigures[];
   requests: DriverStatistics;
 }
 
@@ -74,6 +77,7 @@ export class MountedDrive {
   readonly #driverName: string;
   readonly #log: (line: string) => void;
   readonly #memoryWatch: MemoryWatch;
+  readonly #pinner: Pinner;
   #mount!: Mount;
   #control!: ControlServer;
   #ending: Promise<MountEnd> | null = null;
@@ -91,8 +95,10 @@ export class MountedDrive {
     fileSystem: DriveFileSystem,
     driverName: string,
     log: (line: string) => void,
+    pinner: Pinner,
   ) {
     this.#drive = drive;
+    this.#pinner = pinner;
     this.#fileSystem = fileSystem;
     this.#driverName = driverName;
     this.#log = log;
@@ -120,11 +126,13 @@ export class MountedDrive {
         storeDirectory: drive.paths.store,
         log,
       });
-      const mounted = new MountedDrive(drive, fileSystem, driver.name, log);
+      const pinner = await drive.openPinner();
+      const mounted = new MountedDrive(drive, fileSystem, driver.name, log, pinner);
       try {
         await mounted.#mountAndListen(options);
       } catch (error) {
         mounted.#memoryWatch.close();
+        await pinner.close();
         await fileSystem.close();
         throw error;
       }
@@ -154,6 +162,7 @@ export class MountedDrive {
         status: () => this.status(),
         sync: () => this.#fileSystem.commit(),
         check: () => this.#check(),
+        ...pinHandlers(this.#pinner),
         checkProgress: () => this.#checkProgress,
         unmount: async ({ force }) => {
           const { commitError } = await this.unmount(force === true);
@@ -206,6 +215,7 @@ export class MountedDrive {
       treeFork: tree.head.fork,
       residentBytes: process.memoryUsage.rss(),
       fileSystem: this.#fileSystem.figures(),
+      pins: this.#pinner.figures(),
       requests: this.#mount.statistics(),
     };
   }
@@ -287,6 +297,7 @@ export class MountedDrive {
   async #close(): Promise<MountEnd> {
     this.#memoryWatch.close();
     this.#abort.abort(new InterruptedError('The drive was unmounted'));
+    await this.#pinner.close();
     await this.#checking?.catch(() => undefined);
     let commitError: Error | null = null;
     const keep = (error: unknown): void => {

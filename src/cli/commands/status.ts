@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { type DriveReport, reportOn } from '../drive-report.js';
 import { formatBytes, formatTable } from '../output.js';
+import { formatPin } from './pin.js';
 
 export function addStatusCommand(program: Command, context: CliContext): void {
   program
@@ -45,6 +46,7 @@ function mountRows(mount: NonNullable<DriveReport['mount']>): string[][] {
     ...(cache === null
       ? []
       : [['cache', `${formatBytes(cache.bytes)} of ${formatBytes(cache.bytesMax)}`]]),
+    ...mount.pins.map((pin) => ['pinned', formatPin(pin)]),
     ['peers', network],
     ['received', formatBytes(mount.receivedBytes)],
     ['sent', formatBytes(mount.sentBytes)],
