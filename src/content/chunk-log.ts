@@ -12,12 +12,14 @@ import { chunkHash } from './chunk-hash.js';
 import { ChunkIndex } from './chunk-index.js';
 import type { Chunker } from './chunker.js';
 import type {
+  ChunkHolders,
   ChunkReference,
   ContentStatistics,
   ContentStore,
   ReadOptions,
 } from './content-store.js';
 import type { DiskCache } from './disk-cache.js';
+import { PeersWithAll } from './peers-with-all.js';
 import { Readahead } from './readahead.js';
 
 export interface ChunkLogOptions {
@@ -196,6 +198,15 @@ export class ChunkLog implements ContentStore {
       else list.push(chunk);
     }
     for (const [reader, list] of byReader) this.#readahead.announce(reader, list);
+  }
+
+  isLocal(chunk: ChunkReference): boolean {
+    if (this.#isPending(chunk)) return true;
+    return this.#readers.get(chunk.writer)?.isLocal(chunk.block) ?? false;
+  }
+
+  holders(): ChunkHolders {
+    return new PeersWithAll(this.#readers);
   }
 
   learn(chunk: ChunkReference): void {
