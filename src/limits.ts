@@ -80,6 +80,30 @@ export const limits = {
   /** Read-ahead of one open file, in bytes. */
   readahead_bytes_max: 8 << 20,
 
+  // What a mount that reads somebody else's drive keeps on its disk
+  /** The smallest bound: the store itself needs some megabytes to work in. */
+  cache_bytes_min: 64 << 20,
+  /** Without an option: this share of the disk, and at least so much. */
+  cache_disk_share: 0.1,
+  cache_default_bytes_min: 1 << 30,
+  /** Pinned paths of a drive, each of them, and the file in which they are noted. */
+  pins_max: 1000,
+  pin_path_bytes_max: 4096,
+  pin_file_bytes_max: 64 << 10,
+  /** Inodes below pinned paths that are remembered, so as to know whether a commit concerns them. */
+  pinned_inodes_noted_max: 1_000_000,
+  /** Blocks of pinned files that are fetched as one request. */
+  pin_batch_blocks: 256,
+  /** Pause between two looks through what is pinned. */
+  pin_look_ms_min: 200,
+  pin_look_ms_max: 60_000,
+  /** `shoal pin` stops waiting when nothing came for so long. */
+  pin_stall_ms: 10_000,
+  /** What an empty store takes besides its write-ahead files: RocksDB reserves 4 MiB for its manifest. */
+  store_empty_bytes: 5 << 20,
+  /** Files of a store that are looked at to measure it. */
+  store_files_max: 100_000,
+
   /** What the records of a new name take on disk, about, with the nodes of the tree that are written anew. */
   new_file_record_bytes: 2048,
   /** Free space that the store leaves on its disk, so that deletes and commits still work. */

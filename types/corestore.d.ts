@@ -64,7 +64,21 @@ declare module 'corestore' {
     read(): RocksReadBatch;
     write(): RocksWriteBatch;
     flush(options?: Record<string, unknown>): Promise<void>;
+    /** Merges the tables that hold the keys from `start` to `end`. */
+    compactRange(start: Buffer, end: Buffer, options?: CompactRangeOptions): Promise<void>;
+    /** A property of RocksDB, such as "rocksdb.live-blob-file-garbage-size". */
+    getProperty(name: string): Promise<string>;
     close(): Promise<void>;
+  }
+
+  export interface CompactRangeOptions {
+    exclusive?: boolean;
+    /** 0: as the options of the database say; 1: move what is still in use out of old blob files; 2: move nothing. */
+    blobGarbageCollectionPolicy?: 0 | 1 | 2;
+    /** With policy 1: the oldest files, this share of all. */
+    blobGarbageCollectionAgeCutoff?: number;
+    /** 2: rewrite also tables that nothing newer overlaps. */
+    bottommostLevelCompaction?: 0 | 1 | 2;
   }
 
   export interface CoreStorage {

@@ -7,6 +7,8 @@ declare module 'hypercore-storage' {
     allowBackup?: boolean;
     /** Bytes of RocksDB's memtable. */
     writeBufferSize?: number;
+    /** A file of large values is not larger. */
+    blobFileSize?: number;
     /** Blob files whose age is below this share of all may be collected; 1: all. */
     blobGarbageCollectionAgeCutOff?: number;
     /** A share of garbage above this makes RocksDB collect a blob file by itself. */
@@ -18,4 +20,12 @@ declare module 'hypercore-storage' {
     constructor(directory: string, options?: StorageOptions);
   }
   export default CoreStorage;
+}
+
+/** The names of things in the database. */
+declare module 'hypercore-storage/lib/keys.js' {
+  export const core: {
+    /** What the keys of all of a log's records begin with. In memory that is used again. */
+    data(pointer: number): Buffer;
+  };
 }

@@ -24,26 +24,59 @@ declare module 'hypercore' {
     /** These settle after `tryFlush`. */
     getTreeNode(index: number): Promise<TreeNode | null>;
     getBlock(index: number): Promise<Buffer | null>;
+    /** 4,096 bytes, the lowest bit of the first one for the page's first block. */
+    getBitfieldPage(index: number): Promise<Buffer | null>;
     tryFlush(): void;
+  }
+
+  /** What is known of a log without reading its bitfield. */
+  export interface CoreHints {
+    contiguousLength: number;
+    remoteContiguousLength: number;
+    recovering?: number;
   }
 
   export interface CoreWriteBatch {
     putTreeNode(node: TreeNode): void;
     putBlock(index: number, stored: Buffer): void;
+    deleteBlock(index: number): void;
+    putBitfieldPage(index: number, page: Buffer): void;
+    setHints(hints: CoreHints): void;
     deleteTreeNode(index: number): void;
     flush(): Promise<void>;
   }
 
+  /** The signed state of a log, on disk. */
+  export interface CoreState {
+    readonly storage: {
+      read(): CoreReadBatch;
+      write(): CoreWriteBatch;
+      /** Names of the log's parts in the store. */
+      readonly core: { readonly corePointer: number; readonly dataPointer: number };
+    };
+    /** Held while the log is changed. */
+    readonly mutex: { lock(): Promise<void>; unlock(): void };
+  }
+
   /** What a provider and a session see of the core below them. */
   export interface CoreContext {
-    readonly state: { storage: { read(): CoreReadBatch; write(): CoreWriteBatch } };
+    readonly state: CoreState;
     /** `rootHash`: what the signature is for. */
-    readonly header: { tree: { length: number; rootHash: Buffer | null } };
+    readonly header: { tree: { length: number; rootHash: Buffer | null }; hints: CoreHints };
     readonly key: Buffer;
     readonly discoveryKey: Buffer;
     readonly id: string;
     readonly manifest: CoreManifest | null;
-    readonly bitfield: { get(index: number): boolean };
+    readonly bitfield: {
+      get(index: number): boolean;
+      setRange(start: number, end: number, value: boolean): void;
+      /** The first set bit at `position` or behind it; -1 when there is none. */
+      firstSet(position: number): number;
+      firstUnset(position: number): number;
+      countSet(start: number, length: number): number;
+    };
+    updateContiguousLength(change: { start: number; length: number; drop: boolean }): void;
+    _setBitfieldRanges(start: number, end: number, value: boolean): void;
     readonly replicator: Replicator;
     readonly opened: boolean;
     readonly closed: boolean;
@@ -105,6 +138,10 @@ declare module 'hypercore' {
     findingPeers: number;
     updatePeer(peer: ReplicatorPeer): void;
     updateAll(): void;
+    /** Tells all peers that blocks came, or went. */
+    onhave(start: number, length: number, drop?: boolean): void;
+    cork(): void;
+    uncork(): void;
     attachTo(muxer: unknown): void;
     attached(muxer: unknown): boolean;
   }

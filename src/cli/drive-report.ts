@@ -1,17 +1,14 @@
 /** What `list` and `status` know of a drive. */
-import { lstat, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { callControl } from '../control/client.js';
 import type { CapabilityType } from '../drive/capability.js';
 import type { Home } from '../drive/home.js';
 import type { MountStatus } from '../drive/mounted-drive.js';
 import { runningHolder } from '../drive/store-lock.js';
+import { diskUsage } from '../drive/store-space.js';
 import { ShoalError } from '../errors.js';
 
 /** Longer than any answer takes that does not wait for a disk. */
 const STATUS_MS_MAX = 10_000;
-/** A store has some hundred files. */
-const STORE_FILES_MAX = 100_000;
 
 export interface DriveSummary {
   name: string;
@@ -61,38 +58,4 @@ export async function reportOn(home: Home, name: string): Promise<DriveReport> {
     report.problem = error.message;
   }
   return report;
-}
-
-async function diskUsage(directory: string): Promise<number> {
-  let bytes = 0;
-  let files = 0;
-  const pending = [directory];
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    for (const entry of await listIfThere(next)) {
-      if (++files > STORE_FILES_MAX) return bytes;
-      const path = join(next, entry.name);
-      if (entry.isDirectory()) pending.push(path);
-      else bytes += await allocatedBytes(path);
-    }
-  }
-  return bytes;
-}
-
-async function listIfThere(path: string) {
-  try {
-    return await readdir(path, { withFileTypes: true });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
-}
-
-/** A running store makes and removes files all the time. */
-async function allocatedBytes(path: string): Promise<number> {
-  try {
-    return (await lstat(path)).blocks * 512;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
-    throw error;
-  }
 }

@@ -14,6 +14,8 @@ export interface MountRequest {
   posixAcl: boolean;
   bootstrap: NodeAddress[] | null;
   deadlineMs: number;
+  /** Null for the default. */
+  cacheBytes: number | null;
   /** End the mount when the parent goes away. */
   foreground: boolean;
 }

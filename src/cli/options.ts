@@ -1,6 +1,7 @@
 /** Options that several commands have. */
 import { InvalidArgumentError } from 'commander';
 import type { NodeAddress } from 'hyperdht';
+import { checkCacheBytes } from '../drive/local-cache.js';
 import { UsageError } from '../errors.js';
 import { parseBootstrap } from '../swarm/address.js';
 
@@ -15,6 +16,24 @@ export function parseDeadline(text: string): number {
     );
   }
   return Math.ceil(seconds * 1000);
+}
+
+/** A number of bytes, with K, M, G or T for powers of 1024: 512M. */
+export function parseBytes(text: string): number {
+  const match = /^([0-9]{1,15})([KMGT])?(i?B)?$/i.exec(text);
+  const power = 'KMGT'.indexOf((match?.[2] ?? '').toUpperCase() || '-') + 1;
+  const bytes = match === null ? Number.NaN : Number(match[1]) * 1024 ** power;
+  if (!Number.isSafeInteger(bytes)) {
+    throw new InvalidArgumentError('It must be a number of bytes, such as 512M or 20G.');
+  }
+  return bytes;
+}
+
+/** The bound of a cache, in bytes. */
+export function parseCacheSize(text: string): number {
+  const bytes = parseBytes(text);
+  checkCacheBytes(bytes);
+  return bytes;
 }
 
 /** The bootstrap nodes of the option, else of the environment; undefined for the public ones. Throws UsageError. */

@@ -6,6 +6,7 @@ import { addCheckCommand } from './commands/check.js';
 import { addCreateCommand } from './commands/create.js';
 import { addListCommand } from './commands/list.js';
 import { addMountCommand } from './commands/mount.js';
+import { addPinCommands } from './commands/pin.js';
 import { addShareCommand } from './commands/share.js';
 import { addStatusCommand } from './commands/status.js';
 import { addUnmountCommand } from './commands/unmount.js';
@@ -56,6 +57,7 @@ function buildProgram(context: CliContext): Command {
   addListCommand(program, context);
   addStatusCommand(program, context);
   addCheckCommand(program, context);
+  addPinCommands(program, context);
   addBootstrapCommand(program, context);
   addMountProcessCommand(program);
   // Only now, so that the commands do not inherit it: an unknown command arrives as an argument.

@@ -8,6 +8,7 @@ import type { BlockCache } from './block-cache.js';
 import { checkBlock, isBlock } from './block-format.js';
 import { BlockOpener } from './block-opener.js';
 import type { ReadOptions } from './content-store.js';
+import type { DiskCache } from './disk-cache.js';
 import { LocalBlocks } from './local-blocks.js';
 
 /** A peer that owes a block for so long is asked around. */
@@ -57,6 +58,7 @@ export class BlockReader {
   readonly #deadlineMs: number;
   /** For blocks that are read ahead. */
   #opener: BlockOpener | null = null;
+  readonly #diskCache: DiskCache | null;
   readonly #fetches = new Map<number, Fetch>();
   /** When a wait for a block came to its deadline. */
   readonly #givenUpAt = new Map<number, number>();
@@ -81,6 +83,7 @@ export class BlockReader {
    * @param core Ready.
    * @param writer Keeps logs apart in the cache.
    * @param deadlineMs Default deadline of a wait for peers.
+   * @param diskCache Bounds what is kept of the log on this machine.
    */
   constructor(
     core: Hypercore,
@@ -88,6 +91,7 @@ export class BlockReader {
     writer: number,
     cache: BlockCache,
     deadlineMs: number,
+    diskCache: DiskCache | null = null,
   ) {
     this.#core = core;
     this.#local = new LocalBlocks(core);
@@ -95,6 +99,7 @@ export class BlockReader {
     this.#cache = cache;
     this.#cacheBase = writer * cacheKeysPerLog;
     this.#deadlineMs = deadlineMs;
+    this.#diskCache = diskCache;
     core.on('download', this.#onDownload);
     core.on('peer-add', this.#onPeer);
     core.on('truncate', this.#onTruncate);
@@ -112,13 +117,17 @@ export class BlockReader {
   /** From memory; as `BlockCache.get`. */
   cached(block: number): Buffer | undefined {
     if (this.isBehind) return undefined;
-    return this.#cache.get(this.#cacheBase + block);
+    const data = this.#cache.get(this.#cacheBase + block);
+    if (data !== undefined) this.#diskCache?.touch(block);
+    return data;
   }
 
   /** The chunk of a block that is one compressed chunk; as `BlockCache.get`. */
   cachedChunk(block: number): Buffer | undefined {
     if (this.isBehind) return undefined;
-    return this.#cache.get(this.#cacheBase + chunkKeys + block);
+    const data = this.#cache.get(this.#cacheBase + chunkKeys + block);
+    if (data !== undefined) this.#diskCache?.touch(block);
+    return data;
   }
 
   /** Keeps a copy of such a chunk, in place of the block. */
@@ -131,6 +140,16 @@ export class BlockReader {
   isAtHand(block: number): boolean {
     const key = this.#cacheBase + block;
     return this.#cache.has(key) || this.#cache.has(key + chunkKeys) || this.#fetches.has(block);
+  }
+
+  /** Whether the block is being read. */
+  isReading(block: number): boolean {
+    return this.#fetches.has(block);
+  }
+
+  /** Whether more may be fetched now without going beyond the disk cache's bound. */
+  get hasRoom(): boolean {
+    return this.#diskCache === null || this.#diskCache.room() === null;
   }
 
   /** Whether the local store has the block. */
@@ -272,6 +291,9 @@ export class BlockReader {
       const onwait = (): void => {
         fromPeer = true;
       };
+      await this.#diskCache?.removal(block);
+      if (this.isLocal(block)) this.#diskCache?.touch(block);
+      else await this.#diskCache?.room();
       // Raw, since Hypercore would copy the block before it has it decrypted.
       const options = { raw: true, timeout: 0, activeRequests: requests, onwait };
       const stored =

@@ -19,11 +19,14 @@ import { ChunkIndex } from './chunk-index.js';
 import type { Chunker } from './chunker.js';
 import { compressSmall, looksCompressible } from './compressible.js';
 import type {
+  ChunkHolders,
   ChunkReference,
   ContentStatistics,
   ContentStore,
   ReadOptions,
 } from './content-store.js';
+import type { DiskCache } from './disk-cache.js';
+import { PeersWithAll } from './peers-with-all.js';
 import { Readahead } from './readahead.js';
 import { decompress, hasZstd } from './zstd.js';
 
@@ -48,6 +51,8 @@ export interface ChunkLogOptions {
   foreign?: ReadonlyMap<number, Hypercore>;
   /** Refuses appends to a disk that is nearly full. */
   spaceGuard?: SpaceGuard;
+  /** Bounds what is kept of `core` on this machine: of a log that somebody else writes. The caller's to close. */
+  diskCache?: DiskCache | null;
   /** Default: the limits of `src/limits.ts`. */
   pendingBytesMax?: number;
   cacheBytesMax?: number;
@@ -101,9 +106,22 @@ export class ChunkLog implements ContentStore {
     try {
       for (const [index, log] of [...(options.foreign ?? []), [coreWriter, core] as const]) {
         await log.ready();
-        readers.set(index, new BlockReader(log, encryptionOf(log), index, cache, deadlineMs));
+        const diskCache = log === core ? options.diskCache : null;
+        const encryption = encryptionOf(log);
+        readers.set(
+          index,
+          new BlockReader(log, encryption, index, cache, deadlineMs, diskCache ?? null),
+        );
       }
-      if (writer < 0) return new ChunkLog(options, cache, readers, null);
+      if (writer < 0) {
+        const log = new ChunkLog(options, cache, readers, null);
+        const reader = readers.get(coreWriter);
+        if (options.diskCache != null && reader !== undefined) {
+          options.diskCache.isBusy = (block) =>
+            reader.isReading(block) || log.#readahead.holds(reader, block);
+        }
+        return log;
+      }
       if (!core.writable) {
         throw new ReadOnlyError('Cannot open the chunk log for writing: its key is not here');
       }
@@ -226,6 +244,15 @@ export class ChunkLog implements ContentStore {
       else list.push(chunk);
     }
     for (const [reader, list] of byReader) this.#readahead.announce(reader, list);
+  }
+
+  isLocal(chunk: ChunkReference): boolean {
+    if (this.#isPending(chunk)) return true;
+    return this.#readers.get(chunk.writer)?.isLocal(chunk.block) ?? false;
+  }
+
+  holders(): ChunkHolders {
+    return new PeersWithAll(this.#readers);
   }
 
   learn(chunk: ChunkReference): void {

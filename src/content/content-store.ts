@@ -40,6 +40,13 @@ export interface ContentStatistics {
   cachedBytes: number;
 }
 
+/** Finds out how many connected peers have all of some chunks, as far as they have told. */
+export interface ChunkHolders {
+  add(chunk: ChunkReference): void;
+  /** Peers that have every chunk added so far. */
+  readonly count: number;
+}
+
 /**
  * Chunks in an append-only log. `put` answers at once, because a block's number is known before it is appended: this
  * process is the only one that appends to its log, and in order.
@@ -92,6 +99,12 @@ export interface ContentStore {
    * Never throws and never waits.
    */
   prefetch(chunks: readonly ChunkReference[]): void;
+
+  /** Whether the chunk is on this machine. Never waits. */
+  isLocal(chunk: ChunkReference): boolean;
+
+  /** Counts connected peers that have chunks. */
+  holders(): ChunkHolders;
 
   /** Tells the deduplication index of a chunk that the tree refers to (rebuild after a start). */
   learn(chunk: ChunkReference): void;

@@ -60,7 +60,17 @@ export class Readahead {
     // A window that moves on by a block or two is not worth a range each time.
     const fewMore = onTheWay && missing.size < small_range_blocks;
     if (fewMore && this.#rangeBytes() * 2 > this.#bytesMax) return;
+    // Who reads in earnest waits until there is room.
+    if (missing.size > 0 && !reader.hasRoom) return;
     this.#download(reader, missing);
+  }
+
+  /** Whether a block is about to be decrypted, or in a range that is being fetched. */
+  holds(reader: BlockReader, block: number): boolean {
+    if (this.#wanted.get(reader)?.has(block) === true) return true;
+    return this.#ranges.some(
+      (range) => range.reader === reader && range.start <= block && block < range.end,
+    );
   }
 
   /** Idempotent. */

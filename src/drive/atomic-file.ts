@@ -7,11 +7,14 @@ import { FormatVersionError, StoreError } from '../errors.js';
 const FILE_BYTES_MAX = 64 << 10;
 
 /** Replaces a file: temporary file, fsync, rename, fsync of the folder. Readable by its owner only. */
-export async function writeFileAtomically(path: string, text: string): Promise<void> {
+export async function writeFileAtomically(
+  path: string,
+  content: string | Uint8Array,
+): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`;
   const file = await open(temporary, 'w', 0o600);
   try {
-    await file.writeFile(text);
+    await file.writeFile(content);
     await file.sync();
   } catch (error) {
     await file.close();

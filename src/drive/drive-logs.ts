@@ -13,6 +13,7 @@ import type { Capability } from './capability.js';
 import type { WriterKeys } from './key-derivation.js';
 import { deriveEncryptionSecret, deriveWriterKeys } from './key-derivation.js';
 import type { LogLengths } from './lease-messages.js';
+import type { CachePlan } from './local-cache.js';
 import { finishReplacing } from './store-replacing.js';
 
 /** What a capability that can read yields. */
@@ -58,9 +59,17 @@ async function syncIdentity(directory: string): Promise<void> {
   await syncDirectory(directory);
 }
 
-/** The database of a store. `mayBeCopy`: also of one that was copied from another place. */
-export function openStorage(directory: string, mayBeCopy: boolean): CoreStorage {
-  return new CoreStorage(directory, { ...STORAGE_OPTIONS, allowBackup: mayBeCopy });
+/** The database of a store. `mayBeCopy`: also of one that was copied from another place. `cache`: it is to be bounded. */
+export function openStorage(
+  directory: string,
+  mayBeCopy: boolean,
+  cache: CachePlan | null = null,
+): CoreStorage {
+  const bounded =
+    cache === null
+      ? {}
+      : { writeBufferSize: cache.writeBufferBytes, blobFileSize: cache.blobFileBytes };
+  return new CoreStorage(directory, { ...STORAGE_OPTIONS, ...bounded, allowBackup: mayBeCopy });
 }
 
 /** Sessions of the logs of one drive in one store. */
@@ -78,9 +87,14 @@ export class DriveLogs {
   /**
    * Opens the store. `mayBeCopy`: a copy of the folder is fine, because nothing is appended here. Throws StoreError.
    */
-  static async open(directory: string, keys: DriveKeys, mayBeCopy: boolean): Promise<DriveLogs> {
+  static async open(
+    directory: string,
+    keys: DriveKeys,
+    mayBeCopy: boolean,
+    cache: CachePlan | null = null,
+  ): Promise<DriveLogs> {
     await finishReplacing(directory);
-    const storage = openStorage(directory, mayBeCopy);
+    const storage = openStorage(directory, mayBeCopy, cache);
     const store = new Corestore(storage);
     try {
       await store.ready();

@@ -4,8 +4,9 @@ import type Hypercore from 'hypercore';
 import type { NodeAddress } from 'hyperdht';
 import { ChunkLog } from '../content/chunk-log.js';
 import { Chunker } from '../content/chunker.js';
+import { type DiskCache, readaheadBytesOf } from '../content/disk-cache.js';
 import { requireZstd } from '../content/zstd.js';
-import { CapabilityError, DamagedError, type ShoalError, UnavailableError } from '../errors.js';
+import { CapabilityError } from '../errors.js';
 import { limits } from '../limits.js';
 import { SpaceGuard } from '../log/space-guard.js';
 import { asShoalError } from '../log/store-errors.js';
@@ -14,16 +15,20 @@ import { writeAheadBytes } from '../log/write-ahead-bytes.js';
 import { Swarm } from '../swarm/swarm.js';
 import { HyperbeeTree } from '../tree/hyperbee-tree.js';
 import { readSettings } from '../tree/settings-record.js';
-import { readSuperblock, type Superblock } from '../tree/superblock.js';
+import type { Superblock } from '../tree/superblock.js';
 import { type Capability, requireCapability } from './capability.js';
 import { type CheckLogsOptions, checkLogs } from './check-logs.js';
 import type { CheckReport } from './check-report.js';
 import { isWholeStore } from './check-session.js';
 import { type DriveKeys, DriveLogs, driveKeysOf, topicOf } from './drive-logs.js';
 import { createState, endedUncleanlyBeforeReboot, readBootId, readState } from './drive-state.js';
+import { checkWriters, findSuperblock } from './find-superblock.js';
 import type { DrivePaths, DriveRecord, Home } from './home.js';
 import { deriveChunkerKey, deriveChunkHashKey, type WriterKeys } from './key-derivation.js';
 import type { LogLengths } from './lease-messages.js';
+import { LocalCache, mayForget, planCache } from './local-cache.js';
+import { readPins } from './pin-file.js';
+import { Pinner } from './pinner.js';
 import { checkNotShorter, recoverFromPowerLoss } from './power-loss.js';
 import { StateFile } from './state-file.js';
 import { StoreLock } from './store-lock.js';
@@ -38,6 +43,10 @@ export interface OpenDriveOptions {
   offline?: boolean;
   /** Nodes of a private DHT; absent for the public one. */
   bootstrap?: NodeAddress[] | undefined;
+  /** What is kept of somebody else's drive, in bytes of disk; null or absent for the default. */
+  cacheBytes?: number | null;
+  /** Take nothing away, however much there is: for a short visit. */
+  keepsAll?: boolean;
   /** Default deadline of waits on the network. */
   deadlineMs?: number;
   /** How long to ask other copies for the writer lease. */
@@ -75,6 +84,8 @@ interface DriveParts {
   content: ChunkLog;
   contentCore: Hypercore;
   superblock: Superblock;
+  /** Null for a drive that is kept whole. */
+  cache: LocalCache | null;
   /** Whether the last process closed the drive in order. */
   wasClean: boolean;
   /** See {@link Drive.openedUncleanlyAfterReboot}. */
@@ -117,6 +128,10 @@ export class Drive {
   get swarm(): Swarm | null {
     return this.#parts.swarm;
   }
+  /** What is kept of the chunk log is bounded; null when it is not. */
+  get diskCache(): DiskCache | null {
+    return this.#parts.cache?.disk ?? null;
+  }
   get writable(): boolean {
     return this.#parts.tree.writable;
   }
@@ -141,6 +156,20 @@ export class Drive {
     } catch (error) {
       throw asShoalError(error, 'write out what the store holds in memory');
     }
+  }
+
+  /** What keeps pinned paths here, for as long as the drive is open. Throws FormatVersionError, StoreError. */
+  openPinner(localOnly = false): Promise<Pinner> {
+    const { paths, tree, contentCore, log } = this.#parts;
+    const { diskCache } = this;
+    return Pinner.open({
+      file: paths.pins,
+      tree,
+      content: contentCore,
+      diskCache,
+      localOnly,
+      log,
+    });
   }
 
   /** Checks the drive as it is committed now. Throws like {@link checkLogs}. */
@@ -170,7 +199,7 @@ export class Drive {
 
   async #close(): Promise<void> {
     const { tree, content, contentCore, swarm, storeSync, logs, stateFile, lock } = this.#parts;
-    const { wasClean } = this.#parts;
+    const { wasClean, cache } = this.#parts;
     // A closed log is not writable any more.
     const wasWriting = tree.writable;
     const errors: unknown[] = [];
@@ -178,6 +207,7 @@ export class Drive {
       await step().catch((error: unknown) => errors.push(error));
     };
     await attempt(() => content.close());
+    await attempt(async () => cache?.close());
     await attempt(() => storeSync.sync());
     await attempt(async () => swarm?.close());
     const lengths: LogLengths = {
@@ -271,7 +301,17 @@ async function openLocked(
   if (capability.type === 'host') throw new CapabilityError('Cannot read with a host key');
   const keys = driveKeysOf(capability);
   const holdsLease = state.lease.state === 'held';
-  const logs = await DriveLogs.open(paths.store, keys, !holdsLease);
+  const isCache = mayForget(record, state);
+  if (!isCache && options.cacheBytes != null) {
+    options.onNotice?.(
+      `The size of the cache has no effect: '${record.name}' was written on this machine, which keeps all of it`,
+    );
+  }
+  const plan =
+    isCache && options.keepsAll !== true
+      ? await planCache(options.cacheBytes ?? null, paths.store)
+      : null;
+  const logs = await DriveLogs.open(paths.store, keys, !holdsLease, plan);
   undo.push(async () => {
     await logs.store.close();
     // Nothing was appended, so it is as clean as it was.
@@ -330,8 +370,18 @@ async function openLocked(
   if (settings.compression === 'zstd') requireZstd();
   if (record.contentLogKey === null) await home.update({ ...record, contentLogKey: contentKey });
   const contentCore = logs.content(contentKey, writing);
+  let cache: LocalCache | null = null;
+  if (plan !== null && !writing) {
+    await contentCore.ready();
+    const hasPins = (await readPins(paths.pins)).length > 0;
+    const parts = { plan, hasPins, store: logs.store, content: contentCore, tree: core };
+    cache = await LocalCache.open({ ...parts, path: paths.cache, log });
+    undo.push(async () => cache?.close());
+  }
   const content = await ChunkLog.open({
     core: contentCore,
+    diskCache: cache?.disk ?? null,
+    ...(plan === null ? {} : { readaheadBytesMax: readaheadBytesOf(plan.bytesMax) }),
     writer: writing ? 0 : -1,
     chunker: new Chunker(superblock.chunker, deriveChunkerKey(keys.readSecret)),
     hashKey: deriveChunkHashKey(keys.readSecret),
@@ -356,6 +406,7 @@ async function openLocked(
     content,
     contentCore,
     superblock,
+    cache,
     wasClean,
     openedUncleanlyAfterReboot,
     log,
@@ -424,53 +475,4 @@ async function syncOnce(storeDirectory: string): Promise<void> {
   } finally {
     await sync.close();
   }
-}
-
-async function findSuperblock(
-  tree: HyperbeeTree,
-  name: string,
-  options: OpenDriveOptions,
-  deadlineMs: number,
-): Promise<Superblock> {
-  const { signal } = options;
-  try {
-    if (tree.head.length === 0 && options.offline === true) {
-      throw new UnavailableError('Nothing of the drive is on this machine');
-    }
-    await tree.whenFound({ deadlineMs, signal });
-    return await readSuperblock(tree, { deadlineMs, signal });
-  } catch (error) {
-    if (!(error instanceof UnavailableError)) throw error;
-    throw noPeer(name, options.offline === true, deadlineMs, error);
-  }
-}
-
-function noPeer(
-  name: string,
-  offline: boolean,
-  deadlineMs: number,
-  cause: ShoalError,
-): UnavailableError {
-  if (offline) {
-    return new UnavailableError(
-      `Cannot open '${name}': nothing of it is on this machine yet; mount it once without --offline`,
-      { cause },
-    );
-  }
-  return new UnavailableError(
-    `Cannot open '${name}': no peer that has it answered within ${deadlineMs / 1000} s; is the origin mounted, and is --bootstrap the same there`,
-    { cause },
-  );
-}
-
-/** The chunk log's key. Throws DamagedError when the superblock is not this key's. */
-function checkWriters(superblock: Superblock, keys: DriveKeys): Buffer {
-  const [first] = superblock.writers;
-  if (first === undefined || !first.treeKey.equals(keys.treeLogKey)) {
-    throw new DamagedError('Cannot open the drive: its superblock names another tree log');
-  }
-  if (keys.writer !== null && !first.contentKey.equals(keys.writer.contentLog.key)) {
-    throw new DamagedError('Cannot open the drive: its superblock names another content log');
-  }
-  return first.contentKey;
 }

@@ -31,6 +31,10 @@ export interface DrivePaths {
   store: string;
   lock: string;
   log: string;
+  /** Which blocks were used last. */
+  cache: string;
+  /** What is kept on this machine. */
+  pins: string;
 }
 
 /** Throws UsageError unless the name can be one: letters, digits, ".", "_" and "-", not beginning with "." or "-". */
@@ -87,6 +91,8 @@ export class Home {
       store: join(directory, 'store'),
       lock: join(directory, 'lock'),
       log: join(directory, 'log'),
+      cache: join(directory, 'cache'),
+      pins: join(directory, 'pins.json'),
     };
   }
 
@@ -192,6 +198,8 @@ function relocate(paths: DrivePaths, directory: string): DrivePaths {
     store: move(paths.store),
     lock: move(paths.lock),
     log: move(paths.log),
+    cache: move(paths.cache),
+    pins: move(paths.pins),
   };
 }
 

@@ -2,6 +2,7 @@
 import type { NodeAddress } from 'hyperdht';
 import { MountBusyError } from '../../mount/errors.js';
 import type { DriverStatistics, Mount, MountDriver } from '../../mount/file-system.js';
+import type { DiskCache } from '../content/disk-cache.js';
 import { ControlServer } from '../control/server.js';
 import { BusyError, InterruptedError } from '../errors.js';
 import { DriveFileSystem, type DriveFileSystemFigures } from '../fs/drive-file-system.js';
@@ -13,6 +14,8 @@ import { type Drive, openDrive } from './drive.js';
 import type { Home } from './home.js';
 import { MemoryWatch } from './memory-watch.js';
 import { MOUNT_SUBTYPE, mountSource } from './mount-table.js';
+import { pinHandlers } from './pin-control.js';
+import type { PinFigures, Pinner } from './pinner.js';
 
 export interface MountDriveOptions {
   home: Home;
@@ -27,6 +30,8 @@ export interface MountDriveOptions {
   posixAcl: boolean;
   bootstrap?: NodeAddress[] | undefined;
   deadlineMs: number;
+  /** Null for the default. */
+  cacheBytes: number | null;
   log: (line: string) => void;
   onNotice: (line: string) => void;
   signal?: AbortSignal;
@@ -54,11 +59,14 @@ export interface MountStatus {
   downloadedBlocks: number;
   downloadedBytes: number;
   storedBytes: number;
+  /** Null for a drive that is kept whole. */
+  cache: { bytes: number; bytesMax: number; pinnedBytes: number } | null;
   deduplicatedBytes: number;
   treeLength: number;
   treeFork: number;
   residentBytes: number;
   fileSystem: DriveFileSystemFigures;
+  pins: PinFigures[];
   requests: DriverStatistics;
 }
 
@@ -69,6 +77,7 @@ export class MountedDrive {
   readonly #driverName: string;
   readonly #log: (line: string) => void;
   readonly #memoryWatch: MemoryWatch;
+  readonly #pinner: Pinner;
   #mount!: Mount;
   #control!: ControlServer;
   #ending: Promise<MountEnd> | null = null;
@@ -86,8 +95,10 @@ export class MountedDrive {
     fileSystem: DriveFileSystem,
     driverName: string,
     log: (line: string) => void,
+    pinner: Pinner,
   ) {
     this.#drive = drive;
+    this.#pinner = pinner;
     this.#fileSystem = fileSystem;
     this.#driverName = driverName;
     this.#log = log;
@@ -115,11 +126,13 @@ export class MountedDrive {
         storeDirectory: drive.paths.store,
         log,
       });
-      const mounted = new MountedDrive(drive, fileSystem, driver.name, log);
+      const pinner = await drive.openPinner();
+      const mounted = new MountedDrive(drive, fileSystem, driver.name, log, pinner);
       try {
         await mounted.#mountAndListen(options);
       } catch (error) {
         mounted.#memoryWatch.close();
+        await pinner.close();
         await fileSystem.close();
         throw error;
       }
@@ -149,6 +162,7 @@ export class MountedDrive {
         status: () => this.status(),
         sync: () => this.#fileSystem.commit(),
         check: () => this.#check(),
+        ...pinHandlers(this.#pinner),
         checkProgress: () => this.#checkProgress,
         unmount: async ({ force }) => {
           const { commitError } = await this.unmount(force === true);
@@ -178,7 +192,7 @@ export class MountedDrive {
   }
 
   status(): MountStatus {
-    const { swarm, content, tree } = this.#drive;
+    const { swarm, content, tree, diskCache } = this.#drive;
     const network = swarm?.statistics();
     const chunks = content.statistics();
     return {
@@ -195,11 +209,13 @@ export class MountedDrive {
       downloadedBlocks: chunks.downloadedBlocks,
       downloadedBytes: chunks.downloadedBytes,
       storedBytes: chunks.storedBytes,
+      cache: diskCache === null ? null : cacheFigures(diskCache),
       deduplicatedBytes: chunks.deduplicatedBytes,
       treeLength: tree.head.length,
       treeFork: tree.head.fork,
       residentBytes: process.memoryUsage.rss(),
       fileSystem: this.#fileSystem.figures(),
+      pins: this.#pinner.figures(),
       requests: this.#mount.statistics(),
     };
   }
@@ -281,6 +297,7 @@ export class MountedDrive {
   async #close(): Promise<MountEnd> {
     this.#memoryWatch.close();
     this.#abort.abort(new InterruptedError('The drive was unmounted'));
+    await this.#pinner.close();
     await this.#checking?.catch(() => undefined);
     let commitError: Error | null = null;
     const keep = (error: unknown): void => {
@@ -303,6 +320,10 @@ export class MountedDrive {
     });
     await Promise.race([this.#control.close(), late]);
   }
+}
+
+function cacheFigures({ bytes, bytesMax, pinnedBytes }: DiskCache) {
+  return { bytes, bytesMax, pinnedBytes };
 }
 
 function errorText(error: unknown): string {

@@ -6,6 +6,7 @@ import { dropSuidGid, type FileOperations, modeWithoutSuidGid } from './file-ope
 import { type Inode, S_IFMT, S_ISGID } from './inode.js';
 import { withMemory } from './not-in-memory.js';
 import { PosixError } from './posix-error.js';
+import { isVirtual, virtualXattr } from './virtual-xattrs.js';
 import type { Volume } from './volume.js';
 import { XATTR_NAMESPACES } from './xattr-name.js';
 
@@ -76,6 +77,7 @@ export class AttributeOperations {
 
   getxattr(ino: number, name: string, caller: Caller): Answer<Buffer> {
     this.#requireNamespace(name);
+    if (isVirtual(name)) return virtualXattr(this.#volume, ino, name, caller);
     const { table } = this.#volume;
     return withMemory(() => {
       const inode = table.need(ino);
@@ -91,7 +93,9 @@ export class AttributeOperations {
     return withMemory(() => {
       const inode = table.need(ino);
       if (inode.xattrCount === 0) return [];
-      const names = [...table.needXattrs(inode).values.keys()];
+      const stored = [...table.needXattrs(inode).values.keys()];
+      // Of a drive that was written before these names had a meaning of their own.
+      const names = stored.filter((name) => !isVirtual(name));
       return this.#volume.posixAcl ? names : names.filter((name) => !isAccessList(name));
     }, caller);
   }
@@ -105,6 +109,7 @@ export class AttributeOperations {
     killsSgid = false,
   ): Answer<void> {
     this.#requireNamespace(name);
+    if (isVirtual(name)) throw new PosixError('EPERM');
     if (value.length > limits.xattr_value_bytes_max) throw new PosixError('ERANGE');
     const kept = Buffer.from(value);
     return withMemory(() => {
@@ -133,6 +138,7 @@ export class AttributeOperations {
 
   removexattr(ino: number, name: string, caller: Caller): Answer<void> {
     this.#requireNamespace(name);
+    if (isVirtual(name)) throw new PosixError('EPERM');
     return withMemory(() => {
       this.#volume.requireWritable();
       const inode = this.#volume.table.need(ino);

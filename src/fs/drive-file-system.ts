@@ -163,6 +163,7 @@ export class DriveFileSystem implements FileSystem {
     if (!readOnly) defragmenter = new Defragmenter(volume);
     const follower = readOnly ? new Follower(volume, tree, last) : null;
     tellBlocks = (inode) => volume.tellBlocks(inode);
+    volume.version = () => committer?.version ?? follower?.last?.version ?? 0;
     const parts = { volume, committer, follower, defragmenter };
     const fileSystem = new DriveFileSystem(options, parts);
     if (!readOnly) {

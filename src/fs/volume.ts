@@ -66,6 +66,8 @@ export class Volume {
   /** Set when the mount is up. */
   kernel: KernelNotifier | null = null;
   writebackCache = false;
+  /** The version that is shown. */
+  version: () => number = () => 0;
   /** The kernel goes by access lists. */
   posixAcl = false;
 

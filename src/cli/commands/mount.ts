@@ -8,7 +8,7 @@ import { runningHolder } from '../../drive/store-lock.js';
 import { BusyError, UsageError } from '../../errors.js';
 import { limits } from '../../limits.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
-import { bootstrapOf, parseDeadline } from '../options.js';
+import { bootstrapOf, parseCacheSize, parseDeadline } from '../options.js';
 import { printLine } from '../output.js';
 import { readKeyFrom } from '../read-key.js';
 import { type SpawnedMount, spawnMount } from '../spawn-mount.js';
@@ -23,6 +23,7 @@ interface MountCommandOptions {
   acl?: boolean;
   bootstrap?: string;
   deadline: number;
+  cacheSize?: number;
   foreground?: boolean;
   json?: boolean;
 }
@@ -41,6 +42,11 @@ export function addMountCommand(program: Command, context: CliContext): void {
       new Option('--deadline <seconds>', 'longest wait for a peer')
         .argParser(parseDeadline)
         .default(limits.network_deadline_ms, String(limits.network_deadline_ms / 1000)),
+    )
+    .addOption(
+      new Option('--cache-size <bytes>', 'disk for data of a drive that is read').argParser(
+        parseCacheSize,
+      ),
     )
     .option('--allow-other', 'let other users use the mount')
     .option('--numeric-owner', "show the drive's own user and group ids")
@@ -79,6 +85,7 @@ export function addMountCommand(program: Command, context: CliContext): void {
           posixAcl: options.acl === true,
           bootstrap: bootstrap ?? null,
           deadlineMs: options.deadline,
+          cacheBytes: options.cacheSize ?? null,
           foreground: options.foreground === true,
         },
         logPath: home.paths(record.name).log,

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { type DriveReport, reportOn } from '../drive-report.js';
 import { formatBytes, formatTable } from '../output.js';
+import { formatPin } from './pin.js';
 
 export function addStatusCommand(program: Command, context: CliContext): void {
   program
@@ -33,7 +34,7 @@ function formatReport(report: DriveReport): string {
 }
 
 function mountRows(mount: NonNullable<DriveReport['mount']>): string[][] {
-  const { fileSystem } = mount;
+  const { fileSystem, cache } = mount;
   const network = mount.offline
     ? 'offline'
     : `${mount.peers} connected${mount.swarmReachable ? '' : ', swarm does not answer'}`;
@@ -42,6 +43,10 @@ function mountRows(mount: NonNullable<DriveReport['mount']>): string[][] {
     ['version', String(fileSystem.version)],
     ['files', `${fileSystem.inodes} inodes, ${formatBytes(fileSystem.fileBytes)}`],
     ['not committed', formatBytes(fileSystem.dirtyBytes)],
+    ...(cache === null
+      ? []
+      : [['cache', `${formatBytes(cache.bytes)} of ${formatBytes(cache.bytesMax)}`]]),
+    ...mount.pins.map((pin) => ['pinned', formatPin(pin)]),
     ['peers', network],
     ['received', formatBytes(mount.receivedBytes)],
     ['sent', formatBytes(mount.sentBytes)],

@@ -1,0 +1,60 @@
+/** The superblock of a drive that is being opened. */
+import { DamagedError, type ShoalError, UnavailableError } from '../errors.js';
+import type { HyperbeeTree } from '../tree/hyperbee-tree.js';
+import { readSuperblock, type Superblock } from '../tree/superblock.js';
+import type { DriveKeys } from './drive-logs.js';
+
+interface FindOptions {
+  offline?: boolean;
+  signal?: AbortSignal;
+}
+
+/** Waits for the first head of a drive that was just joined. Throws UnavailableError, DamagedError. */
+export async function findSuperblock(
+  tree: HyperbeeTree,
+  name: string,
+  options: FindOptions,
+  deadlineMs: number,
+): Promise<Superblock> {
+  const { signal } = options;
+  try {
+    if (tree.head.length === 0 && options.offline === true) {
+      throw new UnavailableError('Nothing of the drive is on this machine');
+    }
+    await tree.whenFound({ deadlineMs, signal });
+    return await readSuperblock(tree, { deadlineMs, signal });
+  } catch (error) {
+    if (!(error instanceof UnavailableError)) throw error;
+    throw noPeer(name, options.offline === true, deadlineMs, error);
+  }
+}
+
+function noPeer(
+  name: string,
+  offline: boolean,
+  deadlineMs: number,
+  cause: ShoalError,
+): UnavailableError {
+  if (offline) {
+    return new UnavailableError(
+      `Cannot open '${name}': nothing of it is on this machine yet; mount it once without --offline`,
+      { cause },
+    );
+  }
+  return new UnavailableError(
+    `Cannot open '${name}': no peer that has it answered within ${deadlineMs / 1000} s; is the origin mounted, and is --bootstrap the same there`,
+    { cause },
+  );
+}
+
+/** The chunk log's key. Throws DamagedError when the superblock is not this key's. */
+export function checkWriters(superblock: Superblock, keys: DriveKeys): Buffer {
+  const [first] = superblock.writers;
+  if (first === undefined || !first.treeKey.equals(keys.treeLogKey)) {
+    throw new DamagedError('Cannot open the drive: its superblock names another tree log');
+  }
+  if (keys.writer !== null && !first.contentKey.equals(keys.writer.contentLog.key)) {
+    throw new DamagedError('Cannot open the drive: its superblock names another content log');
+  }
+  return first.contentKey;
+}

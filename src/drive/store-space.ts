@@ -1,0 +1,99 @@
+/** The disk that a drive's store takes. */
+import { lstat, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type Corestore from 'corestore';
+import type Hypercore from 'hypercore';
+import { core as storageKeys } from 'hypercore-storage/lib/keys.js';
+import type { StoreSpace } from '../content/disk-cache.js';
+import { limits } from '../limits.js';
+import { asShoalError } from '../log/store-errors.js';
+
+/** Values of RocksDB's options, by their names in `rocksdb-native`. */
+const FORCE = 1;
+const DISABLE = 2;
+const ALSO_BOTTOMMOST = 2;
+
+/** Measures the store of a drive, and gives back what removed blocks of one log take. */
+export function storeSpaceOf(store: Corestore, log: Hypercore, tree: Hypercore): StoreSpace {
+  return {
+    async usedBytes() {
+      const bytes = await diskUsage(join(store.storage.path, 'db'), isLasting);
+      return Math.max(0, bytes - localBytes(tree));
+    },
+    async reclaim(share) {
+      await reclaimSpace(store, log, share);
+    },
+  };
+}
+
+/**
+ * Gives back what removed blocks of a log take: merges the tables of its keys, so that a file of values in which nothing
+ * is in use goes. `share` of all such files, the oldest, are emptied before: 0 none, 1 all. Throws StoreError, NoSpaceError.
+ */
+export async function reclaimSpace(store: Corestore, log: Hypercore, share: number): Promise<void> {
+  const pointer = log.core?.state.storage.core.dataPointer;
+  if (pointer === undefined) return;
+  // The library hands out slices of memory that it fills anew.
+  const start = Buffer.from(storageKeys.data(pointer));
+  const end = Buffer.from(storageKeys.data(pointer + 1));
+  try {
+    await store.storage.db.compactRange(start, end, {
+      blobGarbageCollectionPolicy: share > 0 ? FORCE : DISABLE,
+      blobGarbageCollectionAgeCutoff: share,
+      ...(share > 0 ? { bottommostLevelCompaction: ALSO_BOTTOMMOST } : {}),
+    });
+  } catch (error) {
+    throw asShoalError(error, 'give disk space back');
+  }
+}
+
+/** Not a write-ahead file or the manifest, for which RocksDB reserves room. */
+function isLasting(name: string): boolean {
+  return !name.endsWith('.log') && !name.startsWith('MANIFEST');
+}
+
+/** Bytes of disk that the files below a folder take; those whose name `counts`. */
+export async function diskUsage(
+  directory: string,
+  counts: (name: string) => boolean = () => true,
+): Promise<number> {
+  let bytes = 0;
+  let files = 0;
+  const pending = [directory];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const paths: string[] = [];
+    for (const entry of await listIfThere(next)) {
+      if (++files > limits.store_files_max) return bytes;
+      const path = join(next, entry.name);
+      if (entry.isDirectory()) pending.push(path);
+      else if (counts(entry.name)) paths.push(path);
+    }
+    for (const size of await Promise.all(paths.map(allocatedBytes))) bytes += size;
+  }
+  return bytes;
+}
+
+/** What a log's blocks that are here take, about. */
+function localBytes(log: Hypercore): number {
+  if (log.core === null || log.length === 0) return 0;
+  return (log.byteLength * log.core.bitfield.countSet(0, log.length)) / log.length;
+}
+
+async function listIfThere(path: string) {
+  try {
+    return await readdir(path, { withFileTypes: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** A running store makes and removes files all the time. */
+async function allocatedBytes(path: string): Promise<number> {
+  try {
+    return (await lstat(path)).blocks * 512;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
+    throw error;
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * Extended attributes that a mount makes up: what is here of a file, and what it is. They are read by name and listed
+ * nowhere, so that no program copies them; nobody can set them. They never wait for the network.
+ */
+import type { Answer, Caller } from '../../mount/file-system.js';
+import type { ChunkReference } from '../content/content-store.js';
+import { DamagedError, UnavailableError } from '../errors.js';
+import { limits } from '../limits.js';
+import { RecordKind, rangeOfInode, segmentOfKey } from '../tree/keys.js';
+import { decodeSegment } from '../tree/segment-record.js';
+import { ContentSummarizer, type ContentSummary } from './content-summary.js';
+import type { Inode } from './inode.js';
+import { withMemory } from './not-in-memory.js';
+import { PosixError } from './posix-error.js';
+import type { Volume } from './volume.js';
+
+const PREFIX = 'user.shoal.';
+const OF_CONTENT = new Map<string, (summary: ContentSummary) => string>([
+  ['local', ({ localBytes, bytes }) => `${localBytes}/${bytes}`],
+  ['hash', ({ hash }) => hash],
+  ['peers', ({ peers }) => String(peers)],
+]);
+
+/** Whether no stored attribute has such a name. */
+export function isVirtual(name: string): boolean {
+  return name.startsWith(PREFIX);
+}
+
+/** Throws PosixError ENODATA for what there is not. */
+export function virtualXattr(
+  volume: Volume,
+  ino: number,
+  name: string,
+  caller: Caller,
+): Answer<Buffer> {
+  const what = name.slice(PREFIX.length);
+  if (what === 'version') return Buffer.from(String(volume.version()));
+  const show = OF_CONTENT.get(what);
+  if (show === undefined) throw new PosixError('ENODATA');
+  const found = withMemory(() => volume.table.need(ino), caller);
+  const answer = async (inode: Inode): Promise<Buffer> => {
+    if (!inode.isFile) throw new PosixError('ENODATA');
+    if (isUncommitted(inode)) {
+      if (what === 'local') return Buffer.from(`${inode.size}/${inode.size}`);
+      throw new PosixError('ENODATA');
+    }
+    const summary = await summarize(volume, inode);
+    // Whose records are not here, cannot be read here.
+    if (summary === null && what === 'local') return Buffer.from(`0/${inode.size}`);
+    if (summary === null) throw new PosixError('ENODATA');
+    return Buffer.from(show(summary));
+  };
+  return found instanceof Promise ? found.then(answer) : answer(found);
+}
+
+/** Its content is on its way to the log: it has no hash yet, and nobody else has it. */
+function isUncommitted({ dirty, committing, data, inline }: Inode): boolean {
+  return inline === null && (dirty || committing > 0 || (data?.memorySegments.size ?? 0) > 0);
+}
+
+/** Null when the records of the content are not all here. */
+async function summarize(volume: Volume, inode: Inode): Promise<ContentSummary | null> {
+  const summarizer = new ContentSummarizer(volume.content, inode.size);
+  if (inode.inline !== null) {
+    summarizer.addInline(inode.inline);
+    return summarizer.finish();
+  }
+  const { from, to } = rangeOfInode(RecordKind.segment, inode.ino);
+  const { view } = volume.table;
+  try {
+    for await (const { key, value } of view.range(from, to, { localOnly: true })) {
+      const index = segmentOfKey(key);
+      for (const { start, length, chunk, skip } of decodeSegment(inode.ino, index, value)) {
+        if (chunk === null) continue;
+        const at = index * limits.segment_bytes + start;
+        summarizer.add({ at, length, chunk: chunk as ChunkReference, skip });
+      }
+    }
+  } catch (error) {
+    if (error instanceof UnavailableError) return null;
+    if (error instanceof DamagedError) throw new PosixError('EIO');
+    throw error;
+  }
+  return summarizer.finish();
+}
