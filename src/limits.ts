@@ -57,6 +57,13 @@ export const limits = {
   /** Versions kept one by one, beside those that are kept without a gap. */
   kept_versions_max: 8192,
 
+  /** Older versions held in memory that a mount shows in `.shoal`; each a sixteenth of what is held of the drive. */
+  history_views_open_max: 16,
+  /** For so long after its last use, an older version is not collected. */
+  history_view_idle_ms: 300_000,
+  /** Newest versions listed in `.shoal/versions`. */
+  history_versions_listed_max: 100,
+
   // Content
   /** Decrypted blocks held in memory. */
   block_cache_bytes_max: 32 << 20,

@@ -4,8 +4,16 @@ import { MountBusyError } from '../../mount/errors.js';
 import type { DriverStatistics, Mount, MountDriver } from '../../mount/file-system.js';
 import { ControlServer } from '../control/server.js';
 import { BusyError, InterruptedError } from '../errors.js';
-import { DriveFileSystem, type DriveFileSystemFigures } from '../fs/drive-file-system.js';
+import {
+  DriveFileSystem,
+  type DriveFileSystemFigures,
+  type DriveFileSystemOptions,
+} from '../fs/drive-file-system.js';
+import { HistoryFileSystem } from '../fs/history/history-file-system.js';
+import { VersionHistory } from '../fs/history/version-history.js';
+import type { VersionName } from '../fs/history/version-name.js';
 import { limits } from '../limits.js';
+import type { VersionPoint } from '../tree/version-point.js';
 import type { CheckProgress } from './check-logs.js';
 import { type CheckReport, cutReport } from './check-report.js';
 import { controlSocketPath } from './control-socket-path.js';
@@ -25,6 +33,8 @@ export interface MountDriveOptions {
   allowOther: boolean;
   numericOwner: boolean;
   posixAcl: boolean;
+  /** Show the drive as it was, read-only. */
+  at?: VersionName | null;
   bootstrap?: NodeAddress[] | undefined;
   deadlineMs: number;
   log: (line: string) => void;
@@ -69,6 +79,9 @@ export class MountedDrive {
   readonly #driverName: string;
   readonly #log: (line: string) => void;
   readonly #memoryWatch: MemoryWatch;
+  /** The file system with its past; null when it is mounted as it was. */
+  #past: HistoryFileSystem | null = null;
+  #fixedAt: VersionPoint | null = null;
   #mount!: Mount;
   #control!: ControlServer;
   #ending: Promise<MountEnd> | null = null;
@@ -100,10 +113,14 @@ export class MountedDrive {
   /** Throws what {@link openDrive} throws, and MountError of the driver; nothing is left behind then. */
   static async start(options: MountDriveOptions): Promise<MountedDrive> {
     const { home, name, directory, driver, log } = options;
-    const drive = await openDrive(home, name, { ...options, command: 'mount' });
+    const at = options.at ?? null;
+    const readOnly = options.readOnly || at !== null;
+    const drive = await openDrive(home, name, { ...options, readOnly, command: 'mount' });
     try {
       drive.lock.update({ directory });
-      const fileSystem = await DriveFileSystem.open({
+      const history = new VersionHistory(drive.tree);
+      const point = at === null ? null : await history.find(at);
+      const fileSystemOptions: DriveFileSystemOptions = {
         tree: drive.tree,
         content: drive.content,
         sync: () => drive.sync(),
@@ -114,8 +131,14 @@ export class MountedDrive {
         posixAcl: options.posixAcl,
         storeDirectory: drive.paths.store,
         log,
-      });
+        ...(point === null ? {} : { at: point }),
+      };
+      const fileSystem = await DriveFileSystem.open(fileSystemOptions);
       const mounted = new MountedDrive(drive, fileSystem, driver.name, log);
+      if (point === null) {
+        const driveOptions = fileSystemOptions;
+        mounted.#past = new HistoryFileSystem({ drive: fileSystem, driveOptions, history });
+      } else mounted.#fixedAt = point;
       try {
         await mounted.#mountAndListen(options);
       } catch (error) {
@@ -140,6 +163,11 @@ export class MountedDrive {
     return !this.#drive.writable;
   }
 
+  /** Older versions that are mounted or open, which a collection must leave alone. */
+  headsInUse(): VersionPoint[] {
+    return this.#fixedAt === null ? (this.#past?.headsInUse() ?? []) : [this.#fixedAt];
+  }
+
   async #mountAndListen(options: MountDriveOptions): Promise<void> {
     const path = controlSocketPath(this.#drive.paths.directory, options.environment);
     this.#control = await ControlServer.listen({
@@ -157,7 +185,7 @@ export class MountedDrive {
       },
     });
     try {
-      this.#mount = await options.driver.mount(this.#fileSystem, {
+      this.#mount = await options.driver.mount(this.#past ?? this.#fileSystem, {
         directory: options.directory,
         sourceName: mountSource(this.name),
         subtype: MOUNT_SUBTYPE,
@@ -264,7 +292,7 @@ export class MountedDrive {
 
   /** The next request finds everything on disk. */
   async #releaseMemory(): Promise<void> {
-    this.#fileSystem.releaseMemory();
+    (this.#past ?? this.#fileSystem).releaseMemory();
     try {
       await this.#drive.flushStore();
     } catch (error) {
