@@ -9,6 +9,8 @@ import {
   type DriveFileSystemFigures,
   type DriveFileSystemOptions,
 } from '../fs/drive-file-system.js';
+import { DriveHistory } from '../fs/history/drive-history.js';
+import { HeadsInUse } from '../fs/history/heads-in-use.js';
 import { HistoryFileSystem } from '../fs/history/history-file-system.js';
 import { VersionHistory } from '../fs/history/version-history.js';
 import type { VersionName } from '../fs/history/version-name.js';
@@ -18,6 +20,7 @@ import type { CheckProgress } from './check-logs.js';
 import { type CheckReport, cutReport } from './check-report.js';
 import { controlSocketPath } from './control-socket-path.js';
 import { type Drive, openDrive } from './drive.js';
+import { historyHandlers } from './history-session.js';
 import type { Home } from './home.js';
 import { MemoryWatch } from './memory-watch.js';
 import { MOUNT_SUBTYPE, mountSource } from './mount-table.js';
@@ -81,7 +84,8 @@ export class MountedDrive {
   readonly #memoryWatch: MemoryWatch;
   /** The file system with its past; null when it is mounted as it was. */
   #past: HistoryFileSystem | null = null;
-  #fixedAt: VersionPoint | null = null;
+  readonly #headsInUse = new HeadsInUse();
+  readonly #history: DriveHistory;
   #mount!: Mount;
   #control!: ControlServer;
   #ending: Promise<MountEnd> | null = null;
@@ -103,6 +107,7 @@ export class MountedDrive {
     this.#drive = drive;
     this.#fileSystem = fileSystem;
     this.#driverName = driverName;
+    this.#history = new DriveHistory(fileSystem, drive.tree, this.#headsInUse);
     this.#log = log;
     this.#memoryWatch = new MemoryWatch(() => this.#releaseMemory());
     this.ended = new Promise((resolve) => {
@@ -136,9 +141,13 @@ export class MountedDrive {
       const fileSystem = await DriveFileSystem.open(fileSystemOptions);
       const mounted = new MountedDrive(drive, fileSystem, driver.name, log);
       if (point === null) {
-        const driveOptions = fileSystemOptions;
-        mounted.#past = new HistoryFileSystem({ drive: fileSystem, driveOptions, history });
-      } else mounted.#fixedAt = point;
+        mounted.#past = new HistoryFileSystem({
+          drive: fileSystem,
+          driveOptions: fileSystemOptions,
+          history,
+          headsInUse: mounted.#headsInUse,
+        });
+      } else mounted.#headsInUse.add(point);
       try {
         await mounted.#mountAndListen(options);
       } catch (error) {
@@ -165,7 +174,7 @@ export class MountedDrive {
 
   /** Older versions that are mounted or open, which a collection must leave alone. */
   headsInUse(): VersionPoint[] {
-    return this.#fixedAt === null ? (this.#past?.headsInUse() ?? []) : [this.#fixedAt];
+    return this.#past?.headsInUse() ?? this.#headsInUse.list();
   }
 
   async #mountAndListen(options: MountDriveOptions): Promise<void> {
@@ -178,6 +187,7 @@ export class MountedDrive {
         sync: () => this.#fileSystem.commit(),
         check: () => this.#check(),
         checkProgress: () => this.#checkProgress,
+        ...historyHandlers(this.#history),
         unmount: async ({ force }) => {
           const { commitError } = await this.unmount(force === true);
           if (commitError !== null) throw commitError;

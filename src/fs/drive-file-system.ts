@@ -34,6 +34,7 @@ import { FileContents } from './file-contents.js';
 import { FileOperations } from './file-operations.js';
 import { Follower, readCommit } from './follower.js';
 import { fixedTree } from './history/fixed-tree.js';
+import { type RestoreReport, type RestoreRequest, Restorer } from './history/restore.js';
 import type { Inode } from './inode.js';
 import { InodeTable } from './inode-table.js';
 import { NameOperations } from './name-operations.js';
@@ -203,6 +204,11 @@ export class DriveFileSystem implements FileSystem {
   /** Throws ReadOnlyError. */
   get committer(): Committer {
     return this.#volume.committer;
+  }
+
+  /** Puts back what an older version has; not committed yet. Throws like {@link Restorer.run}. */
+  restore({ view, ...request }: RestoreRequest): Promise<RestoreReport> {
+    return new Restorer(this.#volume, this.#names, view).run(request);
   }
 
   /** Commits everything that is dirty. Throws NoSpaceError, StoreError. */

@@ -8,6 +8,8 @@ export function fixedTree(tree: Tree, head: Head): Tree {
     head,
     writable: false,
     get: (key, options) => view.get(key, options),
+    blockOf: (key, options) => view.blockOf(key, options),
+    differences: (from, to, options) => tree.differences(from, to, options),
     range: (from, to, options) => view.range(from, to, options),
     at: (older) => tree.at(older),
     write: () => Promise.reject(new ReadOnlyError('Cannot change the past')),

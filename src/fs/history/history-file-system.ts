@@ -20,7 +20,7 @@ import type { VersionPoint } from '../../tree/version-point.js';
 import { DriveFileSystem, type DriveFileSystemOptions } from '../drive-file-system.js';
 import { PosixError } from '../posix-error.js';
 import { GuardedFileSystem, HISTORY_NAME, then } from './guarded-file-system.js';
-import { HeadsInUse } from './heads-in-use.js';
+import type { HeadsInUse } from './heads-in-use.js';
 import { HistoryDirectories } from './history-directories.js';
 import type { VersionHistory } from './version-history.js';
 import { HistoryIno, inoInView, isHistory, numberOf, ROOT_INO, slotOf } from './view-numbers.js';
@@ -44,7 +44,7 @@ export interface HistoryFileSystemOptions {
   /** Those of the drive. */
   driveOptions: DriveFileSystemOptions;
   history: VersionHistory;
-  headsInUse?: HeadsInUse;
+  headsInUse: HeadsInUse;
 }
 
 export class HistoryFileSystem extends GuardedFileSystem implements FileSystem {
@@ -65,7 +65,7 @@ export class HistoryFileSystem extends GuardedFileSystem implements FileSystem {
     this.wantsPosixAcl = drive.wantsPosixAcl;
     const { mountUid: uid, mountGid: gid } = driveOptions;
     this.#directories = new HistoryDirectories({ history, uid, gid });
-    this.#headsInUse = headsInUse ?? new HeadsInUse();
+    this.#headsInUse = headsInUse;
     this.#views = new ViewTable({
       headsInUse: this.#headsInUse,
       open: (at) => this.#openView(driveOptions, at),
