@@ -150,7 +150,9 @@ class ChangeLister {
     for (const ino of inodes) {
       if (told.has(ino)) continue;
       if (changes.length >= limits.log_changes_max) more++;
-      else changes.push({ kind: 'changed', path: null, ino });
+      // Files that were deleted lose their records some commits after their names.
+      else if ((await after.get(inodeKey(ino))) !== null)
+        changes.push({ kind: 'changed', path: null, ino });
     }
     return { ...logged, changes, more };
   }
