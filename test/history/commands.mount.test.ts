@@ -24,6 +24,7 @@ import { type DriveMount, Machine } from '../support/drive-mount.js';
 import { randomBytes } from '../support/random-bytes.js';
 import { mknod, utimensat } from '../support/syscalls.js';
 import { setxattr } from '../support/xattr.js';
+import { shoalHere, tryHere } from './support/command-here.js';
 
 const TIME = { timeout: 120_000 } as const;
 const S_IFIFO = 0o010000;
@@ -32,9 +33,9 @@ const S_IFIFO = 0o010000;
 async function both(t: Assertions, mount: DriveMount, args: string[]): Promise<string> {
   const { machine, name } = mount;
   commit(mount);
-  const mounted = await machine.shoal(...args);
+  const mounted = await shoalHere(machine, ...args);
   await mount.unmount();
-  const unmounted = await machine.shoal(...args);
+  const unmounted = await shoalHere(machine, ...args);
   await machine.mount(name, ['--offline'], mount.directory);
   t.is(unmounted, mounted, `${args.join(' ')}: the same with and without a mount`);
   return mounted;
@@ -49,34 +50,31 @@ test('snapshots: made, listed, deleted; a label is there once', TIME, async (t) 
   const { machine, directory } = mount;
   writeFileSync(path.join(directory, 'file'), 'first');
   // Not committed before the command: a snapshot has all that was written.
-  const first = JSON.parse(await machine.shoal('snapshot', 'drive', 'one', '--json'));
+  const first = JSON.parse(await shoalHere(machine, 'snapshot', 'drive', 'one', '--json'));
   t.is(readFileSync(path.join(directory, '.shoal/snapshots/one/file'), 'utf8'), 'first');
-  const again = await machine.tryShoal(['snapshot', 'drive', 'one']);
+  const again = await tryHere(machine, 'snapshot', 'drive', 'one');
   t.is(again.code, exitCodes.alreadyExists);
   t.ok(
     /there is one, of version \d+; delete it first with --delete/.test(again.stderr),
     again.stderr,
   );
   for (const label of ['12', '2026-11-20', 'a/b', '.a', 'x'.repeat(65)]) {
-    t.is((await machine.tryShoal(['snapshot', 'drive', label])).code, exitCodes.usage, label);
+    t.is((await tryHere(machine, 'snapshot', 'drive', label)).code, exitCodes.usage, label);
   }
   await mount.unmount();
-  const second = JSON.parse(await machine.shoal('snapshot', 'drive', 'two', '--json'));
+  const second = JSON.parse(await shoalHere(machine, 'snapshot', 'drive', 'two', '--json'));
   t.ok(second.version > first.version, 'the record of the first is a version, too');
-  t.is((await machine.tryShoal(['snapshot', 'drive', 'two'])).code, exitCodes.alreadyExists);
-  const list = JSON.parse(await machine.shoal('snapshots', 'drive', '--json'));
+  t.is((await tryHere(machine, 'snapshot', 'drive', 'two')).code, exitCodes.alreadyExists);
+  const list = JSON.parse(await shoalHere(machine, 'snapshots', 'drive', '--json'));
   t.alike(list, [first, second]);
-  t.is(
-    (await machine.tryShoal(['snapshot', 'drive', '--delete', 'three'])).code,
-    exitCodes.notFound,
-  );
-  await machine.shoal('snapshot', 'drive', '--delete', 'one');
+  t.is((await tryHere(machine, 'snapshot', 'drive', '--delete', 'three')).code, exitCodes.notFound);
+  await shoalHere(machine, 'snapshot', 'drive', '--delete', 'one');
   const remounted = await machine.mount('drive', ['--offline']);
   t.absent(existsSync(path.join(remounted.directory, '.shoal/snapshots/one')));
   t.ok(existsSync(path.join(remounted.directory, '.shoal/snapshots/two/file')));
-  await machine.shoal('snapshot', 'drive', '--delete', 'two');
-  t.is((await machine.shoal('snapshots', 'drive')).trim(), 'no snapshots');
-  const neither = await machine.tryShoal(['snapshot', 'drive']);
+  await shoalHere(machine, 'snapshot', 'drive', '--delete', 'two');
+  t.is((await shoalHere(machine, 'snapshots', 'drive')).trim(), 'no snapshots');
+  const neither = await tryHere(machine, 'snapshot', 'drive');
   t.is(neither.code, exitCodes.usage);
   await remounted.unmount();
 });
@@ -116,7 +114,7 @@ test('log: what each version changed, in pages, and of one path', TIME, async (t
   for (let before: number | null = null; ; ) {
     const args = before === null ? [] : ['--before', String(before)];
     const page: LogPage = JSON.parse(
-      await mount.machine.shoal('log', 'drive', '--limit', '2', '--json', ...args),
+      await shoalHere(mount.machine, 'log', 'drive', '--limit', '2', '--json', ...args),
     );
     t.ok(page.versions.length <= 2);
     pages.push(...page.versions.map(({ version }) => version));
@@ -125,17 +123,19 @@ test('log: what each version changed, in pages, and of one path', TIME, async (t
   }
   t.alike(pages, versions, 'pages have all of it once');
   const ofPath = async (name: string): Promise<number[]> => {
-    const page: LogPage = JSON.parse(await mount.machine.shoal('log', 'drive', name, '--json'));
+    const page: LogPage = JSON.parse(
+      await shoalHere(mount.machine, 'log', 'drive', name, '--json'),
+    );
     return page.versions.map(({ version }) => version);
   };
   const numbers = seen.map(({ version }) => version);
   t.alike(await ofPath('docs/a'), [numbers[2], numbers[4]]);
   t.alike(await ofPath('docs'), [numbers[1], numbers[3], numbers[4]]);
-  const gone = await mount.machine.tryShoal(['log', 'drive', 'c']);
+  const gone = await tryHere(mount.machine, 'log', 'drive', 'c');
   t.is(gone.code, exitCodes.notFound, gone.stderr);
-  t.is((await mount.machine.tryShoal(['log', 'drive', '../x'])).code, exitCodes.usage);
-  t.is((await mount.machine.tryShoal(['log', 'drive', '--limit', '0'])).code, exitCodes.usage);
-  t.is((await mount.machine.tryShoal(['log', 'none'])).code, exitCodes.notFound);
+  t.is((await tryHere(mount.machine, 'log', 'drive', '../x')).code, exitCodes.usage);
+  t.is((await tryHere(mount.machine, 'log', 'drive', '--limit', '0')).code, exitCodes.usage);
+  t.is((await tryHere(mount.machine, 'log', 'none')).code, exitCodes.notFound);
 });
 
 test('diff: what came, went, changed and got another name', TIME, async (t) => {
@@ -155,7 +155,7 @@ test('diff: what came, went, changed and got another name', TIME, async (t) => {
     writeFileSync(at(name), name);
   }
   writeFileSync(at('large'), randomBytes(3_000_000, 1));
-  await mount.machine.shoal('snapshot', 'drive', 'one');
+  await shoalHere(mount.machine, 'snapshot', 'drive', 'one');
   writeFileSync(at('d/deep/changed'), 'changed');
   writeFileSync(at('large'), 'x', { flag: 'r+' });
   rmSync(at('d/gone'));
@@ -170,7 +170,7 @@ test('diff: what came, went, changed and got another name', TIME, async (t) => {
   rmSync(at('anew'), { recursive: true });
   mkdirSync(at('anew'));
   writeFileSync(at('anew/f'), 'anew/f');
-  await mount.machine.shoal('snapshot', 'drive', 'two');
+  await shoalHere(mount.machine, 'snapshot', 'drive', 'two');
   const forth = JSON.parse(await both(t, mount, ['diff', 'drive', 'one', 'two', '--json']));
   const show = (each: PathDifference): string =>
     each.kind === 'renamed' ? `R ${each.path} ${each.to}` : `${each.kind} ${each.path}`;
@@ -186,7 +186,7 @@ test('diff: what came, went, changed and got another name', TIME, async (t) => {
     'added linked',
     'changed replaced',
   ]);
-  const back = JSON.parse(await mount.machine.shoal('diff', 'drive', 'two', 'one', '--json'));
+  const back = JSON.parse(await shoalHere(mount.machine, 'diff', 'drive', 'two', 'one', '--json'));
   t.alike(
     new Set(back.differences.map(show)),
     new Set([
@@ -202,9 +202,11 @@ test('diff: what came, went, changed and got another name', TIME, async (t) => {
       'changed replaced',
     ]),
   );
-  const nothing = JSON.parse(await mount.machine.shoal('diff', 'drive', 'one', 'one', '--json'));
+  const nothing = JSON.parse(
+    await shoalHere(mount.machine, 'diff', 'drive', 'one', 'one', '--json'),
+  );
   t.alike(nothing.differences, []);
-  t.is((await mount.machine.tryShoal(['diff', 'drive', '1', '999'])).code, exitCodes.notFound);
+  t.is((await tryHere(mount.machine, 'diff', 'drive', '1', '999')).code, exitCodes.notFound);
 });
 
 /** Inode numbers, allocated blocks and the directory above aside, what is below two paths. */
@@ -228,31 +230,31 @@ test('restore: a directory with everything in it, into a running mount', TIME, a
   setxattr(at('home/large'), 'user.big', randomBytes(3000, 3));
   utimensat(at('home/deep'), { sec: 1, nsec: 2 }, { sec: 3, nsec: 4 });
   chmodSync(at('home/deep/small'), 0o4711);
-  await machine.shoal('snapshot', 'drive', 'whole');
+  await shoalHere(machine, 'snapshot', 'drive', 'whole');
   const wanted = below(at('.shoal/snapshots/whole/home'));
   t.ok(wanted.length === 8, `${wanted.length} files`);
   rmSync(at('home'), { recursive: true });
   t.absent(existsSync(at('home')), 'which the kernel remembers');
   const before = await statusOf(mount);
-  await machine.shoal('restore', 'drive', 'home', '--at', 'whole');
+  await shoalHere(machine, 'restore', 'drive', 'home', '--at', 'whole');
   t.alike(below(at('home')), wanted);
   const after = await statusOf(mount);
   t.is(after.storedBytes, before.storedBytes, 'no data was stored');
   t.is(statSync(at('home/large')).ino, statSync(at('home/deep/large-too')).ino);
 
   // Over what is there, elsewhere, and below directories that are gone.
-  const refused = await machine.tryShoal(['restore', 'drive', 'home', '--at', 'whole']);
+  const refused = await tryHere(machine, 'restore', 'drive', 'home', '--at', 'whole');
   t.is(refused.code, exitCodes.alreadyExists, refused.stderr);
   writeFileSync(at('home/deep/small'), 'other');
   writeFileSync(at('home/more'), 'other');
-  await machine.shoal('restore', 'drive', '/home', '--at', 'whole', '--force');
+  await shoalHere(machine, 'restore', 'drive', '/home', '--at', 'whole', '--force');
   t.alike(below(at('home')), wanted, 'what was there is gone');
-  await machine.shoal('restore', 'drive', 'home/deep', '--at', 'whole', '--to', 'copy');
+  await shoalHere(machine, 'restore', 'drive', 'home/deep', '--at', 'whole', '--to', 'copy');
   t.is(readFileSync(at('copy/small'), 'utf8'), 'small');
   writeFileSync(at('copy/small'), 'changed');
   t.is(readFileSync(at('home/deep/small'), 'utf8'), 'small', 'a copy is a file of its own');
   rmSync(at('home'), { recursive: true });
-  await machine.shoal('restore', 'drive', 'home/deep/small', '--at', 'whole');
+  await shoalHere(machine, 'restore', 'drive', 'home/deep/small', '--at', 'whole');
   t.is(readFileSync(at('home/deep/small'), 'utf8'), 'small');
   t.is(statSync(at('home/deep')).mode & 0o777, 0o755);
   const bad: [string[], number][] = [
@@ -263,11 +265,11 @@ test('restore: a directory with everything in it, into a running mount', TIME, a
     [['home', '--at', 'whole', '--to', 'copy/small/x'], exitCodes.notFound],
   ];
   for (const [args, code] of bad) {
-    const result = await machine.tryShoal(['restore', 'drive', ...args]);
+    const result = await tryHere(machine, 'restore', 'drive', ...args);
     t.is(result.code, code, `${args.join(' ')}: ${result.stderr}`);
   }
   await mount.unmount();
-  const report = JSON.parse(await machine.shoal('check', 'drive', '--json'));
+  const report = JSON.parse(await shoalHere(machine, 'check', 'drive', '--json'));
   t.is(report.problemCount, 0, JSON.stringify(report.problems));
 });
 
@@ -276,12 +278,13 @@ test('restore: without a mount, and what it puts back survives', TIME, async (t)
   const { machine, directory } = mount;
   const content = randomBytes(5_000_000, 4);
   writeFileSync(path.join(directory, 'file'), content);
-  const { version } = JSON.parse(await machine.shoal('snapshot', 'drive', 'one', '--json'));
+  const { version } = JSON.parse(await shoalHere(machine, 'snapshot', 'drive', 'one', '--json'));
   writeFileSync(path.join(directory, 'file'), 'short');
   await mount.unmount();
-  const refused = await machine.tryShoal(['restore', 'drive', 'file', '--at', String(version)]);
+  const refused = await tryHere(machine, 'restore', 'drive', 'file', '--at', String(version));
   t.is(refused.code, exitCodes.alreadyExists);
-  const printed = await machine.shoal(
+  const printed = await shoalHere(
+    machine,
     'restore',
     'drive',
     'file',
@@ -295,6 +298,6 @@ test('restore: without a mount, and what it puts back survives', TIME, async (t)
   const again = await machine.mount('drive', ['--offline']);
   t.ok(readFileSync(path.join(again.directory, 'file')).equals(content));
   await again.unmount();
-  const report = JSON.parse(await machine.shoal('check', 'drive', '--json'));
+  const report = JSON.parse(await shoalHere(machine, 'check', 'drive', '--json'));
   t.is(report.problemCount, 0, JSON.stringify(report.problems));
 });

@@ -26,6 +26,7 @@ import {
 import { command } from '../support/command.js';
 import { type DriveMount, Machine } from '../support/drive-mount.js';
 import { randomBytes } from '../support/random-bytes.js';
+import { shoalHere, tryHere } from './support/command-here.js';
 
 const TIME = { timeout: 120_000 } as const;
 const OFFLINE = ['--offline'];
@@ -49,7 +50,7 @@ async function fill(mount: DriveMount): Promise<[number, number, number]> {
 
 async function versionAfterCommit(mount: DriveMount): Promise<number> {
   commit(mount);
-  const printed = await mount.machine.shoal('status', mount.name, '--json');
+  const printed = await shoalHere(mount.machine, 'status', mount.name, '--json');
   return JSON.parse(printed).mount.fileSystem.version;
 }
 
@@ -58,7 +59,7 @@ test('undelete: what was deleted is copied out of .shoal', TIME, async (t) => {
   const mount = await machine.createAndMount('drive', OFFLINE);
   const at = (name: string): string => path.join(mount.directory, name);
   const [first, second, third] = await fill(mount);
-  await machine.shoal('snapshot', 'drive', 'after');
+  await shoalHere(machine, 'snapshot', 'drive', 'after');
   const versions = at('.shoal/versions');
   t.is(readFileSync(path.join(versions, `${first}/docs/deep/text`), 'utf8'), 'first\n');
   t.is(readFileSync(path.join(versions, `${second}/docs/deep/text`), 'utf8'), 'second\n');
@@ -91,7 +92,7 @@ test('the past has numbers of its own, on the same device', TIME, async (t) => {
   const machine = Machine.forTest(t);
   const mount = await machine.createAndMount('drive', OFFLINE);
   const [first, second] = await fill(mount);
-  await machine.shoal('snapshot', 'drive', 'label');
+  await shoalHere(machine, 'snapshot', 'drive', 'label');
   const { directory } = mount;
   const roots = [
     `.shoal/versions/${first}`,
@@ -161,7 +162,7 @@ test('the past cannot be changed, and nothing can take its name', TIME, async (t
   t.is((await tryRun('ln', [at(`${old}/large`), at('link-out')])) > 0, true, 'nor linked to');
   t.is(readFileSync(at(`${old}/docs/deep/text`), 'utf8'), 'first\n');
   await mount.unmount();
-  const report = JSON.parse(await machine.shoal('check', 'drive', '--json'));
+  const report = JSON.parse(await shoalHere(machine, 'check', 'drive', '--json'));
   t.is(report.problemCount, 0);
 });
 
@@ -178,9 +179,9 @@ test('a drive is mounted as it was, by number, time and label', TIME, async (t) 
   const machine = Machine.forTest(t);
   const mount = await machine.createAndMount('drive', OFFLINE);
   const [first, second] = await fill(mount);
-  const log = JSON.parse(await machine.shoal('log', 'drive', '--json'));
+  const log = JSON.parse(await shoalHere(machine, 'log', 'drive', '--json'));
   const { timeMs } = log.versions.find(({ version }: { version: number }) => version === second);
-  await machine.shoal('snapshot', 'drive', 'label');
+  await shoalHere(machine, 'snapshot', 'drive', 'label');
   await mount.unmount();
   const textAt = async (at: string): Promise<string | null> => {
     const old = await machine.mount('drive', ['--offline', '--at', at]);
@@ -204,14 +205,10 @@ test('a drive is mounted as it was, by number, time and label', TIME, async (t) 
     ['a b', exitCodes.usage, /give its number, a time/],
   ];
   for (const [at, code, message] of refused) {
-    const result = await machine.tryShoal([
-      'mount',
-      'drive',
-      machine.makeMountPoint(),
-      '--offline',
-      '--at',
-      at,
-    ]);
+    const result = await tryHere(
+      machine,
+      ...['mount', 'drive', machine.makeMountPoint(), '--offline', '--at', at],
+    );
     t.is(result.code, code, at);
     t.ok(message.test(result.stderr), result.stderr);
   }
@@ -220,14 +217,14 @@ test('a drive is mounted as it was, by number, time and label', TIME, async (t) 
 test('a reader has the past, too, and of its own snapshots none', SHARING_TIME, async (t) => {
   const shared = await SharedDrive.forTest(t);
   const [first] = await fill(shared.origin);
-  await shared.origin.machine.shoal('snapshot', 'origin', 'label');
+  await shoalHere(shared.origin.machine, 'snapshot', 'origin', 'label');
   const reader = await shared.addReader();
   const old = path.join(reader.directory, `.shoal/versions/${first}/docs/deep/text`);
   await eventually('the reader reads an old file', () => readFileSync(old, 'utf8') === 'first\n');
   await eventually('and sees the snapshot', () => {
     return readdirSync(path.join(reader.directory, '.shoal/snapshots')).join() === 'label';
   });
-  const result = await reader.machine.tryShoal(['snapshot', 'reader', 'mine']);
+  const result = await tryHere(reader.machine, 'snapshot', 'reader', 'mine');
   t.is(result.code, exitCodes.readOnly, result.stderr);
   await reader.unmount();
   const then = await reader.machine.mount('reader', ['--at', String(first)]);
