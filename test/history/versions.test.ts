@@ -4,6 +4,7 @@ import type { FileSystem } from '../../mount/file-system.js';
 import { NotFoundError, UsageError } from '../../src/errors.js';
 import type { DriveFileSystem } from '../../src/fs/drive-file-system.js';
 import { readCommit } from '../../src/fs/follower.js';
+import { readLog } from '../../src/fs/history/change-log.js';
 import { DriveHistory } from '../../src/fs/history/drive-history.js';
 import { HeadsInUse } from '../../src/fs/history/heads-in-use.js';
 import { HistoryFileSystem } from '../../src/fs/history/history-file-system.js';
@@ -144,6 +145,10 @@ test('what was collected is not looked at, and the nearest kept versions are nam
   const listed: number[] = [];
   for await (const { point } of history.versions()) listed.push(point.version);
   t.alike(listed.slice(-4), [71, 70, 40, 16]);
+  const page = await readLog(watched, history, { path: null, limit: 100, before: null });
+  t.is(page.versions.length, listed.length, 'and the log has the same');
+  const ofFile = await readLog(watched, history, { path: 'file', limit: 100, before: null });
+  t.is(ofFile.versions.at(-1)?.version, 70, 'a path is followed as far as all is kept');
   const kept = new Set([at(16), at(40)].map(({ head }) => head.length));
   const others = readHeads.filter((length) => length < at(70).head.length && !kept.has(length));
   t.alike(others, [], 'no other head before version 70 was read');

@@ -63,7 +63,10 @@ export async function readLog(
     }
     versions.push(known);
   }
-  return { versions: await new ChangeLister(tree).list(versions), before: next };
+  return {
+    versions: await new ChangeLister(tree, (await history.kept()).contiguous).list(versions),
+    before: next,
+  };
 }
 
 /**
@@ -106,9 +109,12 @@ async function* versionsOf(
 /** Finds out what versions changed, with paths. */
 class ChangeLister {
   readonly #tree: VersionedTree;
+  /** All versions from this one on are kept. */
+  readonly #contiguous: number;
 
-  constructor(tree: VersionedTree) {
+  constructor(tree: VersionedTree, contiguous: number) {
     this.#tree = tree;
+    this.#contiguous = contiguous;
   }
 
   async list(versions: readonly KnownVersion[]): Promise<LoggedVersion[]> {
@@ -125,25 +131,27 @@ class ChangeLister {
     if (commit.changes === null) return { ...logged, changes: null, more: 0 };
     const { entries, inodes } = commit.changes;
     const after = this.#tree.at(point.head);
-    const before = commit.previous.length === 0 ? null : this.#before(commit.previous);
+    // What was before the oldest version, or one that is kept alone, was collected.
+    const isKept = commit.previous.length > 0 && version > this.#contiguous;
+    const before = isKept ? this.#before(commit.previous) : null;
     const pathsNow = new PathFinder(after);
     const pathsThen = before === null ? null : new PathFinder(before);
     const changes: LoggedChange[] = [];
     // Those that are named with what happened to their names, and directories, whose names came or went.
     const told = new Set<number>(entries.map(({ parent }) => parent));
     let more = 0;
-    for (const { parent, name } of entries) {
+    for (const [i, { parent, name }] of entries.entries()) {
+      if (changes.length >= limits.log_changes_max) {
+        return { ...logged, changes, more: entries.length - i };
+      }
       const now = inoOf(await after.get(entryKey(parent, name)));
       const then = before === null ? null : inoOf(await before.get(entryKey(parent, name)));
       if (now !== null) told.add(now);
       if (then !== null) told.add(then);
       // Made and removed again before the commit.
-      if (now === then) continue;
-      if (changes.length >= limits.log_changes_max) {
-        more++;
-        continue;
-      }
-      const kind = then === null ? 'added' : now === null ? 'removed' : 'changed';
+      if (now === then && (isKept || version === 1)) continue;
+      const isNew = then === null && (isKept || version === 1);
+      const kind = now === null ? 'removed' : isNew ? 'added' : 'changed';
       const names = await (now === null ? (pathsThen ?? pathsNow) : pathsNow).entry(parent, name);
       changes.push({ kind, path: shownPath(names ?? [name]), ino: now ?? then });
     }
