@@ -1,7 +1,7 @@
 /** Finding versions, comparing them, and what of them is held in memory. */
 import test from 'brittle';
 import type { FileSystem } from '../../mount/file-system.js';
-import { NotFoundError, UsageError } from '../../src/errors.js';
+import { DamagedError, NotFoundError, UsageError } from '../../src/errors.js';
 import type { DriveFileSystem } from '../../src/fs/drive-file-system.js';
 import { readCommit } from '../../src/fs/follower.js';
 import { readLog } from '../../src/fs/history/change-log.js';
@@ -12,8 +12,9 @@ import { VersionHistory } from '../../src/fs/history/version-history.js';
 import { parseVersionName } from '../../src/fs/history/version-name.js';
 import { limits } from '../../src/limits.js';
 import { encodeCollection } from '../../src/tree/collection-record.js';
+import { type CommitRecord, encodeCommit } from '../../src/tree/commit-record.js';
 import { HyperbeeTree } from '../../src/tree/hyperbee-tree.js';
-import { collectionKey } from '../../src/tree/keys.js';
+import { collectionKey, commitKey } from '../../src/tree/keys.js';
 import type { Head, TreeRecord } from '../../src/tree/tree.js';
 import type { VersionPoint } from '../../src/tree/version-point.js';
 import {
@@ -152,6 +153,29 @@ test('what was collected is not looked at, and the nearest kept versions are nam
   const kept = new Set([at(16), at(40)].map(({ head }) => head.length));
   const others = readHeads.filter((length) => length < at(70).head.length && !kept.has(length));
   t.alike(others, [], 'no other head before version 70 was read');
+  await opened.close();
+});
+
+test('commits that do not lead back come to an end', async (t) => {
+  const opened = await openFileSystem(temporaryFolder(t, 'versions'), FAST);
+  await makeVersions(opened, 20);
+  const { tree } = opened;
+  const last = await readCommit(tree);
+  const history = new VersionHistory(tree);
+  const all = async (): Promise<void> => {
+    for await (const { point } of history.versions()) if (point.version < 0) return;
+  };
+  const point = { version: 17, timeMs: last.timeMs, head: { length: 3, fork: 0 } };
+  const wrong: Partial<CommitRecord>[] = [
+    { previous: { length: 100_000, fork: 0 }, skips: [] },
+    { version: 3, skips: [] },
+    { skips: [point] },
+  ];
+  for (const fields of wrong) {
+    const value = encodeCommit({ ...last, version: 30, previous: tree.head, ...fields });
+    await tree.write([{ key: commitKey, value }]);
+    await t.exception(fields.skips?.length === 1 ? history.findVersion(17) : all(), DamagedError);
+  }
   await opened.close();
 });
 

@@ -91,7 +91,9 @@ export class Restorer {
       const flags = isThere ? RENAME_EXCHANGE : 0;
       await this.#names.rename(parent, temporary, parent, name, flags, OWNER);
     } catch (error) {
-      await this.#remove(parent, temporary);
+      await this.#remove(parent, temporary).catch((failure: unknown) => {
+        this.#volume.log(`'${temporary}' is left of a restore that failed: ${String(failure)}`);
+      });
       throw error;
     }
     if (isThere) await this.#remove(parent, temporary);
