@@ -5,12 +5,23 @@ import type { DriverStatistics, Mount, MountDriver } from '../../mount/file-syst
 import type { DiskCache } from '../content/disk-cache.js';
 import { ControlServer } from '../control/server.js';
 import { BusyError, InterruptedError } from '../errors.js';
-import { DriveFileSystem, type DriveFileSystemFigures } from '../fs/drive-file-system.js';
+import {
+  DriveFileSystem,
+  type DriveFileSystemFigures,
+  type DriveFileSystemOptions,
+} from '../fs/drive-file-system.js';
+import { DriveHistory } from '../fs/history/drive-history.js';
+import { HeadsInUse } from '../fs/history/heads-in-use.js';
+import { HistoryFileSystem } from '../fs/history/history-file-system.js';
+import { VersionHistory } from '../fs/history/version-history.js';
+import type { VersionName } from '../fs/history/version-name.js';
 import { limits } from '../limits.js';
+import type { VersionPoint } from '../tree/version-point.js';
 import type { CheckProgress } from './check-logs.js';
 import { type CheckReport, cutReport } from './check-report.js';
 import { controlSocketPath } from './control-socket-path.js';
 import { type Drive, openDrive } from './drive.js';
+import { historyHandlers } from './history-session.js';
 import type { Home } from './home.js';
 import { MemoryWatch } from './memory-watch.js';
 import { MOUNT_SUBTYPE, mountSource } from './mount-table.js';
@@ -28,6 +39,8 @@ export interface MountDriveOptions {
   allowOther: boolean;
   numericOwner: boolean;
   posixAcl: boolean;
+  /** Show the drive as it was, read-only. */
+  at?: VersionName | null;
   bootstrap?: NodeAddress[] | undefined;
   deadlineMs: number;
   /** Null for the default. */
@@ -78,6 +91,10 @@ export class MountedDrive {
   readonly #log: (line: string) => void;
   readonly #memoryWatch: MemoryWatch;
   readonly #pinner: Pinner;
+  /** The file system with its past; null when it is mounted as it was. */
+  #past: HistoryFileSystem | null = null;
+  readonly #headsInUse = new HeadsInUse();
+  readonly #history: DriveHistory;
   #mount!: Mount;
   #control!: ControlServer;
   #ending: Promise<MountEnd> | null = null;
@@ -101,6 +118,7 @@ export class MountedDrive {
     this.#pinner = pinner;
     this.#fileSystem = fileSystem;
     this.#driverName = driverName;
+    this.#history = new DriveHistory(fileSystem, drive.tree, this.#headsInUse);
     this.#log = log;
     this.#memoryWatch = new MemoryWatch(() => this.#releaseMemory());
     this.ended = new Promise((resolve) => {
@@ -111,10 +129,14 @@ export class MountedDrive {
   /** Throws what {@link openDrive} throws, and MountError of the driver; nothing is left behind then. */
   static async start(options: MountDriveOptions): Promise<MountedDrive> {
     const { home, name, directory, driver, log } = options;
-    const drive = await openDrive(home, name, { ...options, command: 'mount' });
+    const at = options.at ?? null;
+    const readOnly = options.readOnly || at !== null;
+    const drive = await openDrive(home, name, { ...options, readOnly, command: 'mount' });
     try {
       drive.lock.update({ directory });
-      const fileSystem = await DriveFileSystem.open({
+      const history = new VersionHistory(drive.tree);
+      const point = at === null ? null : await history.find(at);
+      const fileSystemOptions: DriveFileSystemOptions = {
         tree: drive.tree,
         content: drive.content,
         sync: () => drive.sync(),
@@ -125,9 +147,19 @@ export class MountedDrive {
         posixAcl: options.posixAcl,
         storeDirectory: drive.paths.store,
         log,
-      });
+        ...(point === null ? {} : { at: point }),
+      };
+      const fileSystem = await DriveFileSystem.open(fileSystemOptions);
       const pinner = await drive.openPinner();
       const mounted = new MountedDrive(drive, fileSystem, driver.name, log, pinner);
+      if (point === null) {
+        mounted.#past = new HistoryFileSystem({
+          drive: fileSystem,
+          driveOptions: fileSystemOptions,
+          history,
+          headsInUse: mounted.#headsInUse,
+        });
+      } else mounted.#headsInUse.add(point);
       try {
         await mounted.#mountAndListen(options);
       } catch (error) {
@@ -153,6 +185,11 @@ export class MountedDrive {
     return !this.#drive.writable;
   }
 
+  /** Older versions that are mounted or open, which a collection must leave alone. */
+  headsInUse(): VersionPoint[] {
+    return this.#past?.headsInUse() ?? this.#headsInUse.list();
+  }
+
   async #mountAndListen(options: MountDriveOptions): Promise<void> {
     const path = controlSocketPath(this.#drive.paths.directory, options.environment);
     this.#control = await ControlServer.listen({
@@ -164,6 +201,7 @@ export class MountedDrive {
         check: () => this.#check(),
         ...pinHandlers(this.#pinner),
         checkProgress: () => this.#checkProgress,
+        ...historyHandlers(this.#history),
         unmount: async ({ force }) => {
           const { commitError } = await this.unmount(force === true);
           if (commitError !== null) throw commitError;
@@ -171,7 +209,7 @@ export class MountedDrive {
       },
     });
     try {
-      this.#mount = await options.driver.mount(this.#fileSystem, {
+      this.#mount = await options.driver.mount(this.#past ?? this.#fileSystem, {
         directory: options.directory,
         sourceName: mountSource(this.name),
         subtype: MOUNT_SUBTYPE,
@@ -280,7 +318,7 @@ export class MountedDrive {
 
   /** The next request finds everything on disk. */
   async #releaseMemory(): Promise<void> {
-    this.#fileSystem.releaseMemory();
+    (this.#past ?? this.#fileSystem).releaseMemory();
     try {
       await this.#drive.flushStore(limits.store_flush_bytes_min);
     } catch (error) {

@@ -47,6 +47,8 @@ export interface VolumeOptions {
   sealer: Sealer;
   /** null when the drive is open for reading. */
   committer: Committer | null;
+  /** It never changes. */
+  isFixed?: boolean;
   clock: Clock;
   owner: OwnerOverride | null;
   log: (line: string) => void;
@@ -80,7 +82,8 @@ export class Volume {
     this.owner = options.owner;
     this.log = options.log;
     this.#committer = options.committer;
-    this.toldNames = options.committer === null ? new ToldNames() : null;
+    this.toldNames =
+      options.committer === null && options.isFixed !== true ? new ToldNames() : null;
   }
 
   get readOnly(): boolean {

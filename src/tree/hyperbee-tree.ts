@@ -1,4 +1,4 @@
-/** The tree on Hyperbee2. The only file that uses the engine; `tree-walker.ts` knows its blocks. */
+/** The tree on Hyperbee2. Only this file and `tree-difference.ts` use the engine; `tree-walker.ts` knows its blocks. */
 
 import Hyperbee, { type BeeEntry, type WriteBatch } from 'hyperbee2';
 import type Hypercore from 'hypercore';
@@ -13,7 +13,16 @@ import { limits } from '../limits.js';
 import { asShoalError } from '../log/store-errors.js';
 import { untilAborted } from '../log/until-aborted.js';
 import { checkBlocksOf, checkNodesOf } from './checked-bee.js';
-import type { Head, Tree, TreeChange, TreeReadOptions, TreeRecord, TreeView } from './tree.js';
+import type {
+  Head,
+  RecordDifference,
+  Tree,
+  TreeChange,
+  TreeReadOptions,
+  TreeRecord,
+  TreeView,
+} from './tree.js';
+import { differences } from './tree-difference.js';
 
 /**
  * Keys per node: 8 to 16. With the engine's default of 128 a hundred thousand keys took gigabytes of memory and a
@@ -91,18 +100,31 @@ class BeeView implements TreeView {
   }
 
   async get(key: Buffer, options: TreeReadOptions = {}): Promise<Buffer | null> {
+    const entry = await this.#find(key, options);
+    return entry === null ? null : (entry.value ?? NO_VALUE);
+  }
+
+  async blockOf(key: Buffer, options: TreeReadOptions = {}): Promise<number | null> {
+    return (await this.#find(key, options))?.seq ?? null;
+  }
+
+  /** The engine's view, for a comparison. */
+  get bee(): Hyperbee {
+    return this.#bee;
+  }
+
+  async #find(key: Buffer, options: TreeReadOptions): Promise<BeeEntry | null> {
     const deadlineMs = options.deadlineMs ?? this.#deadlineMs;
     const giveUpAtMs = Date.now() + deadlineMs;
     for (;;) {
       const timeout = Math.max(1, giveUpAtMs - Date.now());
       const wait = options.localOnly !== true;
       try {
-        const entry = await untilAborted(
+        return await untilAborted(
           this.#bee.get(key, { timeout, wait }),
           options.signal,
           WHILE_WAITING,
         );
-        return entry === null ? null : (entry.value ?? NO_VALUE);
       } catch (error) {
         const known = treeError(error);
         // The engine shares a node's fetch between all who want it, and it fails for all of them when the first one's
@@ -198,8 +220,30 @@ export class HyperbeeTree implements Tree {
     return this.#view.range(from, to, options);
   }
 
+  blockOf(key: Buffer, options?: TreeReadOptions): Promise<number | null> {
+    return this.#view.blockOf(key, options);
+  }
+
   at(head: Head): TreeView {
     return this.#viewAt(head);
+  }
+
+  async *differences(
+    from: Head,
+    to: Head,
+    options: TreeReadOptions = {},
+  ): AsyncIterable<RecordDifference> {
+    const timeout = options.deadlineMs ?? this.#deadlineMs;
+    const wait = options.localOnly !== true;
+    const before = this.#viewAt(from).bee;
+    try {
+      for await (const found of differences(before, this.#viewAt(to).bee, { timeout, wait })) {
+        if (options.signal?.aborted === true) throw new InterruptedError('Interrupted');
+        yield found;
+      }
+    } catch (error) {
+      throw treeError(error);
+    }
   }
 
   async write(changes: readonly TreeChange[]): Promise<Head> {

@@ -130,7 +130,8 @@ function hostileRecords(): TreeChange[] {
   changes.push(entry(ROOT_INO, 'file-as-directory', sound, S_IFDIR));
   changes.push(entry(ROOT_INO, 'directory-as-file', names, S_IFREG));
   changes.push(entry(ROOT_INO, 'nowhere', 9_999_999));
-  changes.push(entry(ROOT_INO, 'far-away', 2 ** 53 - 1));
+  changes.push(entry(ROOT_INO, 'far-away', 2 ** 52 - 1));
+  changes.push(entry(ROOT_INO, 'in-the-past', 2 ** 52 + 2 ** 40 + 1));
   changes.push({ ...entry(ROOT_INO, 'no-type', sound), value: Buffer.of(sound, 15) });
   changes.push({ ...entry(ROOT_INO, 'inode-0', sound), value: Buffer.of(0, 8) });
   file('mode-0', { mode: 0, inline: 'x' });
@@ -228,7 +229,7 @@ function checkFound(check: Check, found: Record<string, Found>): void {
   for (const name of ['file-as-directory', 'directory-as-file', 'nowhere', 'far-away', 'mode-0']) {
     isError(`/${name}`);
   }
-  for (const name of ['no-type', 'inode-0']) is(found[`/${name}`], undefined, name);
+  for (const name of ['no-type', 'inode-0', 'in-the-past']) is(found[`/${name}`], undefined, name);
   is(found['/nlink-0']?.content, '1:x', 'no link');
   is(found['/nlink-huge']?.nlink, 0xffff_ffff, 'many links');
   is(found['/link-away']?.target, '/etc/passwd', 'a link is what it is');

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { looksLikeCapability, parseCapability } from '../../drive/capability.js';
 import { findOrJoinDrive } from '../../drive/create-drive.js';
+import { parseVersionName } from '../../drive/history-session.js';
 import type { DriveRecord, Home } from '../../drive/home.js';
 import { checkMountDirectory } from '../../drive/mount-directory.js';
 import { createDriver, DEFAULT_DRIVER } from '../../drive/mount-drivers.js';
@@ -21,6 +22,7 @@ interface MountCommandOptions {
   allowOther?: boolean;
   numericOwner?: boolean;
   acl?: boolean;
+  at?: string;
   bootstrap?: string;
   deadline: number;
   cacheSize?: number;
@@ -36,6 +38,7 @@ export function addMountCommand(program: Command, context: CliContext): void {
     .argument('<dir>', 'an empty directory')
     .option('--name <name>', 'name for a drive that is joined')
     .option('--read-only', 'do not write, even if the key allows it')
+    .option('--at <version>', 'show it as it was, read-only: a version, a time or a snapshot')
     .option('--offline', 'use no network')
     .option('--bootstrap <host:port,...>', 'nodes of a private network (or SHOAL_BOOTSTRAP)')
     .addOption(
@@ -57,6 +60,7 @@ export function addMountCommand(program: Command, context: CliContext): void {
     .action(async (what: string, given: string, options: MountCommandOptions) => {
       // Everything that can be refused is, before anything is made.
       createDriver(options.driver);
+      const at = options.at === undefined ? null : parseVersionName(options.at);
       const bootstrap = bootstrapOf(options.bootstrap, context.environment);
       const home = homeOf(context);
       const key = what === '-' ? await readKeyFrom(context.stdin) : what;
@@ -83,6 +87,7 @@ export function addMountCommand(program: Command, context: CliContext): void {
           allowOther: options.allowOther === true,
           numericOwner: options.numericOwner === true,
           posixAcl: options.acl === true,
+          at,
           bootstrap: bootstrap ?? null,
           deadlineMs: options.deadline,
           cacheBytes: options.cacheSize ?? null,
