@@ -51,6 +51,12 @@ export const limits = {
   /** Commits a follower walks back before it forgets everything instead. */
   followed_commits_max: 64,
 
+  // History
+  /** A snapshot's label. */
+  snapshot_label_bytes_max: 64,
+  /** Versions kept one by one, beside those that are kept without a gap. */
+  kept_versions_max: 8192,
+
   // Content
   /** Decrypted blocks held in memory. */
   block_cache_bytes_max: 32 << 20,

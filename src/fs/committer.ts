@@ -4,10 +4,12 @@
  */
 import type { ContentStore } from '../content/content-store.js';
 import { limits } from '../limits.js';
-import { type CommitRecord, encodeCommit } from '../tree/commit-record.js';
+import { type CommitRecord, encodeCommit, skipsAfter } from '../tree/commit-record.js';
 import { commitKey } from '../tree/keys.js';
-import type { Tree } from '../tree/tree.js';
+import type { Superblock } from '../tree/superblock.js';
+import type { Tree, TreeChange } from '../tree/tree.js';
 import { CommitBatch } from './commit-batch.js';
+import { DriveRecords } from './drive-records.js';
 import type { Inode } from './inode.js';
 import { NotInMemory } from './not-in-memory.js';
 import { Reaper } from './reaper.js';
@@ -28,6 +30,7 @@ export interface CommitterOptions {
   /** Throws NoSpaceError unless the disk of the store has room for so many bytes more. */
   claimSpace: (bytes: number) => void;
   last: CommitRecord;
+  superblock: Superblock;
   /** Called after each commit: what is not dirty any more may be forgotten. */
   onCommitted: () => void;
   /** Whether so much is in memory that writers must wait for a commit. */
@@ -38,6 +41,7 @@ export interface CommitterOptions {
 export class Committer {
   readonly #options: CommitterOptions;
   readonly #reaper = new Reaper();
+  readonly #driveRecords: DriveRecords;
   readonly #dirtyInodes = new Set<Inode>();
   readonly #dirtyDirectories = new Set<Inode>();
   #last: CommitRecord;
@@ -60,6 +64,7 @@ export class Committer {
   constructor(options: CommitterOptions) {
     this.#options = options;
     this.#last = options.last;
+    this.#driveRecords = new DriveRecords(options.superblock);
     this.nextIno = options.last.nextIno;
     this.inodeCount = options.last.inodeCount;
     this.fileBytes = options.last.fileBytes;
@@ -70,7 +75,7 @@ export class Committer {
   }
 
   get dirtyRecords(): number {
-    return this.#dirtyInodes.size + this.#dirtyDirectories.size;
+    return this.#dirtyInodes.size + this.#dirtyDirectories.size + this.#driveRecords.pending;
   }
 
   get isClean(): boolean {
@@ -93,6 +98,22 @@ export class Committer {
 
   markNames(directory: Inode): void {
     this.#dirtyDirectories.add(directory);
+    this.#schedule();
+  }
+
+  /** The format version of the drive, once what is dirty is committed. */
+  get formatVersion(): number {
+    return this.#driveRecords.formatVersion;
+  }
+
+  /** What is in memory, or is being sealed, needs so new a format: its commit writes the superblock anew. */
+  needFormat(version: number): void {
+    this.#driveRecords.needFormat(version);
+  }
+
+  /** A record that belongs to no inode goes with the next commit; one with `value` null is removed. */
+  putDriveRecord(change: TreeChange, formatVersion: number): void {
+    this.#driveRecords.put(change, formatVersion);
     this.#schedule();
   }
 
@@ -201,8 +222,10 @@ export class Committer {
         this.#last = record;
         this.#syncOwed = true;
         batch.succeeded();
+        this.#driveRecords.settle(true);
       }
     } catch (error) {
+      this.#driveRecords.settle(false);
       batch.failed(this.#reaper, (inode) => {
         inode.dirty = true;
         this.#dirtyInodes.add(inode);
@@ -246,17 +269,24 @@ export class Committer {
     for (const deletion of this.#reaper.take()) batch.addDeletion(deletion);
     this.#dirtyInodes.clear();
     this.#dirtyDirectories.clear();
+    // Last: what was sealed and encoded may need a newer format. A format alone is no reason for a commit.
+    if (!batch.isEmpty || this.#driveRecords.pending > 0) {
+      for (const change of this.#driveRecords.take()) batch.changes.push(change);
+    }
   }
 
   #recordFor(batch: CommitBatch): CommitRecord {
+    const { head } = this.#options.tree;
     return {
       version: this.#last.version + 1,
       timeMs: Date.now(),
-      previous: this.#options.tree.head,
+      previous: head,
       nextIno: this.nextIno,
       inodeCount: Math.max(0, this.#last.inodeCount + batch.inodeCountChange),
       fileBytes: Math.max(0, this.#last.fileBytes + batch.fileBytesChange),
       changes: batch.listChanges(),
+      // Programs that know format 1 only know no other commit record.
+      skips: this.formatVersion > 1 ? skipsAfter(this.#last, head) : null,
     };
   }
 

@@ -19,6 +19,7 @@ import type { ContentStore } from '../content/content-store.js';
 import { NoSpaceError } from '../errors.js';
 import { limits } from '../limits.js';
 import { SpaceGuard } from '../log/space-guard.js';
+import { readSuperblock } from '../tree/superblock.js';
 import type { Tree } from '../tree/tree.js';
 import { AttributeOperations } from './attribute-operations.js';
 import { type Clock, SystemClock } from './clock.js';
@@ -141,6 +142,7 @@ export class DriveFileSystem implements FileSystem {
         sync: options.sync,
         claimSpace,
         last,
+        superblock: await readSuperblock(view, {}),
         onCommitted: () => table.evictSegments(),
         isCrowded: () => table.isCrowded,
         log,
@@ -184,6 +186,11 @@ export class DriveFileSystem implements FileSystem {
       openFiles: this.#files.openCount,
       cachedInodes: this.#volume.table.size,
     };
+  }
+
+  /** Throws ReadOnlyError. */
+  get committer(): Committer {
+    return this.#volume.committer;
   }
 
   /** Commits everything that is dirty. Throws NoSpaceError, StoreError. */

@@ -39,6 +39,7 @@ export function initialChanges(options: InitialTreeOptions): TreeChange[] {
     inodeCount: 1,
     fileBytes: 0,
     changes: { inodes: [ROOT_INO], entries: [] },
+    skips: options.superblock.formatVersion > 1 ? [] : null,
   });
   return [
     { key: superblockKey, value: encodeSuperblock(options.superblock) },

@@ -4,6 +4,7 @@
  */
 import { limits } from '../limits.js';
 import {
+  type CodecState,
   decodeRecord,
   encodeRecord,
   readByte,
@@ -16,8 +17,14 @@ import {
 } from './codec.js';
 import { isValidName } from './entry-record.js';
 import type { Head } from './tree.js';
+import { readVersionPoints, type VersionPoint, writeVersionPoint } from './version-point.js';
 
-const COMMIT_VERSION = 1;
+const COMMIT_VERSION = 2;
+
+/** A skip pointer leads to the newest earlier version that is a multiple of a power of this. */
+const SKIP_BASE = 16;
+/** 16^13 is the highest power below 2^53. */
+const SKIPS_MAX = 13;
 
 /** What a commit touched. */
 export interface CommitChanges {
@@ -42,11 +49,28 @@ export interface CommitRecord {
   fileBytes: number;
   /** null: too many to list; forget everything. */
   changes: CommitChanges | null;
+  /** Earlier versions, ascending, by which one far back is found in few steps; null in a record of version 1. */
+  skips: VersionPoint[] | null;
+}
+
+/**
+ * The skip pointers of the commit after `last`, whose head is `head`: the newest multiples of 16, 256, 4096 … before
+ * it. A version of which there are a million before it is found in some 75 steps.
+ */
+export function skipsAfter(last: CommitRecord, head: Head): VersionPoint[] {
+  const { version, timeMs, skips } = last;
+  const points = [...(skips ?? []), { version, timeMs, head }];
+  const newest = new Set<VersionPoint>();
+  for (let power = SKIP_BASE; power <= version; power *= SKIP_BASE) {
+    const point = points.findLast((each) => each.version % power === 0);
+    if (point !== undefined) newest.add(point);
+  }
+  return points.filter((point) => newest.has(point));
 }
 
 export function encodeCommit(commit: CommitRecord): Buffer {
   return encodeRecord((state) => {
-    writeByte(state, COMMIT_VERSION);
+    writeByte(state, commit.skips === null ? 1 : COMMIT_VERSION);
     writeUint(state, commit.version);
     writeUint(state, commit.timeMs);
     writeUint(state, commit.previous.length);
@@ -55,22 +79,28 @@ export function encodeCommit(commit: CommitRecord): Buffer {
     writeUint(state, commit.inodeCount);
     writeUint(state, commit.fileBytes);
     writeByte(state, commit.changes === null ? 0 : 1);
-    if (commit.changes === null) return;
-    writeUint(state, commit.changes.inodes.length);
-    for (const ino of commit.changes.inodes) writeUint(state, ino);
-    writeUint(state, commit.changes.entries.length);
-    for (const { parent, name } of commit.changes.entries) {
-      writeUint(state, parent);
-      writeByte(state, name.length);
-      writeBytes(state, Buffer.from(name, 'latin1'));
-    }
+    if (commit.changes !== null) writeChanges(state, commit.changes);
+    if (commit.skips === null) return;
+    writeUint(state, commit.skips.length);
+    for (const point of commit.skips) writeVersionPoint(state, point);
   });
+}
+
+function writeChanges(state: CodecState, { inodes, entries }: CommitChanges): void {
+  writeUint(state, inodes.length);
+  for (const ino of inodes) writeUint(state, ino);
+  writeUint(state, entries.length);
+  for (const { parent, name } of entries) {
+    writeUint(state, parent);
+    writeByte(state, name.length);
+    writeBytes(state, Buffer.from(name, 'latin1'));
+  }
 }
 
 /** Throws DamagedError. */
 export function decodeCommit(bytes: Buffer): CommitRecord {
   return decodeRecord('the commit record', bytes, (state) => {
-    readVersion(state, COMMIT_VERSION);
+    const recordVersion = readVersion(state, COMMIT_VERSION);
     const commit: CommitRecord = {
       version: readUint(state, 'version'),
       timeMs: readUint(state, 'time'),
@@ -78,22 +108,36 @@ export function decodeCommit(bytes: Buffer): CommitRecord {
       nextIno: readUint(state, 'next inode number'),
       inodeCount: readUint(state, 'inode count'),
       fileBytes: readUint(state, 'bytes of files'),
-      changes: null,
+      changes: readByte(state, 'changes') === 0 ? null : readChanges(state),
+      skips: null,
     };
-    if (readByte(state, 'changes') === 0) return commit;
-    const inodes: number[] = [];
-    const entries: { parent: number; name: string }[] = [];
-    const inodeCount = readUint(state, 'changed inodes', limits.commit_changes_max);
-    for (let i = 0; i < inodeCount; i++) inodes.push(readUint(state, 'inode number'));
-    const entryCount = readUint(state, 'changed entries', limits.commit_changes_max);
-    for (let i = 0; i < entryCount; i++) {
-      const parent = readUint(state, 'parent');
-      const length = readByte(state, 'name length');
-      const name = readBytes(state, 'name', length).toString('latin1');
-      if (!isValidName(name)) throw new Error(`${JSON.stringify(name)} is no file name`);
-      entries.push({ parent, name });
-    }
-    commit.changes = { inodes, entries };
+    if (recordVersion > 1) commit.skips = readSkips(state, commit);
     return commit;
   });
+}
+
+function readChanges(state: CodecState): CommitChanges {
+  const inodes: number[] = [];
+  const entries: { parent: number; name: string }[] = [];
+  const inodeCount = readUint(state, 'changed inodes', limits.commit_changes_max);
+  for (let i = 0; i < inodeCount; i++) inodes.push(readUint(state, 'inode number'));
+  const entryCount = readUint(state, 'changed entries', limits.commit_changes_max);
+  for (let i = 0; i < entryCount; i++) {
+    const parent = readUint(state, 'parent');
+    const length = readByte(state, 'name length');
+    const name = readBytes(state, 'name', length).toString('latin1');
+    if (!isValidName(name)) throw new Error(`${JSON.stringify(name)} is no file name`);
+    entries.push({ parent, name });
+  }
+  return { inodes, entries };
+}
+
+/** They lead back, so that whoever goes by them comes to an end. */
+function readSkips(state: CodecState, { version, previous }: CommitRecord): VersionPoint[] {
+  const skips = readVersionPoints(state, readUint(state, 'skip pointers', SKIPS_MAX));
+  const last = skips[skips.length - 1];
+  if (last !== undefined && (last.version >= version || last.head.length > previous.length)) {
+    throw new Error(`a skip pointer of version ${version} leads to version ${last.version}`);
+  }
+  return skips;
 }

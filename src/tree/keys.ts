@@ -8,11 +8,19 @@ import { DamagedError } from '../errors.js';
 export const RecordKind = {
   superblock: 0x00,
   commit: 0x01,
+  /** How much of the past is to be kept. Format version 2, as are all that say so. */
+  retention: 0x02,
+  /** Which versions are kept. Format version 2. */
+  collection: 0x03,
   inode: 0x10,
   entry: 0x11,
   segment: 0x12,
   xattr: 0x13,
   orphan: 0x14,
+  /** A label for a version. Format version 2. */
+  snapshot: 0x15,
+  /** Blocks that no kept version needs. Format version 2. */
+  garbage: 0x16,
 } as const;
 
 const INO_BYTES = 8;
@@ -35,6 +43,8 @@ function endOfKind(kind: number): Buffer {
 
 export const superblockKey: Buffer = Buffer.of(RecordKind.superblock);
 export const commitKey: Buffer = Buffer.of(RecordKind.commit);
+export const retentionKey: Buffer = Buffer.of(RecordKind.retention);
+export const collectionKey: Buffer = Buffer.of(RecordKind.collection);
 
 export function inodeKey(ino: number): Buffer {
   const key = allocate(RecordKind.inode, INO_BYTES);
@@ -69,6 +79,38 @@ export function orphanKey(ino: number): Buffer {
   const key = allocate(RecordKind.orphan, INO_BYTES);
   writeIno(key, ino);
   return key;
+}
+
+/** `label` must be a valid one. */
+export function snapshotKey(label: string): Buffer {
+  return Buffer.concat([Buffer.of(RecordKind.snapshot), Buffer.from(label, 'latin1')]);
+}
+
+/** Which log a record of garbage is about. */
+export const GarbageLog = { tree: 0, chunks: 1 } as const;
+export type GarbageLog = (typeof GarbageLog)[keyof typeof GarbageLog];
+
+/** `group` counts groups of 65,536 blocks. */
+export function garbageKey(log: GarbageLog, group: number): Buffer {
+  const key = allocate(RecordKind.garbage, 5);
+  key[1] = log;
+  key.writeUInt32BE(group, 2);
+  return key;
+}
+
+/** Throws DamagedError. */
+export function garbageOfKey(key: Buffer): { log: GarbageLog; group: number } {
+  const log = key[1];
+  if (key.length !== 6 || key[0] !== RecordKind.garbage || (log !== 0 && log !== 1)) {
+    throw new DamagedError(`Cannot decode key ${key.toString('hex')}: not a garbage key`);
+  }
+  return { log, group: key.readUInt32BE(2) };
+}
+
+/** Whether a key has an inode number behind its first byte. */
+export function isKeyOfInode(key: Buffer): boolean {
+  const kind = key[0];
+  return kind !== undefined && kind >= RecordKind.inode && kind <= RecordKind.orphan;
 }
 
 /** Bounds [from, to) of all keys of one inode and kind. */

@@ -14,8 +14,8 @@ import {
 import { superblockKey } from './keys.js';
 import type { TreeReadOptions, TreeView } from './tree.js';
 
-/** Version of everything in the tree and the chunk log. */
-export const FORMAT_VERSION = 1;
+/** Version of everything in the tree and the chunk log, of new drives. Older ones stay what they are until they need it. */
+export const FORMAT_VERSION = 2;
 
 const WRITERS_MAX = 8192;
 const KEY_BYTES = 32;
@@ -69,7 +69,7 @@ export function decodeSuperblock(bytes: Buffer): Superblock {
     );
   }
   return decodeRecord('the superblock', bytes, (state) => {
-    if (readByte(state, 'version') !== FORMAT_VERSION) throw new Error('version 0');
+    if (readByte(state, 'version') < 1) throw new Error('version 0');
     const driveId = readBytes(state, 'drive id', DRIVE_ID_BYTES);
     const minBytes = readUint(state, 'chunk minimum', limits.block_bytes_max);
     const averageBytes = readUint(state, 'chunk average', limits.block_bytes_max);

@@ -1,7 +1,11 @@
 /** When commits happen, and that nothing keeps them from happening. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'brittle';
+import { NoSpaceError } from '../../src/errors.js';
 import type { DriveFileSystem } from '../../src/fs/drive-file-system.js';
+import { readCommit } from '../../src/fs/follower.js';
+import { snapshotKey } from '../../src/tree/keys.js';
+import { readSuperblock } from '../../src/tree/superblock.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { caller, openFileSystem } from './support/open-file-system.js';
 
@@ -73,4 +77,50 @@ test('a time that cannot be stored is refused, and stops no commit', async (t) =
   await fileSystem.commit();
   t.alike(lines, []);
   await close();
+});
+
+test('an old drive keeps its format until something needs a newer one', async (t) => {
+  const folder = temporaryFolder(t, 'commits');
+  const opened = await openFileSystem(folder, { formatVersion: 1 });
+  const { fileSystem, tree } = opened;
+  const formatOf = async () => [
+    (await readSuperblock(tree, {})).formatVersion,
+    (await readCommit(tree)).skips === null ? 1 : 2,
+  ];
+  await create(fileSystem, 'first');
+  await fileSystem.commit();
+  t.alike(await formatOf(), [1, 1]);
+  t.is(fileSystem.committer.formatVersion, 1);
+
+  const label = { key: snapshotKey('label'), value: Buffer.of(1) };
+  fileSystem.committer.putDriveRecord(label, 2);
+  t.is(fileSystem.figures().dirtyRecords, 1);
+  await fileSystem.commit();
+  t.alike(await formatOf(), [2, 2], 'in the same commit');
+  t.alike(await tree.get(label.key), label.value);
+  t.is(fileSystem.figures().dirtyRecords, 0);
+  await opened.close();
+
+  const again = await openFileSystem(folder);
+  t.is(again.fileSystem.committer.formatVersion, 2);
+  again.fileSystem.committer.putDriveRecord({ ...label, value: null }, 2);
+  await again.fileSystem.commit();
+  t.is(await again.tree.get(label.key), null);
+  await again.close();
+});
+
+test('what a failed commit was to write goes with the next one', async (t) => {
+  const folder = temporaryFolder(t, 'commits');
+  const opened = await openFileSystem(folder, { formatVersion: 1 });
+  const { fileSystem, tree } = opened;
+  const write = tree.write.bind(tree);
+  tree.write = () => Promise.reject(new NoSpaceError('No space'));
+  const label = { key: snapshotKey('label'), value: Buffer.of(1) };
+  fileSystem.committer.putDriveRecord(label, 2);
+  await t.exception(fileSystem.commit(), NoSpaceError);
+  tree.write = write;
+  await fileSystem.commit();
+  t.alike(await tree.get(label.key), label.value);
+  t.is((await readSuperblock(tree, {})).formatVersion, 2);
+  await opened.close();
 });

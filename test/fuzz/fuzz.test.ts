@@ -12,6 +12,8 @@ const TARGETS = [
   'inode record',
   'segment record',
   'commit record',
+  'collection record',
+  'snapshot record',
   'superblock',
   'keys',
   'block',

@@ -35,6 +35,7 @@ test('a malicious owner - commits that lie', SHARING_TIME, async (t) => {
       inodeCount: 3,
       fileBytes: 6,
       changes: { inodes: [ROOT_INO, STEP_INO], entries: [{ parent: ROOT_INO, name: 'step' }] },
+      skips: null,
     };
     await tree.write([
       inode(STEP_INO, { inline: `${step}` }),

@@ -1,6 +1,13 @@
 /** Where records of a tree are lost, so that a check knows what it cannot know. */
 import { limits } from '../../limits.js';
-import { inoOfKey, nameOfKey, RecordKind, rangeOfInode, segmentOfKey } from '../../tree/keys.js';
+import {
+  inoOfKey,
+  isKeyOfInode,
+  nameOfKey,
+  RecordKind,
+  rangeOfInode,
+  segmentOfKey,
+} from '../../tree/keys.js';
 import type { LostRecords } from '../../tree/tree.js';
 
 const INO_KEY_BYTES = 9;
@@ -94,7 +101,9 @@ function describeKey(key: Buffer | null, none: string): string {
   if (key === null || key[0] === undefined) return none;
   if (key[0] === RecordKind.superblock) return 'the superblock';
   if (key[0] === RecordKind.commit) return 'the commit record';
-  if (key.length < INO_KEY_BYTES) return `key ${key.toString('hex')}`;
+  if (key[0] === RecordKind.snapshot)
+    return `the snapshot ${JSON.stringify(key.toString('latin1', 1))}`;
+  if (key.length < INO_KEY_BYTES || !isKeyOfInode(key)) return `key ${key.toString('hex')}`;
   const ino = inoOfKey(key);
   switch (key[0]) {
     case RecordKind.inode:

@@ -5,12 +5,15 @@
  */
 import { DamagedError } from '../../errors.js';
 import { limits } from '../../limits.js';
+import { decodeCollection } from '../../tree/collection-record.js';
 import { type CommitRecord, decodeCommit } from '../../tree/commit-record.js';
 import { decodeEntry, entryNameOfKey } from '../../tree/entry-record.js';
 import { decodeInode } from '../../tree/inode-record.js';
 import {
   entryKey,
+  garbageOfKey,
   inoOfKey,
+  isKeyOfInode,
   nameOfKey,
   RecordKind,
   segmentKey,
@@ -18,6 +21,7 @@ import {
   xattrKey,
 } from '../../tree/keys.js';
 import { decodeSegment, type ExtentRecord } from '../../tree/segment-record.js';
+import { decodeSnapshot, labelOfKey } from '../../tree/snapshot-record.js';
 import { decodeSuperblock } from '../../tree/superblock.js';
 import type { LostRecords, TreeRecord } from '../../tree/tree.js';
 import { S_IFMT } from '../inode.js';
@@ -146,6 +150,18 @@ export class TreeCheck {
         break;
       case RecordKind.orphan:
         this.#addOrphan(inoOfKey(key));
+        break;
+      case RecordKind.collection:
+        decodeCollection(value);
+        break;
+      case RecordKind.snapshot:
+        labelOfKey(key);
+        decodeSnapshot(value);
+        break;
+      case RecordKind.garbage:
+        garbageOfKey(key);
+        break;
+      case RecordKind.retention:
         break;
       default:
         this.#problems.report(null, `Key ${key.toString('hex')} is of no known kind`);
@@ -277,7 +293,7 @@ export class TreeCheck {
 /** For a line about a record that does not decode. */
 function inoOrNull(key: Buffer): number | null {
   try {
-    return key[0] === undefined || key[0] < RecordKind.inode ? null : inoOfKey(key);
+    return isKeyOfInode(key) ? inoOfKey(key) : null;
   } catch (error) {
     if (error instanceof DamagedError) return null;
     throw error;

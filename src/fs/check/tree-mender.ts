@@ -6,7 +6,7 @@
 import { DamagedError, UnavailableError } from '../../errors.js';
 import { limits } from '../../limits.js';
 import type { CommitRecord } from '../../tree/commit-record.js';
-import { decodeCommit, encodeCommit } from '../../tree/commit-record.js';
+import { decodeCommit, encodeCommit, skipsAfter } from '../../tree/commit-record.js';
 import { decodeEntry, encodeEntry } from '../../tree/entry-record.js';
 import { decodeInode, encodeInode, type InodeRecord } from '../../tree/inode-record.js';
 import {
@@ -14,6 +14,7 @@ import {
   entryKey,
   inodeKey,
   inoOfKey,
+  isKeyOfInode,
   RecordKind,
   superblockKey,
 } from '../../tree/keys.js';
@@ -122,7 +123,7 @@ class Round {
         for (const record of older) {
           if (record.key[0] === RecordKind.commit) continue;
           yield record;
-          const ino = record.key[0] === RecordKind.superblock ? 0 : inoOfKey(record.key);
+          const ino = isKeyOfInode(record.key) ? inoOfKey(record.key) : 0;
           if (ino > 0) taken.set(ino, (taken.get(ino) ?? 0) + 1);
         }
       }
@@ -281,34 +282,36 @@ class Round {
   /** Counts are as they were found; the round in which nothing else is changed gets them right. */
   async #commit(): Promise<CommitRecord> {
     const { tree } = this.#report;
-    const { version, head } = await this.#lastCommit();
+    const { last, head } = await this.#lastCommit();
     return {
-      version: version + 1,
+      version: (last?.version ?? 0) + 1,
       timeMs: this.#options.nowMs,
       previous: head,
       nextIno: this.#nextIno,
       inodeCount: tree.inodes,
       fileBytes: tree.fileBytes,
       changes: null,
+      // As the drive's other commits: the superblock may be what is damaged.
+      skips: last === null || last.skips === null ? null : skipsAfter(last, head),
     };
   }
 
   /** The newest state of which the commit record can be read: the chain of commits goes on from there. */
-  async #lastCommit(): Promise<{ version: number; head: Head }> {
+  async #lastCommit(): Promise<{ last: CommitRecord | null; head: Head }> {
     const { tree, walker } = this.#options;
     const { head } = tree;
     const { commit } = this.#report.check;
-    if (commit !== null) return { version: commit.version, head };
+    if (commit !== null) return { last: commit, head };
     for await (const older of walker.olderHeads(head)) {
       try {
         const bytes = await walker.get(older, commitKey);
-        if (bytes !== null) return { version: decodeCommit(bytes).version, head: older };
+        if (bytes !== null) return { last: decodeCommit(bytes), head: older };
       } catch (error) {
         // An older one may be readable.
         if (!(error instanceof DamagedError || error instanceof UnavailableError)) throw error;
       }
     }
-    return { version: 0, head: { length: 0, fork: 0 } };
+    return { last: null, head: { length: 0, fork: 0 } };
   }
 
   #newDirectory(entries: number): InodeRecord {

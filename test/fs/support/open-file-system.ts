@@ -36,6 +36,8 @@ export interface OpenOptions {
   /** Called in place of syncing the store. */
   sync?: () => Promise<void>;
   deadlineMs?: number;
+  /** Of a drive that is made. */
+  formatVersion?: number;
 }
 
 /** Opens the drive in `folder`, making it first when it is not there. */
@@ -55,7 +57,7 @@ export async function openFileSystem(
     await tree.write(
       initialChanges({
         superblock: {
-          formatVersion: FORMAT_VERSION,
+          formatVersion: options.formatVersion ?? FORMAT_VERSION,
           driveId: Buffer.alloc(16, 1),
           chunker: defaultChunkerParameters,
           writers: [{ treeKey: treeCore.key as Buffer, contentKey: contentCore.key as Buffer }],

@@ -4,6 +4,7 @@ import { checkBlock, checkRead, sliceChunk } from '../../../src/content/block-fo
 import { DamagedError, FormatVersionError } from '../../../src/errors.js';
 import { Inode, S_IFDIR, S_IFLNK, S_IFREG } from '../../../src/fs/inode.js';
 import { createEncryptionProvider } from '../../../src/log/encryption.js';
+import { decodeCollection, encodeCollection } from '../../../src/tree/collection-record.js';
 import { decodeCommit, encodeCommit } from '../../../src/tree/commit-record.js';
 import {
   decodeEntry,
@@ -14,14 +15,24 @@ import {
 import { decodeInode, encodeInode } from '../../../src/tree/inode-record.js';
 import {
   entryKey,
+  garbageKey,
+  garbageOfKey,
   inodeKey,
   inoOfKey,
   segmentKey,
   segmentOfKey,
+  snapshotKey,
   xattrKey,
 } from '../../../src/tree/keys.js';
 import { decodeSegment, encodeSegment } from '../../../src/tree/segment-record.js';
+import {
+  decodeSnapshot,
+  encodeSnapshot,
+  isValidLabel,
+  labelOfKey,
+} from '../../../src/tree/snapshot-record.js';
 import { decodeSuperblock, encodeSuperblock } from '../../../src/tree/superblock.js';
+import type { VersionPoint } from '../../../src/tree/version-point.js';
 import type { SeededRandom } from '../../support/seeded-random.js';
 import { brokenInput } from '../mutate.js';
 import { attempt, type Target } from '../target.js';
@@ -47,32 +58,44 @@ const samples = {
     ]),
   ],
   commit: [
-    encodeCommit({ ...commitFields(), changes: null }),
+    encodeCommit({ ...commitFields(), changes: null, skips: null }),
     encodeCommit({
       ...commitFields(),
       changes: { inodes: [1, 2 ** 41], entries: [{ parent: 1, name: 'name' }] },
+      skips: [pointAt(16), pointAt(32)],
     }),
   ],
-  superblock: [
+  collection: [
+    encodeCollection({ contiguous: 1, kept: [] }),
+    encodeCollection({ contiguous: 100, kept: [pointAt(3), pointAt(70), pointAt(99)] }),
+  ],
+  snapshot: [encodeSnapshot(pointAt(1)), encodeSnapshot(pointAt(70_000))],
+  superblock: [1, 2].map((formatVersion) =>
     encodeSuperblock({
-      formatVersion: 1,
+      formatVersion,
       driveId: Buffer.alloc(16, 1),
       chunker: { minBytes: 16 << 10, averageBytes: 64 << 10, maxBytes: 256 << 10 },
       writers: [{ treeKey: Buffer.alloc(32, 2), contentKey: Buffer.alloc(32, 3) }],
     }),
-  ],
+  ),
   keys: [
     inodeKey(9),
     entryKey(1, 'name'),
     entryKey(2 ** 41, '..'),
     segmentKey(7, 3),
     xattrKey(7, 'user.a'),
+    snapshotKey('label-1'),
+    garbageKey(1, 7),
   ],
   block: [Buffer.concat([Buffer.of(1), Buffer.alloc(100, 5)])],
 };
 
 function chunkAt(block: number) {
   return { writer: 0, block, offset: 1, length: 100, hash: Buffer.alloc(16, 9) };
+}
+
+function pointAt(version: number): VersionPoint {
+  return { version, timeMs: 1e12 + version, head: { length: 10 * version, fork: 0 } };
 }
 
 function commitFields() {
@@ -102,6 +125,17 @@ function must(isTrue: boolean, what: string): void {
   if (!isTrue) throw new Error(`Taken, although ${what}`);
 }
 
+/** Versions that lead back and come to an end. */
+function mustAscend(points: readonly VersionPoint[], end = Number.POSITIVE_INFINITY): void {
+  let before = { version: 0, head: { length: 0, fork: 0 } };
+  for (const point of points) {
+    must(point.version > before.version, 'versions are out of order');
+    must(point.head.length > before.head.length, 'heads are out of order');
+    must(point.version < end, 'a version is not before the one that refers to it');
+    before = point;
+  }
+}
+
 export const recordTargets: readonly Target[] = [
   target('entry record', samples.entry, (bytes) => {
     const { ino } = decodeEntry(bytes);
@@ -122,12 +156,21 @@ export const recordTargets: readonly Target[] = [
     }
   }),
   target('commit record', samples.commit, (bytes) => {
-    for (const { name } of decodeCommit(bytes).changes?.entries ?? []) {
-      must(isValidName(name), 'a name is none');
-    }
+    const { version, changes, skips } = decodeCommit(bytes);
+    for (const { name } of changes?.entries ?? []) must(isValidName(name), 'a name is none');
+    mustAscend(skips ?? [], version);
   }),
+  target('collection record', samples.collection, (bytes) => {
+    const { contiguous, kept } = decodeCollection(bytes);
+    must(contiguous >= 1, 'no version is kept');
+    mustAscend(kept, contiguous);
+  }),
+  target('snapshot record', samples.snapshot, (bytes) => mustAscend([decodeSnapshot(bytes)])),
   target('superblock', samples.superblock, (bytes) => decodeSuperblock(bytes)),
   target('keys', samples.keys, (bytes) => {
+    if (bytes[0] === 0x15) must(isValidLabel(labelOfKey(bytes)), 'the label is none');
+    if (bytes[0] === 0x16) must(garbageOfKey(bytes).group < 2 ** 32, 'the group is none');
+    if (bytes[0] === 0x15 || bytes[0] === 0x16) return;
     const ino = inoOfKey(bytes);
     must(Number.isSafeInteger(ino) && ino >= 1, 'the inode number is none');
     if (bytes[0] === 0x11) must(isValidName(entryNameOfKey(bytes)), 'the name is none');
