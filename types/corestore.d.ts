@@ -67,6 +67,14 @@ declare module 'corestore' {
     close(): Promise<void>;
   }
 
+  export interface CompactOptions {
+    /** 1: blocks that are still there are moved out of the files that have garbage. */
+    blobGarbageCollectionPolicy?: 0 | 1 | 2;
+    /** Share of the files, oldest first, that are looked at; 1 for all. */
+    blobGarbageCollectionAgeCutoff?: number;
+    bottommostLevelCompaction?: 0 | 1 | 2 | 3;
+  }
+
   export interface CoreStorage {
     readonly path: string;
     /** RocksDB's default column family, in which nothing is. */
@@ -74,7 +82,7 @@ declare module 'corestore' {
     /** The column family that holds everything: flush this one. */
     readonly db: RocksDatabase;
     ready(): Promise<void>;
-    compact(): Promise<void>;
+    compact(options?: CompactOptions): Promise<void>;
     close(): Promise<void>;
   }
 

@@ -24,26 +24,56 @@ declare module 'hypercore' {
     /** These settle after `tryFlush`. */
     getTreeNode(index: number): Promise<TreeNode | null>;
     getBlock(index: number): Promise<Buffer | null>;
+    /** 32,768 blocks each, a bit for each block that is here. */
+    getBitfieldPage(page: number): Promise<Buffer | null>;
     tryFlush(): void;
   }
 
   export interface CoreWriteBatch {
+    deleteBlock(index: number): void;
+    /** Blocks [start, end). */
+    deleteBlockRange(start: number, end: number): void;
+    putBitfieldPage(page: number, bits: Buffer): void;
+    setHints(hints: CoreHints): void;
     putTreeNode(node: TreeNode): void;
     putBlock(index: number, stored: Buffer): void;
     deleteTreeNode(index: number): void;
     flush(): Promise<void>;
   }
 
+  export interface CoreHints {
+    contiguousLength: number;
+    remoteContiguousLength: number;
+  }
+
+  /** Whoever writes holds its lock. */
+  export interface CoreState {
+    readonly storage: { read(): CoreReadBatch; write(): CoreWriteBatch };
+    readonly mutex: { lock(): Promise<void> };
+    createWriteBatch(): CoreWriteBatch;
+    /** Writes the batch. False when it is written with another one later. */
+    flush(): Promise<boolean>;
+    _unlock(): void;
+  }
+
   /** What a provider and a session see of the core below them. */
   export interface CoreContext {
-    readonly state: { storage: { read(): CoreReadBatch; write(): CoreWriteBatch } };
+    readonly state: CoreState;
     /** `rootHash`: what the signature is for. */
-    readonly header: { tree: { length: number; rootHash: Buffer | null } };
+    readonly header: { tree: { length: number; rootHash: Buffer | null }; hints: CoreHints };
+    readonly hintsChanged: boolean;
+    flushHints(): Promise<void>;
+    updateContiguousLength(change: { start: number; length: number; drop: boolean }): void;
+    _setBitfieldRanges(start: number, end: number, value: boolean): void;
     readonly key: Buffer;
     readonly discoveryKey: Buffer;
     readonly id: string;
     readonly manifest: CoreManifest | null;
-    readonly bitfield: { get(index: number): boolean };
+    readonly bitfield: {
+      get(index: number): boolean;
+      /** The first block from `position` on that is here (`value`), or that is not; -1 for none. */
+      findFirst(value: boolean, position: number): number;
+    };
     readonly replicator: Replicator;
     readonly opened: boolean;
     readonly closed: boolean;
@@ -107,6 +137,8 @@ declare module 'hypercore' {
     updateAll(): void;
     attachTo(muxer: unknown): void;
     attached(muxer: unknown): boolean;
+    /** Tells a peer which of the blocks [start, start + length) are here. */
+    _onwant(peer: ReplicatorPeer, start: number, length: number, any: boolean): void;
   }
 
   export interface GetOptions {

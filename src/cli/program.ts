@@ -3,9 +3,11 @@ import { Command, CommanderError } from 'commander';
 import { UsageError } from '../errors.js';
 import { addBootstrapCommand } from './commands/bootstrap.js';
 import { addCheckCommand } from './commands/check.js';
+import { addCollectCommand } from './commands/collect.js';
 import { addCreateCommand } from './commands/create.js';
 import { addListCommand } from './commands/list.js';
 import { addMountCommand } from './commands/mount.js';
+import { addRetentionCommand } from './commands/retention.js';
 import { addShareCommand } from './commands/share.js';
 import { addStatusCommand } from './commands/status.js';
 import { addUnmountCommand } from './commands/unmount.js';
@@ -56,6 +58,8 @@ function buildProgram(context: CliContext): Command {
   addListCommand(program, context);
   addStatusCommand(program, context);
   addCheckCommand(program, context);
+  addRetentionCommand(program, context);
+  addCollectCommand(program, context);
   addBootstrapCommand(program, context);
   addMountProcessCommand(program);
   // Only now, so that the commands do not inherit it: an unknown command arrives as an argument.

@@ -6,8 +6,10 @@ import { ControlServer } from '../control/server.js';
 import { BusyError, InterruptedError } from '../errors.js';
 import { DriveFileSystem, type DriveFileSystemFigures } from '../fs/drive-file-system.js';
 import { limits } from '../limits.js';
+import { checkedRetention } from '../tree/retention-record.js';
 import type { CheckProgress } from './check-logs.js';
 import { type CheckReport, cutReport } from './check-report.js';
+import { Collections } from './collections.js';
 import { controlSocketPath } from './control-socket-path.js';
 import { type Drive, openDrive } from './drive.js';
 import type { Home } from './home.js';
@@ -69,6 +71,7 @@ export class MountedDrive {
   readonly #driverName: string;
   readonly #log: (line: string) => void;
   readonly #memoryWatch: MemoryWatch;
+  readonly #collections: Collections;
   #mount!: Mount;
   #control!: ControlServer;
   #ending: Promise<MountEnd> | null = null;
@@ -91,6 +94,7 @@ export class MountedDrive {
     this.#fileSystem = fileSystem;
     this.#driverName = driverName;
     this.#log = log;
+    this.#collections = new Collections(drive, fileSystem, log);
     this.#memoryWatch = new MemoryWatch(() => this.#releaseMemory());
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
@@ -150,6 +154,12 @@ export class MountedDrive {
         sync: () => this.#fileSystem.commit(),
         check: () => this.#check(),
         checkProgress: () => this.#checkProgress,
+        collect: ({ dryRun }) => this.#collections.collect({ dryRun: dryRun === true }),
+        retention: () => this.#collections.retention(),
+        setRetention: async (params) => {
+          await this.#collections.setRetention(checkedRetention(params));
+          return null;
+        },
         unmount: async ({ force }) => {
           const { commitError } = await this.unmount(force === true);
           if (commitError !== null) throw commitError;
@@ -175,6 +185,7 @@ export class MountedDrive {
       throw error;
     }
     this.#drive.lock.update({ socket: path });
+    this.#collections.start();
   }
 
   status(): MountStatus {
@@ -282,6 +293,7 @@ export class MountedDrive {
     this.#memoryWatch.close();
     this.#abort.abort(new InterruptedError('The drive was unmounted'));
     await this.#checking?.catch(() => undefined);
+    await this.#collections.close();
     let commitError: Error | null = null;
     const keep = (error: unknown): void => {
       this.#log(`Cannot close '${this.name}' in order: ${errorText(error)}`);

@@ -15,13 +15,14 @@ import type {
   TimedAttributes,
   WriteOptions,
 } from '../../mount/file-system.js';
-import type { ContentStore } from '../content/content-store.js';
+import type { ChunkReference, ContentStore } from '../content/content-store.js';
 import { NoSpaceError } from '../errors.js';
 import { limits } from '../limits.js';
 import { SpaceGuard } from '../log/space-guard.js';
 import { readSuperblock } from '../tree/superblock.js';
-import type { Tree } from '../tree/tree.js';
+import type { Head, Tree } from '../tree/tree.js';
 import { AttributeOperations } from './attribute-operations.js';
+import { chunksInMemory } from './chunks-in-memory.js';
 import { type Clock, SystemClock } from './clock.js';
 import { Committer } from './committer.js';
 import { Defragmenter } from './defragmenter.js';
@@ -191,6 +192,16 @@ export class DriveFileSystem implements FileSystem {
   /** Throws ReadOnlyError. */
   get committer(): Committer {
     return this.#volume.committer;
+  }
+
+  /** Heads of older versions that are read: a collection keeps what they need. */
+  get headsInUse(): Set<Head> {
+    return this.#volume.headsInUse;
+  }
+
+  /** Chunks that what is in memory refers to. */
+  chunksInMemory(): Iterable<ChunkReference> {
+    return chunksInMemory(this.#volume.table.all());
   }
 
   /** Commits everything that is dirty. Throws NoSpaceError, StoreError. */

@@ -133,6 +133,10 @@ export class InodeTable {
     return this.#inodes.get(ino);
   }
 
+  all(): IterableIterator<Inode> {
+    return this.#inodes.values();
+  }
+
   /** Brings an inode into memory. Rejects with DamagedError, UnavailableError, or ESTALE for a follower. */
   load(ino: number): Promise<void> {
     return this.#share(`i${ino}`, async () => {
@@ -446,9 +450,7 @@ export class InodeTable {
       if (isPinned || inode.touched) {
         inode.touched = false;
         this.#inodes.set(ino, inode);
-      } else {
-        this.#dropContents(inode);
-      }
+      } else this.#dropContents(inode);
     }
   }
 

@@ -9,6 +9,7 @@ import type {
 import type { ContentStore } from '../content/content-store.js';
 import { LimitError, ReadOnlyError } from '../errors.js';
 import { limits } from '../limits.js';
+import type { Head } from '../tree/tree.js';
 import type { Clock, Timestamp } from './clock.js';
 import type { Committer } from './committer.js';
 import type { FileContents } from './file-contents.js';
@@ -63,6 +64,8 @@ export class Volume {
   readonly #committer: Committer | null;
   /** Names that a follower may have to take back; null on a drive that nobody else changes. */
   readonly toldNames: ToldNames | null;
+  /** Heads of older versions that are read here: a collection keeps what they need. */
+  readonly headsInUse = new Set<Head>();
   /** Set when the mount is up. */
   kernel: KernelNotifier | null = null;
   writebackCache = false;
