@@ -184,6 +184,8 @@ export const limits = {
   /** In the background it works so long, and rests so long then. */
   collect_work_ms: 10,
   collect_rest_ms: 40,
+  /** A reader drops what was collected so long after it learnt of it. */
+  collect_reader_look_ms: 1000,
   /** The store's files are written anew once this share of them is garbage; on demand always. */
   collect_compact_share_min: 1 / 8,
   /** A commit waits until the versions since the last look are looked at; more tries are not made. */

@@ -7,11 +7,13 @@ import type { CollectReport } from './collector.js';
 import { type Drive, openDrive } from './drive.js';
 import type { Home } from './home.js';
 
+export { DEFAULT_RETENTION, type Retention } from '../tree/retention-record.js';
+
 export interface UnmountedOptions {
   log: (line: string) => void;
 }
 
-/** Throws NotFoundError, BusyError, ReadOnlyError, and like {@link Collections.collect}. */
+/** Of a drive that another machine writes it drops what was collected there. Throws like {@link Collections.collect}. */
 export function collectDrive(
   home: Home,
   name: string,
@@ -27,9 +29,10 @@ export async function setRetention(
   retention: Retention,
   options: UnmountedOptions,
 ): Promise<void> {
-  await inDrive(home, name, 'retention', options, (collections) =>
-    collections.setRetention(retention),
-  );
+  await inDrive(home, name, 'retention', options, async (collections, drive) => {
+    requireWritable(drive);
+    await collections.setRetention(retention);
+  });
 }
 
 /** Throws NotFoundError, BusyError, UnavailableError. */
@@ -56,16 +59,15 @@ async function inDrive<T>(
   name: string,
   command: string,
   { log }: UnmountedOptions,
-  run: (collections: Collections) => Promise<T>,
+  run: (collections: Collections, drive: Drive) => Promise<T>,
 ): Promise<T> {
   const drive = await openDrive(home, name, { command, offline: true, log });
   try {
-    requireWritable(drive);
     const fileSystem = await DriveFileSystem.open({
       tree: drive.tree,
       content: drive.content,
       sync: () => drive.sync(),
-      readOnly: false,
+      readOnly: !drive.writable,
       mountUid: 0,
       mountGid: 0,
       numericOwner: true,
@@ -74,7 +76,7 @@ async function inDrive<T>(
     });
     const collections = new Collections(drive, fileSystem, log);
     try {
-      return await run(collections);
+      return await run(collections, drive);
     } finally {
       await collections.close();
       await fileSystem.close();

@@ -6,7 +6,7 @@ import { asShoalError } from '../log/store-errors.js';
 import { retentionKey } from '../tree/keys.js';
 import { encodeRetention, type Retention, readRetention } from '../tree/retention-record.js';
 import { FORMAT_VERSION } from '../tree/superblock.js';
-import { type CollectReport, collect } from './collector.js';
+import { type CollectReport, collect, dropCollected } from './collector.js';
 import type { Drive } from './drive.js';
 import { chooseKept, readSnapshots, versionsOf } from './kept-versions.js';
 import { WorkBudget, type WorkShare } from './work-budget.js';
@@ -38,7 +38,12 @@ export class Collections {
 
   /** Collects from now on whenever enough may be garbage. */
   start(firstLookMs: number = limits.collect_first_look_ms): void {
-    if (!this.#drive.writable || this.#abort.signal.aborted) return;
+    if (this.#abort.signal.aborted) return;
+    if (!this.#drive.writable) {
+      this.#drive.tree.onGarbage(() => this.#sweepSoon());
+      this.#sweepSoon();
+      return;
+    }
     this.#timer = setTimeout(() => {
       this.#look()
         .catch((error: unknown) => {
@@ -75,6 +80,25 @@ export class Collections {
     this.#abort.abort(new LimitError('The drive was unmounted'));
     if (this.#timer !== null) clearTimeout(this.#timer);
     await this.#running?.catch(() => undefined);
+  }
+
+  /** A reader drops what the writer collected, once it shows a head that says so and lacks nothing. */
+  #sweepSoon(): void {
+    if (this.#timer !== null || this.#abort.signal.aborted) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      const { tree } = this.#drive;
+      if (this.#running !== null) return;
+      if (!tree.isWhole || this.#fileSystem.head.length < tree.head.length) {
+        if (tree.head.length > 0) this.#sweepSoon();
+        return;
+      }
+      this.#collect({ dryRun: false, compact: false }, IN_BACKGROUND).catch((error: unknown) => {
+        if (this.#abort.signal.aborted) return;
+        this.#log(`Cannot drop what was collected: ${String(error)}`);
+      });
+    }, limits.collect_reader_look_ms);
+    this.#timer.unref();
   }
 
   async #checkInUse(retention: Retention): Promise<void> {
@@ -135,7 +159,9 @@ export class Collections {
     const logs = await this.#drive.openLogs();
     const { pause } = new WorkBudget(share, this.#abort.signal);
     try {
-      const report = await collect({ ...logs, tree, content, fileSystem }, { ...options, pause });
+      const report = this.#drive.writable
+        ? await collect({ ...logs, tree, content, fileSystem }, { ...options, pause })
+        : await dropCollected({ ...logs, tree }, { ...options, pause });
       this.#lastMs = performance.now();
       this.#lastBytes = logs.treeCore.byteLength + logs.contentCore.byteLength;
       return report;

@@ -6,7 +6,7 @@
 import type { CoreStorage } from 'corestore';
 import type Hypercore from 'hypercore';
 import type { ChunkLog } from '../content/chunk-log.js';
-import { BusyError, DamagedError } from '../errors.js';
+import { BusyError, DamagedError, UnavailableError } from '../errors.js';
 import type { DriveFileSystem } from '../fs/drive-file-system.js';
 import { limits } from '../limits.js';
 import { BlockSet } from '../log/block-set.js';
@@ -89,6 +89,22 @@ export async function collect(
     chunkBlocks,
     bytes,
   };
+}
+
+/** For a reader: takes what the writer collected out of its own store, too. Throws like {@link collect}. */
+export async function dropCollected(
+  parts: Pick<CollectionParts, 'tree' | 'treeCore' | 'contentCore' | 'storage'>,
+  options: CollectOptions,
+): Promise<CollectReport> {
+  const { tree } = parts;
+  if (!tree.isWhole) {
+    throw new UnavailableError(
+      'Cannot drop what was collected: the newest version is not all here yet; mount the drive while a peer is connected',
+    );
+  }
+  const garbage = await readBoth(tree);
+  const removed = await sweep(parts, garbage, options);
+  return { dryRun: options.dryRun === true, keptVersions: 0, droppedVersions: 0, ...removed };
 }
 
 async function readBoth(tree: HyperbeeTree): Promise<Garbage> {

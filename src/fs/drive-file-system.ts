@@ -194,6 +194,11 @@ export class DriveFileSystem implements FileSystem {
     return this.#volume.committer;
   }
 
+  /** The head that is shown. */
+  get head(): Head {
+    return this.#volume.table.view.head;
+  }
+
   /** Heads of older versions that are read: a collection keeps what they need. */
   get headsInUse(): Set<Head> {
     return this.#volume.headsInUse;

@@ -1,5 +1,6 @@
 /** The tree on Hyperbee2. The only file that uses the engine; `tree-walker.ts` knows its blocks. */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import Hyperbee, { type BeeEntry, type WriteBatch } from 'hyperbee2';
 import type Hypercore from 'hypercore';
 import {
@@ -13,7 +14,10 @@ import { limits } from '../limits.js';
 import { asShoalError } from '../log/store-errors.js';
 import { untilAborted } from '../log/until-aborted.js';
 import { checkBlocksOf, checkNodesOf } from './checked-bee.js';
+import { readGarbage } from './garbage-record.js';
+import { GarbageLog } from './keys.js';
 import type { Head, Tree, TreeChange, TreeReadOptions, TreeRecord, TreeView } from './tree.js';
+import { TreeFetcher } from './tree-fetcher.js';
 
 /**
  * Keys per node: 8 to 16. With the engine's default of 128 a hundred thousand keys took gigabytes of memory and a
@@ -42,6 +46,13 @@ const noOtherLogs = {
  * dead.
  */
 const STALL_MS = 20_000;
+
+/** With a newer head, nothing has to come for this long until the older one is given up. */
+const OVERTAKEN_MS = 1000;
+/** What comes without this wait is asked for as it is; else it is looked up what of it is garbage. */
+const ARRIVAL_MS = 250;
+/** Between a new head and the look at its garbage. */
+const GARBAGE_LOOK_MS = 500;
 
 /** Where a log that is followed keeps the newest head that was here with all its blocks. */
 const WHOLE_HEAD = 'shoal/whole-head';
@@ -148,7 +159,9 @@ export class HyperbeeTree implements Tree {
   readonly #listeners: (() => void)[] = [];
   #bee: Hyperbee;
   #view: BeeView;
-  #download: { destroy(): void } | null = null;
+  readonly #fetcher: TreeFetcher;
+  readonly #garbageListeners: (() => void)[] = [];
+  #garbageTimer: NodeJS.Timeout | null = null;
   #catchingUp = false;
   #closed = false;
   #lastDownloadMs = 0;
@@ -159,6 +172,7 @@ export class HyperbeeTree implements Tree {
     this.#core = options.core;
     checkBlocksOf(this.#core);
     this.#deadlineMs = options.deadlineMs;
+    this.#fetcher = new TreeFetcher(this.#core);
     this.#bee = this.#openBee();
     this.#view = this.#currentView();
   }
@@ -178,7 +192,7 @@ export class HyperbeeTree implements Tree {
     const tree = new HyperbeeTree(options);
     await tree.#bee.ready();
     tree.#view = tree.#currentView();
-    if (!tree.writable) tree.#follow(wholeHead);
+    if (!tree.writable) await tree.#follow(wholeHead);
     return tree;
   }
 
@@ -275,9 +289,10 @@ export class HyperbeeTree implements Tree {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#download?.destroy();
-    this.#download = null;
+    if (this.#garbageTimer !== null) clearTimeout(this.#garbageTimer);
+    this.#fetcher.close();
     this.#listeners.length = 0;
+    this.#garbageListeners.length = 0;
     await this.#core.close();
   }
 
@@ -303,24 +318,28 @@ export class HyperbeeTree implements Tree {
   }
 
   /** Takes over what peers announce, and keeps the whole tree local: it is small, and `ls` must work offline. */
-  #follow(wholeHead: Head | null): void {
+  async #follow(wholeHead: Head | null): Promise<void> {
     const core = this.#core;
     if (wholeHead !== null && wholeHead.fork === core.fork && wholeHead.length <= core.length) {
       this.#wholeHead = wholeHead;
       this.#view = this.#viewAt(wholeHead);
+      await this.#readGarbage(AbortSignal.timeout(STALL_MS), true);
     }
     core.on('append', () => this.#catchUp());
     core.on('truncate', () => {
       // The engine's node cache does not notice that blocks were replaced.
       this.#bee.cache.empty();
+      this.#fetcher.reset();
       this.#show({ length: core.length, fork: core.fork });
+      this.#fetcher.follow(core.length);
     });
     core.on('download', () => {
       this.#lastDownloadMs = performance.now();
       this.#noteWholeHead();
     });
-    this.#download = core.download({ start: 0, end: -1 });
+    this.#fetcher.follow(this.head.length);
     this.#catchUp();
+    this.#readGarbageSoon();
   }
 
   #catchUp(): void {
@@ -340,29 +359,54 @@ export class HyperbeeTree implements Tree {
       const shown = this.head;
       if (length === shown.length && fork === shown.fork) return;
       // Nothing is shown yet: what is asked for first is fetched first.
-      if (shown.length > 0) await this.#arrived(shown.length, length);
+      const isFirst = shown.length === 0;
+      if (!isFirst && !(await this.#arrived(shown.length, { length, fork }))) continue;
       if (this.#closed) return;
-      if (fork === this.#core.fork) this.#show({ length, fork });
+      if (fork !== this.#core.fork) continue;
+      this.#show({ length, fork });
+      if (isFirst) this.#fetcher.follow(length);
     }
   }
 
-  /** Waits for the blocks [start, end), unless nothing comes from those who are connected. */
-  async #arrived(start: number, end: number): Promise<void> {
-    const range = this.#core.download({ start, end });
-    let timer: NodeJS.Timeout | undefined;
+  /**
+   * Waits for the blocks of a newer head, unless nothing comes from those who are connected. False when there is a still
+   * newer one: then what is missing may have been collected, and comes no more.
+   */
+  async #arrived(start: number, head: Head): Promise<boolean> {
+    const abort = new AbortController();
+    let isOvertaken = false;
     const stalled = new Promise<void>((resolve) => {
-      const beganMs = performance.now();
-      timer = setInterval(() => {
-        const quietMs = performance.now() - Math.max(beganMs, this.#lastDownloadMs);
-        if (this.#closed || (quietMs > STALL_MS && this.#core.peers.length > 0)) resolve();
-      }, STALL_MS / 20);
-      timer.unref();
+      abort.signal.addEventListener('abort', () => resolve());
     });
+    const beganMs = performance.now();
+    const timer = setInterval(() => {
+      const quietMs = performance.now() - Math.max(beganMs, this.#lastDownloadMs);
+      isOvertaken = this.#core.length > head.length && quietMs > OVERTAKEN_MS;
+      const isStalled = quietMs > STALL_MS && this.#core.peers.length > 0;
+      if (this.#closed || isOvertaken || isStalled) abort.abort();
+    }, OVERTAKEN_MS / 4);
+    timer.unref();
     try {
-      await Promise.race([range.done(), stalled]);
+      const all = this.#core.download({ start, end: head.length });
+      const isHere = await Promise.race([
+        all.done(),
+        stalled,
+        sleep(ARRIVAL_MS, null, { ref: false }),
+      ]);
+      all.destroy();
+      if (isHere === true || abort.signal.aborted) return !isOvertaken;
+      // Some of them may be garbage by now.
+      const garbage = await readGarbage(this.#viewAt(head), GarbageLog.tree, {
+        signal: abort.signal,
+      }).catch(() => null);
+      const wanted = this.#fetcher.fetch(start, head.length, garbage ?? this.#fetcher.garbage);
+      await Promise.race([wanted, stalled]);
+      if (isOvertaken) return false;
+      if (garbage !== null) this.#fetcher.setGarbage(garbage);
+      return true;
     } finally {
       clearInterval(timer);
-      range.destroy();
+      abort.abort();
     }
   }
 
@@ -371,23 +415,67 @@ export class HyperbeeTree implements Tree {
     this.#view = this.#viewAt(head);
     this.#noteWholeHead();
     for (const listener of [...this.#listeners]) listener();
+    this.#readGarbageSoon();
+  }
+
+  /** Called after blocks of the head that is shown became garbage. */
+  onGarbage(listener: () => void): void {
+    this.#garbageListeners.push(listener);
+  }
+
+  /** Whether the head that is shown can be read without peers. */
+  get isWhole(): boolean {
+    return this.writable || this.#fetcher.isWhole(this.head.length);
+  }
+
+  #readGarbageSoon(): void {
+    if (this.#closed || this.#garbageTimer !== null) return;
+    this.#garbageTimer = setTimeout(() => {
+      this.#garbageTimer = null;
+      if (this.head.length === 0 || this.#closed) return;
+      void this.#readGarbage(AbortSignal.timeout(STALL_MS), false).then((isNew) => {
+        if (!isNew || this.#closed) return;
+        this.#fetcher.follow(this.head.length);
+        this.#noteWholeHead();
+        for (const listener of [...this.#garbageListeners]) listener();
+      });
+    }, GARBAGE_LOOK_MS);
+    this.#garbageTimer.unref();
+  }
+
+  /** Takes over the map of the head that is shown. Returns whether it says more than before. */
+  async #readGarbage(signal: AbortSignal, localOnly: boolean): Promise<boolean> {
+    const view = this.#view;
+    try {
+      const garbage = await readGarbage(view, GarbageLog.tree, { signal, localOnly });
+      if (view !== this.#view || garbage.count === this.#fetcher.garbage.count) return false;
+      this.#fetcher.setGarbage(garbage);
+      return true;
+    } catch (error) {
+      // The next head is looked at again; until then more is fetched than has to be.
+      if (error instanceof ShoalError) return false;
+      throw error;
+    }
   }
 
   #noteWholeHead(): void {
     const { head } = this;
     if (head.length === this.#wholeHead.length && head.fork === this.#wholeHead.fork) return;
-    if (this.#closed || head.length === 0 || this.#core.contiguousLength < head.length) return;
+    if (this.#closed || head.length === 0 || !this.#fetcher.isWhole(head.length)) return;
     this.#wholeHead = head;
     // Without it the next start waits for peers, at worst.
     this.#core.setUserData(WHOLE_HEAD, encodeWholeHead(head)).catch(() => undefined);
   }
 }
 
-/** The newest head of a log that this machine has all blocks of, as far as is known; else the newest one. */
-export async function newestHead(core: Hypercore): Promise<Head> {
+/**
+ * The newest head of a log that this machine has all blocks of, as far as is known; else the newest one.
+ * @param isWriter Whether the log is written here: then there is nothing to wait for.
+ */
+export async function newestHead(core: Hypercore, isWriter: boolean): Promise<Head> {
   const whole = decodeWholeHead(await core.getUserData(WHOLE_HEAD));
   const { length, fork } = core;
-  if (core.contiguousLength >= length || whole === null) return { length, fork };
+  if (isWriter || core.contiguousLength >= length || whole === null) return { length, fork };
   return whole.fork === fork && whole.length <= length ? whole : { length, fork };
 }
 

@@ -33,6 +33,8 @@ export function addCollectCommand(program: Command, context: CliContext): void {
 
 function formatCollect(name: string, report: CollectReport): string {
   const { dryRun, keptVersions, droppedVersions, treeBlocks, chunkBlocks, bytes } = report;
+  // What is kept is the writer's to say.
+  if (keptVersions === 0) return `'${name}': dropped what was collected, ${formatBytes(bytes)}`;
   const versions = `${droppedVersions} of ${keptVersions + droppedVersions} versions`;
   const blocks = `${treeBlocks} blocks of the tree, ${chunkBlocks} of the chunk log`;
   if (dryRun) return `'${name}': would drop ${versions} and free ${formatBytes(bytes)} (${blocks})`;

@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import { callControl } from '../../control/client.js';
 import {
+  DEFAULT_RETENTION,
   describeRetention,
   isDefaultRetention,
+  type Retention,
   retentionOf,
   setRetention,
 } from '../../drive/collect-drive.js';
@@ -10,7 +12,6 @@ import { LogFile } from '../../drive/log-file.js';
 import { runningHolder } from '../../drive/store-lock.js';
 import { UsageError } from '../../errors.js';
 import { limits } from '../../limits.js';
-import { DEFAULT_RETENTION, type Retention } from '../../tree/retention-record.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { parseDuration } from '../options.js';
 
