@@ -57,6 +57,23 @@ export const limits = {
   /** Versions kept one by one, beside those that are kept without a gap. */
   kept_versions_max: 8192,
 
+  /** Older versions held in memory that a mount shows in `.shoal`; each a sixteenth of what is held of the drive. */
+  history_views_open_max: 16,
+  /** For so long after its last use, an older version is not collected. */
+  history_view_idle_ms: 300_000,
+  /** Names that are read to find the path of an inode for `shoal log`. */
+  history_names_read_max: 200_000,
+  /** Versions in one page of `shoal log`, and changes shown of each. */
+  log_versions_max: 1000,
+  log_changes_max: 10,
+  /** Paths that `shoal diff` tells, and those in one answer of a mount. */
+  diff_paths_max: 200_000,
+  diff_page_bytes_max: 256 << 10,
+  /** Snapshots of a drive. */
+  snapshots_max: 4096,
+  /** Newest versions listed in `.shoal/versions`. */
+  history_versions_listed_max: 100,
+
   // Content
   /** Decrypted blocks held in memory. */
   block_cache_bytes_max: 32 << 20,

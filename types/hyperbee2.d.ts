@@ -6,6 +6,8 @@ declare module 'hyperbee2' {
     key: Buffer;
     /** null for an empty value. */
     value: Buffer | null;
+    /** Block that the key was written in. */
+    seq: number;
   }
 
   interface BeeReadOptions {
@@ -107,6 +109,12 @@ declare module 'hyperbee2' {
     bump(node: BeeNodePointer): BeeNode | null;
     /** Called for the key that a reader has found. */
     finalizeKeyPointer(key: BeeKey, config: unknown): Promise<BeeEntry>;
+    /** How reads of this view wait. */
+    readonly config: { options(options: BeeReadOptions): unknown };
+    /** The root; null for an empty tree. */
+    bootstrap(config: unknown): Promise<BeeNodePointer | null>;
+    /** Brings a node into memory. */
+    inflate(node: BeeNodePointer, config: unknown): Promise<BeeNode>;
     ready(): Promise<void>;
     head(): { length: number; key: Buffer } | null;
     update(): void;

@@ -1,5 +1,6 @@
 /** What the command and the mount process it starts say to each other, over the channel between parent and child. */
 import type { NodeAddress } from 'hyperdht';
+import type { VersionName } from '../fs/history/version-name.js';
 
 /** What to mount, and how. Sent once, first. Holds no key: the drive is in the home. */
 export interface MountRequest {
@@ -12,6 +13,8 @@ export interface MountRequest {
   allowOther: boolean;
   numericOwner: boolean;
   posixAcl: boolean;
+  /** The version to show; null for the newest, as it changes. */
+  at: VersionName | null;
   bootstrap: NodeAddress[] | null;
   deadlineMs: number;
   /** End the mount when the parent goes away. */

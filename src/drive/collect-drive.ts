@@ -74,7 +74,7 @@ async function inDrive<T>(
       storeDirectory: drive.paths.store,
       log,
     });
-    const collections = new Collections(drive, fileSystem, log);
+    const collections = new Collections(drive, fileSystem, () => [], log);
     try {
       return await run(collections, drive);
     } finally {

@@ -6,6 +6,7 @@ import { asShoalError } from '../log/store-errors.js';
 import { retentionKey } from '../tree/keys.js';
 import { encodeRetention, type Retention, readRetention } from '../tree/retention-record.js';
 import { FORMAT_VERSION } from '../tree/superblock.js';
+import type { VersionPoint } from '../tree/version-point.js';
 import { type CollectReport, collect, dropCollected } from './collector.js';
 import type { Drive } from './drive.js';
 import { chooseKept, readSnapshots, versionsOf } from './kept-versions.js';
@@ -22,6 +23,8 @@ const IN_BACKGROUND: WorkShare = {
 export class Collections {
   readonly #drive: Drive;
   readonly #fileSystem: DriveFileSystem;
+  /** Older versions that are read: their blocks stay. */
+  readonly #inUse: () => readonly VersionPoint[];
   readonly #log: (line: string) => void;
   readonly #abort = new AbortController();
   #timer: NodeJS.Timeout | null = null;
@@ -30,9 +33,15 @@ export class Collections {
   #lastMs = performance.now();
   #lastBytes: number | null = null;
 
-  constructor(drive: Drive, fileSystem: DriveFileSystem, log: (line: string) => void) {
+  constructor(
+    drive: Drive,
+    fileSystem: DriveFileSystem,
+    inUse: () => readonly VersionPoint[],
+    log: (line: string) => void,
+  ) {
     this.#drive = drive;
     this.#fileSystem = fileSystem;
+    this.#inUse = inUse;
     this.#log = log;
   }
 
@@ -68,8 +77,8 @@ export class Collections {
 
   /** Throws BusyError when a version that somebody reads now would be dropped, ReadOnlyError. */
   async setRetention(retention: Retention): Promise<void> {
-    const { committer, headsInUse } = this.#fileSystem;
-    if (headsInUse.size > 0) await this.#checkInUse(retention);
+    const { committer } = this.#fileSystem;
+    if (this.#inUse().length > 0) await this.#checkInUse(retention);
     const change = { key: retentionKey, value: encodeRetention(retention) };
     committer.putDriveRecord(change, FORMAT_VERSION);
     await committer.commit();
@@ -107,10 +116,10 @@ export class Collections {
     const numbers = new Set([...snapshots.values()].map(({ version }) => version));
     const rules = { retention, nowMs: Date.now(), snapshots: numbers, inUse: new Set<number>() };
     const { lengths } = await chooseKept(versionsOf(tree, tree.head), rules);
-    for (const { length } of this.#fileSystem.headsInUse) {
-      if (lengths.includes(length)) continue;
+    for (const { version, head } of this.#inUse()) {
+      if (lengths.includes(head.length)) continue;
       throw new BusyError(
-        `Cannot keep so little of '${this.#drive.name}': a version that is in use right now would be dropped; end what reads it, or keep more`,
+        `Cannot keep so little of '${this.#drive.name}': version ${version}, which is in use right now, would be dropped; end what reads it and wait some minutes, or keep more`,
       );
     }
   }
@@ -160,7 +169,10 @@ export class Collections {
     const { pause } = new WorkBudget(share, this.#abort.signal);
     try {
       const report = this.#drive.writable
-        ? await collect({ ...logs, tree, content, fileSystem }, { ...options, pause })
+        ? await collect(
+            { ...logs, tree, content, fileSystem, inUse: this.#inUse },
+            { ...options, pause },
+          )
         : await dropCollected({ ...logs, tree }, { ...options, pause });
       this.#lastMs = performance.now();
       this.#lastBytes = logs.treeCore.byteLength + logs.contentCore.byteLength;

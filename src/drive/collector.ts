@@ -40,6 +40,8 @@ export interface CollectionParts {
   content: ChunkLog;
   fileSystem: DriveFileSystem;
   storage: CoreStorage;
+  /** Older versions that are read: their blocks stay. */
+  inUse: () => readonly VersionPoint[];
 }
 
 export interface CollectOptions {
@@ -204,7 +206,7 @@ class Collection {
       retention: this.#retention,
       nowMs: this.#options.nowMs ?? Date.now(),
       snapshots: new Set([...this.#snapshots.values()].map(({ version }) => version)),
-      inUse: new Set([...this.#parts.fileSystem.headsInUse].map(({ length }) => length)),
+      inUse: new Set(this.#parts.inUse().map(({ head }) => head.length)),
     });
   }
 
@@ -243,8 +245,7 @@ class Collection {
         });
       },
       decide: () => {
-        for (const { length } of this.#parts.fileSystem.headsInUse)
-          if (!this.#marked.has(length)) return;
+        for (const { head } of this.#parts.inUse()) if (!this.#marked.has(head.length)) return;
         this.#needChunksInMemory();
         const found = this.#garbage(known);
         garbage = found;
@@ -258,12 +259,12 @@ class Collection {
 
   /** Versions that were committed since, and those that somebody reads. */
   async #markNewer(): Promise<void> {
-    const { tree, fileSystem } = this.#parts;
+    const { tree, inUse } = this.#parts;
     for await (const { head } of versionsOf(tree, tree.head)) {
       if (this.#marked.has(head.length)) break;
       await this.#mark(head.length);
     }
-    for (const { length } of [...fileSystem.headsInUse]) await this.#mark(length);
+    for (const { head } of inUse()) await this.#mark(head.length);
   }
 
   async #mark(length: number): Promise<void> {

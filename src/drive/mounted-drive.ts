@@ -4,14 +4,25 @@ import { MountBusyError } from '../../mount/errors.js';
 import type { DriverStatistics, Mount, MountDriver } from '../../mount/file-system.js';
 import { ControlServer } from '../control/server.js';
 import { BusyError, InterruptedError } from '../errors.js';
-import { DriveFileSystem, type DriveFileSystemFigures } from '../fs/drive-file-system.js';
+import {
+  DriveFileSystem,
+  type DriveFileSystemFigures,
+  type DriveFileSystemOptions,
+} from '../fs/drive-file-system.js';
+import { DriveHistory } from '../fs/history/drive-history.js';
+import { HeadsInUse } from '../fs/history/heads-in-use.js';
+import { HistoryFileSystem } from '../fs/history/history-file-system.js';
+import { VersionHistory } from '../fs/history/version-history.js';
+import type { VersionName } from '../fs/history/version-name.js';
 import { limits } from '../limits.js';
 import { checkedRetention } from '../tree/retention-record.js';
+import type { VersionPoint } from '../tree/version-point.js';
 import type { CheckProgress } from './check-logs.js';
 import { type CheckReport, cutReport } from './check-report.js';
 import { Collections } from './collections.js';
 import { controlSocketPath } from './control-socket-path.js';
 import { type Drive, openDrive } from './drive.js';
+import { historyHandlers } from './history-session.js';
 import type { Home } from './home.js';
 import { MemoryWatch } from './memory-watch.js';
 import { MOUNT_SUBTYPE, mountSource } from './mount-table.js';
@@ -27,6 +38,8 @@ export interface MountDriveOptions {
   allowOther: boolean;
   numericOwner: boolean;
   posixAcl: boolean;
+  /** Show the drive as it was, read-only. */
+  at?: VersionName | null;
   bootstrap?: NodeAddress[] | undefined;
   deadlineMs: number;
   log: (line: string) => void;
@@ -72,6 +85,10 @@ export class MountedDrive {
   readonly #log: (line: string) => void;
   readonly #memoryWatch: MemoryWatch;
   readonly #collections: Collections;
+  /** The file system with its past; null when it is mounted as it was. */
+  #past: HistoryFileSystem | null = null;
+  readonly #headsInUse = new HeadsInUse();
+  readonly #history: DriveHistory;
   #mount!: Mount;
   #control!: ControlServer;
   #ending: Promise<MountEnd> | null = null;
@@ -93,8 +110,9 @@ export class MountedDrive {
     this.#drive = drive;
     this.#fileSystem = fileSystem;
     this.#driverName = driverName;
+    this.#history = new DriveHistory(fileSystem, drive.tree, this.#headsInUse);
     this.#log = log;
-    this.#collections = new Collections(drive, fileSystem, log);
+    this.#collections = new Collections(drive, fileSystem, () => this.headsInUse(), log);
     this.#memoryWatch = new MemoryWatch(() => this.#releaseMemory());
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
@@ -104,10 +122,14 @@ export class MountedDrive {
   /** Throws what {@link openDrive} throws, and MountError of the driver; nothing is left behind then. */
   static async start(options: MountDriveOptions): Promise<MountedDrive> {
     const { home, name, directory, driver, log } = options;
-    const drive = await openDrive(home, name, { ...options, command: 'mount' });
+    const at = options.at ?? null;
+    const readOnly = options.readOnly || at !== null;
+    const drive = await openDrive(home, name, { ...options, readOnly, command: 'mount' });
     try {
       drive.lock.update({ directory });
-      const fileSystem = await DriveFileSystem.open({
+      const history = new VersionHistory(drive.tree);
+      const point = at === null ? null : await history.find(at);
+      const fileSystemOptions: DriveFileSystemOptions = {
         tree: drive.tree,
         content: drive.content,
         sync: () => drive.sync(),
@@ -118,8 +140,18 @@ export class MountedDrive {
         posixAcl: options.posixAcl,
         storeDirectory: drive.paths.store,
         log,
-      });
+        ...(point === null ? {} : { at: point }),
+      };
+      const fileSystem = await DriveFileSystem.open(fileSystemOptions);
       const mounted = new MountedDrive(drive, fileSystem, driver.name, log);
+      if (point === null) {
+        mounted.#past = new HistoryFileSystem({
+          drive: fileSystem,
+          driveOptions: fileSystemOptions,
+          history,
+          headsInUse: mounted.#headsInUse,
+        });
+      } else mounted.#headsInUse.add(point);
       try {
         await mounted.#mountAndListen(options);
       } catch (error) {
@@ -144,6 +176,11 @@ export class MountedDrive {
     return !this.#drive.writable;
   }
 
+  /** Older versions that are mounted or open, which a collection must leave alone. */
+  headsInUse(): VersionPoint[] {
+    return this.#past?.headsInUse() ?? this.#headsInUse.list();
+  }
+
   async #mountAndListen(options: MountDriveOptions): Promise<void> {
     const path = controlSocketPath(this.#drive.paths.directory, options.environment);
     this.#control = await ControlServer.listen({
@@ -160,6 +197,7 @@ export class MountedDrive {
           await this.#collections.setRetention(checkedRetention(params));
           return null;
         },
+        ...historyHandlers(this.#history),
         unmount: async ({ force }) => {
           const { commitError } = await this.unmount(force === true);
           if (commitError !== null) throw commitError;
@@ -167,7 +205,7 @@ export class MountedDrive {
       },
     });
     try {
-      this.#mount = await options.driver.mount(this.#fileSystem, {
+      this.#mount = await options.driver.mount(this.#past ?? this.#fileSystem, {
         directory: options.directory,
         sourceName: mountSource(this.name),
         subtype: MOUNT_SUBTYPE,
@@ -275,7 +313,7 @@ export class MountedDrive {
 
   /** The next request finds everything on disk. */
   async #releaseMemory(): Promise<void> {
-    this.#fileSystem.releaseMemory();
+    (this.#past ?? this.#fileSystem).releaseMemory();
     try {
       await this.#drive.flushStore();
     } catch (error) {

@@ -21,7 +21,9 @@ import { limits } from '../limits.js';
 import { SpaceGuard } from '../log/space-guard.js';
 import { readSuperblock } from '../tree/superblock.js';
 import type { Head, Tree } from '../tree/tree.js';
+import type { VersionPoint } from '../tree/version-point.js';
 import { AttributeOperations } from './attribute-operations.js';
+import { FULL_CACHE, VIEW_CACHE } from './cache-limits.js';
 import { chunksInMemory } from './chunks-in-memory.js';
 import { type Clock, SystemClock } from './clock.js';
 import { Committer } from './committer.js';
@@ -32,6 +34,8 @@ import { releasePooledMemory } from './extents.js';
 import { FileContents } from './file-contents.js';
 import { FileOperations } from './file-operations.js';
 import { Follower, readCommit } from './follower.js';
+import { fixedTree } from './history/fixed-tree.js';
+import { type RestoreReport, type RestoreRequest, Restorer } from './history/restore.js';
 import type { Inode } from './inode.js';
 import { InodeTable } from './inode-table.js';
 import { NameOperations } from './name-operations.js';
@@ -58,6 +62,8 @@ export interface DriveFileSystemOptions {
   storeDirectory: string;
   log: (line: string) => void;
   clock?: Clock;
+  /** Show this version, and no other; with `readOnly`. */
+  at?: VersionPoint;
 }
 
 /** Figures for `shoal status`. */
@@ -116,11 +122,17 @@ export class DriveFileSystem implements FileSystem {
 
   /** Reads the newest commit. Throws DamagedError, UnavailableError, StoreError. */
   static async open(options: DriveFileSystemOptions): Promise<DriveFileSystem> {
-    const { tree, content, readOnly, log } = options;
+    const { content, readOnly, log, at } = options;
+    const tree = at === undefined ? options.tree : fixedTree(options.tree, at.head);
     const view = readOnly ? tree.at(tree.head) : tree;
     const last = await readCommit(view);
     content.expectFork(view.head.fork);
-    const table = new InodeTable({ view, readOnly, log });
+    const table = new InodeTable({
+      view,
+      readOnly,
+      log,
+      cacheLimits: at === undefined ? FULL_CACHE : VIEW_CACHE,
+    });
     // The account and the committer need each other; the committer comes second.
     let committer: Committer | null = null;
     let defragmenter: Defragmenter | null = null;
@@ -157,6 +169,7 @@ export class DriveFileSystem implements FileSystem {
       contents: new FileContents(table, content, account, join),
       sealer,
       committer,
+      isFixed: at !== undefined,
       clock: options.clock ?? new SystemClock(),
       owner: keepsOwners ? null : { uid: options.mountUid, gid: options.mountGid },
       log,
@@ -199,14 +212,14 @@ export class DriveFileSystem implements FileSystem {
     return this.#volume.table.view.head;
   }
 
-  /** Heads of older versions that are read: a collection keeps what they need. */
-  get headsInUse(): Set<Head> {
-    return this.#volume.headsInUse;
-  }
-
   /** Chunks that what is in memory refers to. */
   chunksInMemory(): Iterable<ChunkReference> {
     return chunksInMemory(this.#volume.table.all());
+  }
+
+  /** Puts back what an older version has; not committed yet. Throws like {@link Restorer.run}. */
+  restore({ view, ...request }: RestoreRequest): Promise<RestoreReport> {
+    return new Restorer(this.#volume, this.#names, view).run(request);
   }
 
   /** Commits everything that is dirty. Throws NoSpaceError, StoreError. */

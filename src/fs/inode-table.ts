@@ -3,7 +3,6 @@
  * {@link NotInMemory}; see there for the rule.
  */
 import { DamagedError } from '../errors.js';
-import { limits } from '../limits.js';
 import { decodeEntry, type EntryRecord, entryNameOfKey } from '../tree/entry-record.js';
 import { decodeInode } from '../tree/inode-record.js';
 import {
@@ -17,6 +16,7 @@ import {
 } from '../tree/keys.js';
 import { decodeSegment } from '../tree/segment-record.js';
 import type { TreeView } from '../tree/tree.js';
+import { type CacheLimits, FULL_CACHE } from './cache-limits.js';
 import { DamageReports } from './damage-reports.js';
 import { type Extent, extentOf } from './extents.js';
 import { Directory, FileData, Inode, newSegment, S_IFMT, type Segment, Xattrs } from './inode.js';
@@ -50,6 +50,7 @@ export interface InodeTableOptions {
   /** What a missing inode means: a follower may have been overtaken, the only writer has a damaged tree. */
   readOnly: boolean;
   log: (line: string) => void;
+  cacheLimits?: CacheLimits;
 }
 
 export class InodeTable {
@@ -57,6 +58,7 @@ export class InodeTable {
   view: TreeView;
   readonly #readOnly: boolean;
   readonly #log: (line: string) => void;
+  readonly #max: CacheLimits;
   readonly #inodes = new Map<number, Inode>();
   /** Lookups the kernel was answered and has not forgotten. */
   readonly #lookups = new Map<number, number>();
@@ -76,6 +78,7 @@ export class InodeTable {
     this.view = options.view;
     this.#readOnly = options.readOnly;
     this.#log = options.log;
+    this.#max = options.cacheLimits ?? FULL_CACHE;
   }
 
   get size(): number {
@@ -151,7 +154,7 @@ export class InodeTable {
   /** Takes in a new or loaded inode. */
   add(inode: Inode): void {
     this.#inodes.set(inode.ino, inode);
-    if (this.#inodes.size > limits.cached_inodes_max) this.#evictInodes();
+    if (this.#inodes.size > this.#max.inodes) this.#evictInodes();
   }
 
   /** Drops an inode that was deleted, or that somebody else changed. */
@@ -219,18 +222,6 @@ export class InodeTable {
     directory.dirtyNames.add(name);
   }
 
-  /** A follower drops a name that somebody else changed. */
-  dropEntry(inode: Inode, name: string): void {
-    const { directory } = inode;
-    if (directory === null) return;
-    // A complete list stays in use only with its names right, so it starts over.
-    this.#dropContents(inode);
-    for (const [other, entry] of directory.entries) {
-      if (other !== name) this.#directoryOf(inode).entries.set(other, entry);
-    }
-    this.#directoryEntries += inode.directory?.entries.size ?? 0;
-  }
-
   #directoryOf(inode: Inode): Directory {
     if (!inode.isDirectory) throw new PosixError('ENOTDIR');
     if (inode.directory === null) inode.directory = new Directory(!inode.persisted);
@@ -274,7 +265,7 @@ export class InodeTable {
   #countEntries(inode: Inode, directory: Directory, added: number): void {
     if (inode.directory !== directory) return;
     this.#directoryEntries += added;
-    if (this.#directoryEntries > limits.cached_directory_entries_max) this.#evictDirectories(inode);
+    if (this.#directoryEntries > this.#max.directoryEntries) this.#evictDirectories(inode);
   }
 
   // Segments
@@ -441,7 +432,7 @@ export class InodeTable {
   #evictInodes(): void {
     let steps = 0;
     for (const [ino, inode] of this.#inodes) {
-      if (this.#inodes.size <= limits.cached_inodes_max || steps++ >= EVICTION_STEPS_MAX) return;
+      if (this.#inodes.size <= this.#max.inodes || steps++ >= EVICTION_STEPS_MAX) return;
       this.#inodes.delete(ino);
       // A reader deletes nothing, whatever the number of links.
       const isPinned = this.#readOnly ? inode.opens > 0 : inode.isPinned;
@@ -454,7 +445,7 @@ export class InodeTable {
 
   /** More segments are in memory than should be, most of them dirty: a commit has to make room. */
   get isCrowded(): boolean {
-    return this.#segmentQueue.length - this.#segmentQueueStart > 2 * limits.cached_segments_max;
+    return this.#segmentQueue.length - this.#segmentQueueStart > 2 * this.#max.segments;
   }
 
   /** Forgets clean segments beyond the limit, oldest first. Not to be called in the middle of an operation. */
@@ -470,7 +461,7 @@ export class InodeTable {
       const { inode, index } = oldest;
       const segment = inode.data?.segments.get(index);
       const isStale = segment === undefined || inode.gone;
-      const isFull = queue.length - this.#segmentQueueStart > limits.cached_segments_max;
+      const isFull = queue.length - this.#segmentQueueStart > this.#max.segments;
       if (!isStale && !isFull) break;
       this.#segmentQueueStart++;
       if (isStale) continue;
@@ -485,7 +476,7 @@ export class InodeTable {
 
   #evictDirectories(except: Inode): void {
     for (const inode of this.#directories) {
-      if (this.#directoryEntries <= limits.cached_directory_entries_max) return;
+      if (this.#directoryEntries <= this.#max.directoryEntries) return;
       if (inode === except || inode.hasDirtyNames || inode.committing > 0 || !inode.persisted) {
         continue;
       }

@@ -9,7 +9,6 @@ import type {
 import type { ContentStore } from '../content/content-store.js';
 import { LimitError, ReadOnlyError } from '../errors.js';
 import { limits } from '../limits.js';
-import type { Head } from '../tree/tree.js';
 import type { Clock, Timestamp } from './clock.js';
 import type { Committer } from './committer.js';
 import type { FileContents } from './file-contents.js';
@@ -48,6 +47,8 @@ export interface VolumeOptions {
   sealer: Sealer;
   /** null when the drive is open for reading. */
   committer: Committer | null;
+  /** It never changes. */
+  isFixed?: boolean;
   clock: Clock;
   owner: OwnerOverride | null;
   log: (line: string) => void;
@@ -64,8 +65,6 @@ export class Volume {
   readonly #committer: Committer | null;
   /** Names that a follower may have to take back; null on a drive that nobody else changes. */
   readonly toldNames: ToldNames | null;
-  /** Heads of older versions that are read here: a collection keeps what they need. */
-  readonly headsInUse = new Set<Head>();
   /** Set when the mount is up. */
   kernel: KernelNotifier | null = null;
   writebackCache = false;
@@ -81,7 +80,8 @@ export class Volume {
     this.owner = options.owner;
     this.log = options.log;
     this.#committer = options.committer;
-    this.toldNames = options.committer === null ? new ToldNames() : null;
+    this.toldNames =
+      options.committer === null && options.isFixed !== true ? new ToldNames() : null;
   }
 
   get readOnly(): boolean {

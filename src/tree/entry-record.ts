@@ -10,6 +10,7 @@ export interface EntryRecord {
   type: number;
 }
 
+const INO_END = 2 ** 52;
 const TYPE_SHIFT = 12;
 /** Named pipe, character device, directory, block device, file, symbolic link, socket. */
 const KNOWN_TYPES = new Set([1, 2, 4, 6, 8, 10, 12]);
@@ -27,6 +28,8 @@ export function decodeEntry(bytes: Buffer): EntryRecord {
     const ino = readUint(state, 'inode number');
     const type = readByte(state, 'type');
     if (ino < 1) throw new Error('inode number 0');
+    // A mount shows the past under the numbers from here on.
+    if (ino >= INO_END) throw new Error(`inode number ${ino} is out of range`);
     if (!KNOWN_TYPES.has(type)) throw new Error(`type ${type} is unknown`);
     return { ino, type: type << TYPE_SHIFT };
   });

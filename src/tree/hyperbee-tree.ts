@@ -1,7 +1,7 @@
-/** The tree on Hyperbee2. The only file that uses the engine; `tree-walker.ts` knows its blocks. */
+/** The tree on Hyperbee2. Only this file and `tree-difference.ts` use the engine; `tree-walker.ts` knows its blocks. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import Hyperbee, { type BeeEntry, type WriteBatch } from 'hyperbee2';
+import Hyperbee, { type WriteBatch } from 'hyperbee2';
 import type Hypercore from 'hypercore';
 import {
   DamagedError,
@@ -13,11 +13,22 @@ import {
 import { limits } from '../limits.js';
 import { asShoalError } from '../log/store-errors.js';
 import { untilAborted } from '../log/until-aborted.js';
+import { BeeView, treeError, WHILE_WAITING } from './bee-view.js';
 import { checkBlocksOf, checkNodesOf } from './checked-bee.js';
 import { readGarbage } from './garbage-record.js';
 import { GarbageLog } from './keys.js';
-import type { Head, Tree, TreeChange, TreeReadOptions, TreeRecord, TreeView } from './tree.js';
+import type {
+  Head,
+  RecordDifference,
+  Tree,
+  TreeChange,
+  TreeReadOptions,
+  TreeRecord,
+  TreeView,
+} from './tree.js';
+import { differences } from './tree-difference.js';
 import { TreeFetcher } from './tree-fetcher.js';
+import { decodeWholeHead, encodeWholeHead, WHOLE_HEAD } from './whole-head.js';
 
 /**
  * Keys per node: 8 to 16. With the engine's default of 128 a hundred thousand keys took gigabytes of memory and a
@@ -54,103 +65,11 @@ const ARRIVAL_MS = 250;
 /** Between a new head and the look at its garbage. */
 const GARBAGE_LOOK_MS = 500;
 
-/** Where a log that is followed keeps the newest head that was here with all its blocks. */
-const WHOLE_HEAD = 'shoal/whole-head';
-const WHOLE_HEAD_BYTES = 16;
-
 export interface HyperbeeTreeOptions {
   /** A session of the tree's log, encryption set, which the tree closes. */
   core: Hypercore;
   /** Default deadline of reads that wait for peers. */
   deadlineMs: number;
-}
-
-/** The engine has null for an empty value. */
-const NO_VALUE = Buffer.alloc(0);
-
-const WHILE_WAITING = ' while waiting for the tree';
-
-/** Errors of the engine that are not the store's come from bytes it could not decode. */
-function treeError(error: unknown): ShoalError {
-  if (error instanceof ShoalError) return error;
-  const known = asShoalError(error, 'read the tree');
-  if (known instanceof UnavailableError || known instanceof InterruptedError) return known;
-  if (error instanceof TypeError || error instanceof RangeError || isDecodingFault(error)) {
-    return new DamagedError('Cannot read the tree: a node does not decode', { cause: error });
-  }
-  return known;
-}
-
-function isDecodingFault(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    /out of bounds|bad core index|unknown|invalid|incorrect|too big|uint must be/i.test(
-      error.message,
-    )
-  );
-}
-
-class BeeView implements TreeView {
-  readonly #bee: Hyperbee;
-  readonly #deadlineMs: number;
-  readonly head: Head;
-
-  constructor(bee: Hyperbee, head: Head, deadlineMs: number) {
-    this.#bee = bee;
-    this.#deadlineMs = deadlineMs;
-    this.head = head;
-  }
-
-  async get(key: Buffer, options: TreeReadOptions = {}): Promise<Buffer | null> {
-    const deadlineMs = options.deadlineMs ?? this.#deadlineMs;
-    const giveUpAtMs = Date.now() + deadlineMs;
-    for (;;) {
-      const timeout = Math.max(1, giveUpAtMs - Date.now());
-      const wait = options.localOnly !== true;
-      try {
-        const entry = await untilAborted(
-          this.#bee.get(key, { timeout, wait }),
-          options.signal,
-          WHILE_WAITING,
-        );
-        return entry === null ? null : (entry.value ?? NO_VALUE);
-      } catch (error) {
-        const known = treeError(error);
-        // The engine shares a node's fetch between all who want it, and it fails for all of them when the first one's
-        // time is up. Who has time left asks again.
-        const mayRetry = wait && known instanceof UnavailableError && Date.now() < giveUpAtMs;
-        if (!mayRetry) throw known;
-      }
-    }
-  }
-
-  async *range(from: Buffer, to: Buffer, options: TreeReadOptions = {}): AsyncIterable<TreeRecord> {
-    const timeout = options.deadlineMs ?? this.#deadlineMs;
-    const wait = options.localOnly !== true;
-    const stream = this.#bee.createReadStream({ gte: from, lt: to, timeout, wait });
-    const records = stream[Symbol.asyncIterator]();
-    let last: Buffer | null = null;
-    try {
-      for (;;) {
-        let next: IteratorResult<BeeEntry>;
-        try {
-          next = await untilAborted(records.next(), options.signal, WHILE_WAITING);
-        } catch (error) {
-          throw treeError(error);
-        }
-        if (next.done === true) return;
-        const { key, value } = next.value;
-        // Nodes that are sound one by one can still hang together in another way than a tree does.
-        if (Buffer.compare(from, key) > 0 || (last !== null && Buffer.compare(last, key) >= 0)) {
-          throw new DamagedError('Cannot read the tree: its keys are out of order');
-        }
-        last = key;
-        yield { key, value: value ?? NO_VALUE };
-      }
-    } finally {
-      await records.return?.().catch(() => undefined);
-    }
-  }
 }
 
 export class HyperbeeTree implements Tree {
@@ -212,8 +131,30 @@ export class HyperbeeTree implements Tree {
     return this.#view.range(from, to, options);
   }
 
+  blockOf(key: Buffer, options?: TreeReadOptions): Promise<number | null> {
+    return this.#view.blockOf(key, options);
+  }
+
   at(head: Head): TreeView {
     return this.#viewAt(head);
+  }
+
+  async *differences(
+    from: Head,
+    to: Head,
+    options: TreeReadOptions = {},
+  ): AsyncIterable<RecordDifference> {
+    const timeout = options.deadlineMs ?? this.#deadlineMs;
+    const wait = options.localOnly !== true;
+    const before = this.#viewAt(from).bee;
+    try {
+      for await (const found of differences(before, this.#viewAt(to).bee, { timeout, wait })) {
+        if (options.signal?.aborted === true) throw new InterruptedError('Interrupted');
+        yield found;
+      }
+    } catch (error) {
+      throw treeError(error);
+    }
   }
 
   async write(changes: readonly TreeChange[]): Promise<Head> {
@@ -477,21 +418,4 @@ export async function newestHead(core: Hypercore, isWriter: boolean): Promise<He
   const { length, fork } = core;
   if (isWriter || core.contiguousLength >= length || whole === null) return { length, fork };
   return whole.fork === fork && whole.length <= length ? whole : { length, fork };
-}
-
-function encodeWholeHead({ length, fork }: Head): Buffer {
-  const bytes = Buffer.alloc(WHOLE_HEAD_BYTES);
-  bytes.writeBigUInt64BE(BigInt(length), 0);
-  bytes.writeBigUInt64BE(BigInt(fork), 8);
-  return bytes;
-}
-
-/** null for none, and for what is none. */
-function decodeWholeHead(bytes: Buffer | null): Head | null {
-  if (bytes === null || bytes.length !== WHOLE_HEAD_BYTES) return null;
-  const length = Number(bytes.readBigUInt64BE(0));
-  const fork = Number(bytes.readBigUInt64BE(8));
-  return length > 0 && Number.isSafeInteger(length) && Number.isSafeInteger(fork)
-    ? { length, fork }
-    : null;
 }

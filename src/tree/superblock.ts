@@ -17,7 +17,8 @@ import type { TreeReadOptions, TreeView } from './tree.js';
 /** Version of everything in the tree and the chunk log, of new drives. Older ones stay what they are until they need it. */
 export const FORMAT_VERSION = 2;
 
-const WRITERS_MAX = 8192;
+/** Inode numbers stay below 2^52 with so many. */
+const WRITERS_MAX = 4096;
 const KEY_BYTES = 32;
 const DRIVE_ID_BYTES = 16;
 

@@ -35,6 +35,13 @@ export interface TreeChange {
   value: Buffer | null;
 }
 
+/** A record in two states of a tree; null where it is not there. */
+export interface RecordDifference {
+  key: Buffer;
+  before: Buffer | null;
+  after: Buffer | null;
+}
+
 /** How a read may wait for peers. */
 export interface TreeReadOptions {
   signal?: AbortSignal | undefined;
@@ -47,6 +54,8 @@ export interface TreeReadOptions {
 export interface TreeView {
   readonly head: Head;
   get(key: Buffer, options?: TreeReadOptions): Promise<Buffer | null>;
+  /** The block of the log in which a record was written last; null where there is none. */
+  blockOf(key: Buffer, options?: TreeReadOptions): Promise<number | null>;
   /** Records with `from` <= key < `to` in ascending order of key bytes. */
   range(from: Buffer, to: Buffer, options?: TreeReadOptions): AsyncIterable<TreeRecord>;
 }
@@ -61,6 +70,11 @@ export interface Tree extends TreeView {
   write(changes: readonly TreeChange[]): Promise<Head>;
   /** An older state. */
   at(head: Head): TreeView;
+  /**
+   * Records that differ between two states, in ascending order of keys; skips what the states have in common. Throws
+   * like reads.
+   */
+  differences(from: Head, to: Head, options?: TreeReadOptions): AsyncIterable<RecordDifference>;
   /** Called after a peer's newer state has become this tree's head. */
   onAdvance(listener: () => void): void;
   close(): Promise<void>;

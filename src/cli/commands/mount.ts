@@ -6,6 +6,7 @@ import { checkMountDirectory } from '../../drive/mount-directory.js';
 import { createDriver, DEFAULT_DRIVER } from '../../drive/mount-drivers.js';
 import { runningHolder } from '../../drive/store-lock.js';
 import { BusyError, UsageError } from '../../errors.js';
+import { parseVersionName } from '../../fs/history/version-name.js';
 import { limits } from '../../limits.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { bootstrapOf, parseDeadline } from '../options.js';
@@ -21,6 +22,7 @@ interface MountCommandOptions {
   allowOther?: boolean;
   numericOwner?: boolean;
   acl?: boolean;
+  at?: string;
   bootstrap?: string;
   deadline: number;
   foreground?: boolean;
@@ -35,6 +37,7 @@ export function addMountCommand(program: Command, context: CliContext): void {
     .argument('<dir>', 'an empty directory')
     .option('--name <name>', 'name for a drive that is joined')
     .option('--read-only', 'do not write, even if the key allows it')
+    .option('--at <version>', 'show it as it was, read-only: a version, a time or a snapshot')
     .option('--offline', 'use no network')
     .option('--bootstrap <host:port,...>', 'nodes of a private network (or SHOAL_BOOTSTRAP)')
     .addOption(
@@ -51,6 +54,7 @@ export function addMountCommand(program: Command, context: CliContext): void {
     .action(async (what: string, given: string, options: MountCommandOptions) => {
       // Everything that can be refused is, before anything is made.
       createDriver(options.driver);
+      const at = options.at === undefined ? null : parseVersionName(options.at);
       const bootstrap = bootstrapOf(options.bootstrap, context.environment);
       const home = homeOf(context);
       const key = what === '-' ? await readKeyFrom(context.stdin) : what;
@@ -77,6 +81,7 @@ export function addMountCommand(program: Command, context: CliContext): void {
           allowOther: options.allowOther === true,
           numericOwner: options.numericOwner === true,
           posixAcl: options.acl === true,
+          at,
           bootstrap: bootstrap ?? null,
           deadlineMs: options.deadline,
           foreground: options.foreground === true,

@@ -1,0 +1,153 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { LoggedChange, LoggedVersion, LogPage } from '../../fs/history/change-log.js';
+import type { DiffPage, Restored } from '../../fs/history/drive-history.js';
+import type { PathDifference } from '../../fs/history/version-diff.js';
+import { formatTime } from '../../fs/history/version-history.js';
+import { parseVersionName } from '../../fs/history/version-name.js';
+import { limits } from '../../limits.js';
+import { type CliContext, homeOf, printReport } from '../context.js';
+import { askHistory } from '../history-client.js';
+import { formatBytes, printLine } from '../output.js';
+
+const LOG_VERSIONS = 20;
+
+/** `shoal log`, `shoal diff` and `shoal restore`. */
+export function addHistoryCommands(program: Command, context: CliContext): void {
+  addLogCommand(program, context);
+  addDiffCommand(program, context);
+  addRestoreCommand(program, context);
+}
+
+function addLogCommand(program: Command, context: CliContext): void {
+  program
+    .command('log')
+    .description('show what changed, newest first')
+    .argument('<name>', 'a drive of this machine')
+    .argument('[path]', 'only versions that changed this file')
+    .addOption(
+      new Option('--limit <n>', 'versions shown')
+        .argParser((text) => parseCount(text, limits.log_versions_max))
+        .default(LOG_VERSIONS),
+    )
+    .addOption(
+      new Option('--before <version>', 'only versions before this one').argParser((text) =>
+        parseCount(text, Number.MAX_SAFE_INTEGER),
+      ),
+    )
+    .option('--json', 'print JSON')
+    .action(
+      async (
+        name: string,
+        path: string | undefined,
+        options: { limit: number; before?: number; json?: boolean },
+      ) => {
+        const { limit, before = null } = options;
+        const page = (await askHistory(homeOf(context), name, false, (call) =>
+          call('log', { path: path ?? null, limit, before }),
+        )) as LogPage;
+        const lines = page.versions.map(formatVersion);
+        if (page.before !== null) lines.push(`older: --before ${page.before}`);
+        if (lines.length === 0) lines.push('no versions');
+        printReport(context, options.json, page, lines.join('\n'));
+      },
+    );
+}
+
+function formatVersion(logged: LoggedVersion): string {
+  const { version, timeMs, writer, inodes, fileBytes, changes, more } = logged;
+  const lines = [
+    `version ${version}  ${formatTime(timeMs)}  writer ${writer}  ${inodes} inodes, ${formatBytes(fileBytes)}`,
+  ];
+  if (changes === null) lines.push('    too many changes to list');
+  for (const change of changes ?? []) lines.push(`    ${formatChange(change)}`);
+  if (more > 0) lines.push(`    and ${more} more`);
+  return lines.join('\n');
+}
+
+function formatChange({ kind, path, ino }: LoggedChange): string {
+  const what = path === null ? `inode ${ino}, which has no name any more` : printable(path);
+  return `${SIGNS[kind]} ${what}`;
+}
+
+const SIGNS = { added: '+', removed: '-', changed: 'M', renamed: 'R' } as const;
+
+/** A name may hold what a terminal takes as a command. */
+function printable(path: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are meant
+  return /[\u0000-\u001f\u007f-\u009f]/.test(path) ? JSON.stringify(path) : path;
+}
+
+function addDiffCommand(program: Command, context: CliContext): void {
+  program
+    .command('diff')
+    .description('show the paths that differ between two versions')
+    .argument('<name>', 'a drive of this machine')
+    .argument('<from>', 'a version, a time or a snapshot')
+    .argument('<to>', 'another one')
+    .option('--json', 'print JSON')
+    .action(async (name: string, from: string, to: string, options: { json?: boolean }) => {
+      for (const each of [from, to]) parseVersionName(each);
+      const differences: PathDifference[] = [];
+      const last = await askHistory(homeOf(context), name, false, async (call) => {
+        for (let offset = 0; ; ) {
+          const page = (await call('diff', { from, to, offset })) as DiffPage;
+          for (const each of page.differences) differences.push(each);
+          if (page.next === null) return page;
+          offset = page.next;
+        }
+      });
+      if (last.isCut && options.json !== true) {
+        printLine(
+          context.stderr,
+          `shoal: only the first ${limits.diff_paths_max} changes are compared`,
+        );
+      }
+      const { from: first, to: second, isCut } = last;
+      const value = { from: first, to: second, differences, isCut };
+      printReport(context, options.json, value, differences.map(formatDifference).join('\n'));
+    });
+}
+
+function formatDifference(difference: PathDifference): string {
+  const path = printable(difference.path);
+  const sign = SIGNS[difference.kind];
+  return difference.kind === 'renamed'
+    ? `${sign} ${path} -> ${printable(difference.to)}`
+    : `${sign} ${path}`;
+}
+
+function addRestoreCommand(program: Command, context: CliContext): void {
+  program
+    .command('restore')
+    .description('put a file or directory back as it was')
+    .argument('<name>', 'a drive of this machine')
+    .argument('<path>', 'path in the drive')
+    .requiredOption('--at <version>', 'a version, a time or a snapshot')
+    .option('--to <path>', 'restore to another path of the drive')
+    .option('--force', 'replace what is there')
+    .option('--json', 'print JSON')
+    .action(
+      async (
+        name: string,
+        path: string,
+        options: { at: string; to?: string; force?: boolean; json?: boolean },
+      ) => {
+        const { at, to = null, force = false } = options;
+        parseVersionName(at);
+        const restored = (await askHistory(homeOf(context), name, true, (call) =>
+          call('restore', { path, at, to, force }),
+        )) as Restored;
+        const { from, inodes, bytes } = restored;
+        const text = `restored ${printable(restored.path)} from version ${from.version} of ${formatTime(from.timeMs)}: ${inodes} inodes, ${formatBytes(bytes)}`;
+        printReport(context, options.json, restored, text);
+      },
+    );
+}
+
+function parseCount(text: string, max: number): number {
+  const count = /^\d+$/.test(text) ? Number(text) : 0;
+  if (count < 1 || count > max) {
+    throw new InvalidArgumentError(`It must be a number above 0, at most ${max}.`);
+  }
+  return count;
+}
