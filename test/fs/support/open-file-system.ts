@@ -1,5 +1,6 @@
 /** A drive's file system in this process: real store, real logs, no mount. */
 import Corestore from 'corestore';
+import type Hypercore from 'hypercore';
 import type { Caller } from '../../../mount/file-system.js';
 import { ChunkLog } from '../../../src/content/chunk-log.js';
 import { Chunker, defaultChunkerParameters } from '../../../src/content/chunker.js';
@@ -27,6 +28,8 @@ export interface OpenedFileSystem {
   tree: HyperbeeTree;
   content: ChunkLog;
   store: Corestore;
+  treeCore: Hypercore;
+  contentCore: Hypercore;
   lines: string[];
   /** Commits and closes everything but the folder. */
   close(): Promise<void>;
@@ -93,6 +96,8 @@ export async function openFileSystem(
     tree,
     content,
     store,
+    treeCore,
+    contentCore,
     lines,
     async close() {
       await fileSystem.close();
