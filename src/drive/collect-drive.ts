@@ -106,7 +106,8 @@ export function describeRetention(retention: Retention): string {
 }
 
 export function isDefaultRetention(retention: Retention): boolean {
-  return JSON.stringify(retention) === JSON.stringify(DEFAULT_RETENTION);
+  const names = ['keepAll', 'keepMs', 'keepDailyMs', 'keepSnapshots'] as const;
+  return names.every((name) => retention[name] === DEFAULT_RETENTION[name]);
 }
 
 const UNITS = [

@@ -81,12 +81,14 @@ export async function collect(
   await fileSystem.commit();
   const run = new Collection(parts, options);
   const kept = await run.chooseKept();
-  const garbage = kept.dropped > 0 ? await run.decide(kept) : await readBoth(tree);
-  const { treeBlocks, chunkBlocks, bytes } = await sweep(parts, garbage, options);
+  const known = await readBoth(tree);
+  const garbage = kept.dropped > 0 ? await run.decide(kept, known) : null;
+  const isDropped = garbage !== null;
+  const { treeBlocks, chunkBlocks, bytes } = await sweep(parts, garbage ?? known, options);
   return {
     dryRun: options.dryRun === true,
-    keptVersions: kept.lengths.length,
-    droppedVersions: kept.dropped,
+    keptVersions: kept.lengths.length + (isDropped ? 0 : kept.dropped),
+    droppedVersions: isDropped ? kept.dropped : 0,
     treeBlocks,
     chunkBlocks,
     bytes,
@@ -217,26 +219,26 @@ class Collection {
     }
   }
 
-  /** Marks, and writes what is garbage into the tree, unless nothing is to be done. */
-  async decide(kept: KeptVersions): Promise<Garbage> {
+  /** Marks, and writes what is garbage into the tree. null: dropping versions would free nothing, so none is. */
+  async decide(kept: KeptVersions, known: Garbage): Promise<Garbage | null> {
     for (const length of kept.lengths) await this.#mark(length);
-    const known = await readBoth(this.#parts.tree);
     if (this.#options.dryRun === true) {
       this.#needChunksInMemory();
-      return this.#garbage(known);
+      const found = this.#garbage(known);
+      return this.#isWorthIt(kept, found, known) ? found : null;
     }
     for (let round = 0; round < limits.collect_rounds_max; round++) {
       await this.#markNewer();
-      const garbage = await this.#tryToDecide(kept, known);
-      if (garbage !== null) return garbage;
+      const decided = await this.#tryToDecide(kept, known);
+      if (decided !== undefined) return decided;
     }
     throw new BusyError('Cannot collect: older versions are opened all the time; try again');
   }
 
-  /** null: somebody began to read an older version meanwhile. */
-  async #tryToDecide(kept: KeptVersions, known: Garbage): Promise<Garbage | null> {
+  /** undefined: somebody began to read an older version meanwhile. */
+  async #tryToDecide(kept: KeptVersions, known: Garbage): Promise<Garbage | null | undefined> {
     const { fileSystem, content } = this.#parts;
-    let garbage: Garbage | null = null;
+    let decided: Garbage | null | undefined;
     await fileSystem.committer.commitWith({
       prepare: async () => {
         this.#isHurried = true;
@@ -248,13 +250,24 @@ class Collection {
         for (const { head } of this.#parts.inUse()) if (!this.#marked.has(head.length)) return;
         this.#needChunksInMemory();
         const found = this.#garbage(known);
-        garbage = found;
-        if (countOf(found) === countOf(known)) return;
+        decided = null;
+        if (!this.#isWorthIt(kept, found, known)) return;
         content.forget(found.chunks);
         this.#putRecords(kept, found);
+        decided = found;
       },
     });
-    return garbage;
+    return decided;
+  }
+
+  #isWorthIt(kept: KeptVersions, found: Garbage, known: Garbage): boolean {
+    return countOf(found) > countOf(known) || this.#droppedLabels(kept).length > 0;
+  }
+
+  #droppedLabels({ lengths }: KeptVersions): string[] {
+    const kept = new Set(lengths);
+    const labels = [...this.#snapshots].filter(([, { head }]) => !kept.has(head.length));
+    return labels.map(([label]) => label);
   }
 
   /** Versions that were committed since, and those that somebody reads. */
@@ -301,11 +314,11 @@ class Collection {
     };
   }
 
-  #putRecords({ record, lengths }: KeptVersions, found: Garbage): void {
+  #putRecords(kept: KeptVersions, found: Garbage): void {
     const { committer } = this.#parts.fileSystem;
     const put = (key: Buffer, value: Buffer | null): void =>
       committer.putDriveRecord({ key, value }, FORMAT_VERSION);
-    put(collectionKey, encodeCollection(record));
+    put(collectionKey, encodeCollection(kept.record));
     for (const log of [GarbageLog.tree, GarbageLog.chunks]) {
       const blocks = log === GarbageLog.tree ? found.tree : found.chunks;
       // The engine writes nothing for a record that says what it said before.
@@ -313,9 +326,6 @@ class Collection {
         put(garbageKey(log, group), encodeGarbage(blocks.group(group) as Uint8Array));
       }
     }
-    const kept = new Set(lengths);
-    for (const [label, { head }] of this.#snapshots) {
-      if (!kept.has(head.length)) put(snapshotKey(label), null);
-    }
+    for (const label of this.#droppedLabels(kept)) put(snapshotKey(label), null);
   }
 }

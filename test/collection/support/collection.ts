@@ -1,6 +1,8 @@
 /** What tests of collection share. */
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import path from 'node:path';
 import type { CheckReport } from '../../../src/drive/check-report.js';
 import type { DriveMount } from '../../support/drive-mount.js';
 
@@ -27,4 +29,11 @@ export async function checkedBlocks(
   const report = JSON.parse(stdout) as CheckReport;
   const { sound, notHere } = report.treeBlocks;
   return { tree: sound, notHere, problems: report.problems.map(({ message }) => message) };
+}
+
+/** What the drive's store takes on the disk. */
+export function storeBytes({ machine, name }: DriveMount): number {
+  const folder = path.join(machine.home, 'drives', name, 'store');
+  const printed = execFileSync('du', ['-sk', folder], { encoding: 'utf8' });
+  return 1024 * Number.parseInt(printed, 10);
 }
