@@ -9,7 +9,7 @@ import { FORMAT_VERSION } from '../tree/superblock.js';
 import type { VersionPoint } from '../tree/version-point.js';
 import { type CollectReport, collect, dropCollected } from './collector.js';
 import type { Drive } from './drive.js';
-import { chooseKept, readSnapshots, versionsOf } from './kept-versions.js';
+import { chooseKept, readCollection, readSnapshots, versionsOf } from './kept-versions.js';
 import { WorkBudget, type WorkShare } from './work-budget.js';
 
 const LOCAL = { localOnly: true };
@@ -57,7 +57,9 @@ export class Collections {
       this.#look()
         .catch((error: unknown) => {
           if (this.#abort.signal.aborted) return;
+          // What is missing or damaged stays so for a while.
           this.#lastMs = performance.now();
+          this.#lastBytes ??= Number.POSITIVE_INFINITY;
           this.#log(`Cannot collect what is not kept: ${String(error)}`);
         })
         .finally(() => this.start(limits.collect_look_ms));
@@ -92,7 +94,7 @@ export class Collections {
   }
 
   /** A reader drops what the writer collected, once it shows a head that says so and lacks nothing. */
-  #sweepSoon(): void {
+  #sweepSoon(delayMs: number = limits.collect_reader_look_ms): void {
     if (this.#timer !== null || this.#abort.signal.aborted) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
@@ -104,10 +106,28 @@ export class Collections {
       }
       this.#collect({ dryRun: false, compact: false }, IN_BACKGROUND).catch((error: unknown) => {
         if (this.#abort.signal.aborted) return;
+        if (error instanceof BusyError) {
+          this.#sweepSoon(limits.collect_look_ms);
+          return;
+        }
         this.#log(`Cannot drop what was collected: ${String(error)}`);
       });
-    }, limits.collect_reader_look_ms);
+    }, delayMs);
     this.#timer.unref();
+  }
+
+  /** What the writer does not keep somebody may be reading here. Throws BusyError. */
+  async #checkReaderInUse(): Promise<void> {
+    const { tree } = this.#drive;
+    const record = await readCollection(tree.at(tree.head));
+    if (record === null) return;
+    const kept = new Set(record.kept.map(({ version }) => version));
+    for (const { version } of this.#inUse()) {
+      if (version >= record.contiguous || kept.has(version)) continue;
+      throw new BusyError(
+        `Cannot drop what was collected: version ${version}, which is in use right now, is no longer kept; end what reads it and wait some minutes`,
+      );
+    }
   }
 
   async #checkInUse(retention: Retention): Promise<void> {
@@ -168,6 +188,7 @@ export class Collections {
     const logs = await this.#drive.openLogs();
     const { pause } = new WorkBudget(share, this.#abort.signal);
     try {
+      if (!this.#drive.writable) await this.#checkReaderInUse();
       const report = this.#drive.writable
         ? await collect(
             { ...logs, tree, content, fileSystem, inUse: this.#inUse },
