@@ -93,6 +93,11 @@ class History {
     }
   }
 
+  /** Writes what some file had before: its chunks may be about to be collected. */
+  async bringBack(): Promise<void> {
+    await this.#write(this.random.pick(NAMES), this.random.pick(this.#written));
+  }
+
   async #write(name: string, content: Buffer, release = true): Promise<number> {
     const { fileSystem } = this.drive;
     if (this.files.has(name)) await fileSystem.unlink(ROOT, name, caller);
@@ -230,8 +235,9 @@ for (let n = 0; n < HISTORIES; n++) {
       const chunkBound = contentCore.length;
       let changes = 0;
       const pause = async (): Promise<void> => {
-        if (random.below(20) > 0 || changes++ > 5) return;
-        await history.change();
+        if (random.below(6) > 0 || changes++ > 5) return;
+        if (random.below(2) === 0) await history.change();
+        else await history.bringBack();
       };
       const report: CollectReport = await collect(
         { ...parts, inUse: () => inUse },
@@ -241,6 +247,8 @@ for (let n = 0; n < HISTORIES; n++) {
 
       const kept = new Set([...keptOf(all, retention, history.snapshots, nowMs), ...inUse]);
       const keptNumbers = new Set([...kept].map(({ version }) => version));
+      // Else what was removed is read from memory.
+      content.releaseMemory();
       const wrong: string[] = [];
       for (const [version, { point, files }] of history.versions) {
         if (!keptNumbers.has(version)) {
@@ -252,11 +260,13 @@ for (let n = 0; n < HISTORIES; n++) {
         else if (!sameFiles(found, files)) wrong.push(`version ${version} differs`);
       }
       t.alike(wrong, [], `${keptNumbers.size} of ${all.length} versions are kept`);
+      if (random.below(2) === 0) await history.bringBack();
       for (const { handle, content: expected } of history.open) {
         const pieces = [await fileSystem.read(0, handle, 0, expected.length, caller)].flat();
         if (!Buffer.concat(pieces).equals(expected)) t.fail('an open file differs');
       }
       await history.commit();
+      content.releaseMemory();
       const now = await readFiles(tree.at(tree.head), drive);
       t.ok(sameFiles(now, history.files), 'the newest version');
       // Versions since the collection began are kept, too.
