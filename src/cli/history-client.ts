@@ -1,10 +1,9 @@
 /** Asks about a drive's past: its mount when there is one, else the drive itself. */
 import { callControl } from '../control/client.js';
-import { withHistory } from '../drive/history-session.js';
+import { type HistoryMethod, withHistory } from '../drive/history-session.js';
 import type { Home } from '../drive/home.js';
 import { LogFile } from '../drive/log-file.js';
 import { runningHolder } from '../drive/store-lock.js';
-import type { HistoryMethod } from '../fs/history/drive-history.js';
 
 /** A restored tree may have a million files. */
 const ANSWER_MS_MAX = 3600 * 1000;

@@ -1,6 +1,6 @@
 /** What the command and the mount process it starts say to each other, over the channel between parent and child. */
 import type { NodeAddress } from 'hyperdht';
-import type { VersionName } from '../fs/history/version-name.js';
+import type { VersionName } from '../drive/history-session.js';
 
 /** What to mount, and how. Sent once, first. Holds no key: the drive is in the home. */
 export interface MountRequest {

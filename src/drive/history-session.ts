@@ -12,6 +12,18 @@ import { HeadsInUse } from '../fs/history/heads-in-use.js';
 import { openDrive } from './drive.js';
 import type { Home } from './home.js';
 
+// What commands print, and how they read what was typed.
+export type { LoggedChange, LoggedVersion, LogPage } from '../fs/history/change-log.js';
+export type {
+  DiffPage,
+  HistoryMethod,
+  Restored,
+  ShownSnapshot,
+} from '../fs/history/drive-history.js';
+export type { PathDifference } from '../fs/history/version-diff.js';
+export { formatTime } from '../fs/history/version-history.js';
+export { checkLabel, parseVersionName, type VersionName } from '../fs/history/version-name.js';
+
 /** Methods of the control socket. */
 export function historyHandlers(history: DriveHistory): Record<string, ControlHandler> {
   const methods: HistoryMethod[] = [...historyQuestions, ...historyChanges];

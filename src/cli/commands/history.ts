@@ -1,9 +1,14 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { LoggedChange, LoggedVersion, LogPage } from '../../fs/history/change-log.js';
-import type { DiffPage, Restored } from '../../fs/history/drive-history.js';
-import type { PathDifference } from '../../fs/history/version-diff.js';
-import { formatTime } from '../../fs/history/version-history.js';
-import { parseVersionName } from '../../fs/history/version-name.js';
+import {
+  type DiffPage,
+  formatTime,
+  type LoggedChange,
+  type LoggedVersion,
+  type LogPage,
+  type PathDifference,
+  parseVersionName,
+  type Restored,
+} from '../../drive/history-session.js';
 import { limits } from '../../limits.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { askHistory } from '../history-client.js';

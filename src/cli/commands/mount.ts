@@ -1,12 +1,12 @@
 import { type Command, Option } from 'commander';
 import { looksLikeCapability, parseCapability } from '../../drive/capability.js';
 import { findOrJoinDrive } from '../../drive/create-drive.js';
+import { parseVersionName } from '../../drive/history-session.js';
 import type { DriveRecord, Home } from '../../drive/home.js';
 import { checkMountDirectory } from '../../drive/mount-directory.js';
 import { createDriver, DEFAULT_DRIVER } from '../../drive/mount-drivers.js';
 import { runningHolder } from '../../drive/store-lock.js';
 import { BusyError, UsageError } from '../../errors.js';
-import { parseVersionName } from '../../fs/history/version-name.js';
 import { limits } from '../../limits.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { bootstrapOf, parseDeadline } from '../options.js';

@@ -1,8 +1,6 @@
 import type { Command } from 'commander';
+import { checkLabel, formatTime, type ShownSnapshot } from '../../drive/history-session.js';
 import { UsageError } from '../../errors.js';
-import type { ShownSnapshot } from '../../fs/history/drive-history.js';
-import { formatTime } from '../../fs/history/version-history.js';
-import { checkLabel } from '../../fs/history/version-name.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { askHistory } from '../history-client.js';
 import { formatTable } from '../output.js';

@@ -63,7 +63,10 @@ export async function readLog(
     }
     versions.push(known);
   }
-  return { versions: await new ChangeLister(tree).list(versions), before: next };
+  return {
+    versions: await new ChangeLister(tree, (await history.kept()).contiguous).list(versions),
+    before: next,
+  };
 }
 
 /**
@@ -106,9 +109,12 @@ async function* versionsOf(
 /** Finds out what versions changed, with paths. */
 class ChangeLister {
   readonly #tree: VersionedTree;
+  /** All versions from this one on are kept. */
+  readonly #contiguous: number;
 
-  constructor(tree: VersionedTree) {
+  constructor(tree: VersionedTree, contiguous: number) {
     this.#tree = tree;
+    this.#contiguous = contiguous;
   }
 
   async list(versions: readonly KnownVersion[]): Promise<LoggedVersion[]> {
@@ -125,32 +131,36 @@ class ChangeLister {
     if (commit.changes === null) return { ...logged, changes: null, more: 0 };
     const { entries, inodes } = commit.changes;
     const after = this.#tree.at(point.head);
-    const before = commit.previous.length === 0 ? null : this.#before(commit.previous);
+    // What was before the oldest version, or one that is kept alone, was collected.
+    const isKept = commit.previous.length > 0 && version > this.#contiguous;
+    const before = isKept ? this.#before(commit.previous) : null;
     const pathsNow = new PathFinder(after);
     const pathsThen = before === null ? null : new PathFinder(before);
     const changes: LoggedChange[] = [];
     // Those that are named with what happened to their names, and directories, whose names came or went.
     const told = new Set<number>(entries.map(({ parent }) => parent));
     let more = 0;
-    for (const { parent, name } of entries) {
+    for (const [i, { parent, name }] of entries.entries()) {
+      if (changes.length >= limits.log_changes_max) {
+        return { ...logged, changes, more: entries.length - i };
+      }
       const now = inoOf(await after.get(entryKey(parent, name)));
       const then = before === null ? null : inoOf(await before.get(entryKey(parent, name)));
       if (now !== null) told.add(now);
       if (then !== null) told.add(then);
       // Made and removed again before the commit.
-      if (now === then) continue;
-      if (changes.length >= limits.log_changes_max) {
-        more++;
-        continue;
-      }
-      const kind = then === null ? 'added' : now === null ? 'removed' : 'changed';
+      if (now === then && (isKept || version === 1)) continue;
+      const isNew = then === null && (isKept || version === 1);
+      const kind = now === null ? 'removed' : isNew ? 'added' : 'changed';
       const names = await (now === null ? (pathsThen ?? pathsNow) : pathsNow).entry(parent, name);
       changes.push({ kind, path: shownPath(names ?? [name]), ino: now ?? then });
     }
     for (const ino of inodes) {
       if (told.has(ino)) continue;
       if (changes.length >= limits.log_changes_max) more++;
-      else changes.push({ kind: 'changed', path: null, ino });
+      // Files that were deleted lose their records some commits after their names.
+      else if ((await after.get(inodeKey(ino))) !== null)
+        changes.push({ kind: 'changed', path: null, ino });
     }
     return { ...logged, changes, more };
   }
@@ -159,21 +169,36 @@ class ChangeLister {
     return this.#tree.at({ length, fork: this.#tree.head.fork });
   }
 
-  /** Files that only changed are looked for together: in the newest version, and then where they last were. */
+  /**
+   * Files that only changed are looked for together: in the newest version, and where that has other names for them,
+   * in the versions themselves.
+   */
   async #nameFiles(
     listed: readonly LoggedVersion[],
     known: readonly KnownVersion[],
   ): Promise<void> {
-    let nameless = listed.filter(({ changes }) => changes?.some(isNameless));
-    let head = this.#tree.head;
-    for (let i = 0; i < NAME_SCANS_MAX && nameless.length > 0; i++) {
-      await nameIn(
-        this.#tree.at(head),
-        nameless.flatMap(({ changes }) => changes ?? []),
-      );
-      nameless = nameless.filter(({ changes }) => changes?.some(isNameless));
-      const newest = known.find(({ point }) => point.version === nameless[0]?.version);
-      if (newest !== undefined) head = newest.point.head;
+    const heads = new Map(known.map(({ point }) => [point.version, point.head]));
+    const names = new Map<number, string[]>();
+    let head: Head | undefined = this.#tree.head;
+    for (let i = 0; i < NAME_SCANS_MAX && head !== undefined; i++) {
+      const nameless = listed.filter(({ changes }) => changes?.some(isNameless));
+      if (nameless.length === 0) return;
+      const found = await namesIn(this.#tree.at(head), nameless);
+      for (const [ino, path] of found) if (!names.has(ino)) names.set(ino, path);
+      for (const { version, changes } of nameless) {
+        const view = this.#tree.at(heads.get(version) ?? head);
+        for (const change of changes?.filter(isNameless) ?? []) {
+          const path = found.get(change.ino ?? 0);
+          if (path === undefined || (await findPath(view, path))?.ino !== change.ino) continue;
+          change.path = shownPath(path);
+        }
+      }
+      const next = nameless.find(({ changes }) => changes?.some(isNameless));
+      head = next === undefined ? undefined : heads.get(next.version);
+    }
+    for (const change of listed.flatMap(({ changes }) => changes ?? []).filter(isNameless)) {
+      const path = names.get(change.ino ?? 0);
+      if (path !== undefined) change.path = shownPath(path);
     }
   }
 }
@@ -182,19 +207,24 @@ function isNameless({ path }: LoggedChange): boolean {
   return path === null;
 }
 
-async function nameIn(view: TreeView, changes: readonly LoggedChange[]): Promise<void> {
+/** Paths in one version of the inodes that have none yet. */
+async function namesIn(
+  view: TreeView,
+  versions: readonly LoggedVersion[],
+): Promise<Map<number, string[]>> {
   const finder = new PathFinder(view);
+  const found = new Map<number, string[]>();
   const wanted = new Set<number>();
-  for (const change of changes.filter(isNameless)) {
-    const names = change.ino === null ? null : await finder.directory(change.ino);
-    if (names !== null) change.path = names.length === 0 ? '.' : shownPath(names);
-    else if (change.ino !== null) wanted.add(change.ino);
+  for (const { ino } of versions.flatMap(({ changes }) => changes ?? []).filter(isNameless)) {
+    if (ino === null || found.has(ino) || wanted.has(ino)) continue;
+    const names = await finder.directory(ino);
+    if (names === null) wanted.add(ino);
+    else found.set(ino, names);
   }
-  const found = await finder.files(wanted, limits.history_names_read_max);
-  for (const change of changes.filter(isNameless)) {
-    const names = change.ino === null ? undefined : found.get(change.ino);
-    if (names !== undefined) change.path = shownPath(names);
+  for (const [ino, names] of await finder.files(wanted, limits.history_names_read_max)) {
+    found.set(ino, names);
   }
+  return found;
 }
 
 function inoOf(entry: Buffer | null): number | null {

@@ -41,8 +41,9 @@ export function namesOf(path: string): string[] {
   );
 }
 
-/** For people. Bytes that are no UTF-8 are lost. */
+/** For people; "." for the root. Bytes that are no UTF-8 are lost. */
 export function shownPath(names: readonly string[]): string {
+  if (names.length === 0) return '.';
   return Buffer.from(names.join('/'), 'latin1').toString('utf8');
 }
 

@@ -136,7 +136,7 @@ export async function diffVersions(
   for (const name of gathered.replaced) changed.add(await pathOf(after, name));
   for (const ino of gathered.changedDirectories) {
     const names = await after.directory(ino);
-    if (names !== null) changed.add(names.length === 0 ? '.' : shownPath(names));
+    if (names !== null) changed.add(shownPath(names));
   }
   const files = await after.files(gathered.changedFiles, Number.POSITIVE_INFINITY);
   for (const names of files.values()) changed.add(shownPath(names));

@@ -2,7 +2,7 @@
  * The versions of a drive: finds one by number, time or label. Goes by the skip pointers of commits, never through a
  * version that was collected: its records may be gone.
  */
-import { NotFoundError } from '../../errors.js';
+import { DamagedError, NotFoundError } from '../../errors.js';
 import { type CollectionRecord, decodeCollection } from '../../tree/collection-record.js';
 import type { CommitRecord } from '../../tree/commit-record.js';
 import { collectionKey, RecordKind, rangeOfKind, snapshotKey } from '../../tree/keys.js';
@@ -59,7 +59,11 @@ export class VersionHistory {
     }
     const { contiguous, kept } = await this.kept();
     if (version >= contiguous) {
-      return (await this.#goBack(newest, contiguous, (each) => each.version <= version)).point;
+      const found = await this.#goBack(newest, contiguous, (each) => each.version <= version);
+      if (found.point.version === version) return found.point;
+      throw new DamagedError(
+        `Cannot find version ${version}: the commits of the drive lead past it`,
+      );
     }
     const found = kept.find((each) => each.version === version);
     if (found !== undefined) return found;
@@ -154,8 +158,8 @@ export class VersionHistory {
   }
 
   /** The version before one that is not the first. */
-  before({ commit }: KnownVersion): Promise<KnownVersion> {
-    return this.#read(commit.previous);
+  before(known: KnownVersion): Promise<KnownVersion> {
+    return this.#readOlder(known, known.commit.previous);
   }
 
   /**
@@ -174,12 +178,23 @@ export class VersionHistory {
       const isTooNew = (point: VersionPoint): boolean =>
         point.version >= oldest && !isReached(point, NO_BOUND);
       const skip = commit.skips?.find(isTooNew);
-      const next = await this.#read(skip?.head ?? commit.previous);
-      // A chain that does not lead back leads nowhere.
-      if (next.point.version >= at.point.version) break;
-      at = next;
+      at = await this.#readOlder(at, skip?.head ?? commit.previous);
+      if (skip !== undefined && skip.version !== at.point.version) {
+        throw new DamagedError(`Cannot go back from version ${skip.version}: it is another one`);
+      }
     }
     return at;
+  }
+
+  /** Throws DamagedError where the chain of commits does not lead back: it would never end. */
+  async #readOlder({ point }: KnownVersion, head: Head): Promise<KnownVersion> {
+    if (head.length < point.head.length) {
+      const older = await this.#read(head);
+      if (older.point.version < point.version) return older;
+    }
+    throw new DamagedError(
+      `Cannot go back from version ${point.version}: what is before it is not older`,
+    );
   }
 
   async #read(head: Head): Promise<KnownVersion> {

@@ -6,7 +6,7 @@ import { isValidLabel } from '../../tree/snapshot-record.js';
 export type VersionName = { version: number } | { timeMs: number } | { label: string };
 
 const TIME =
-  /^(\d{4})-(\d{2})-(\d{2})(?:[ T](\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?)?(Z|[+-]\d{2}:?\d{2})?$/;
+  /^(\d{4})-(\d{2})-(\d{2})(?:[ T](\d{1,2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?)?(Z|[+-]\d{2}:?\d{2})?$/;
 
 /** A number, "2026-11-20 14:00" in local time (or with Z or +01:00 behind it), or a label. Throws UsageError. */
 export function parseVersionName(text: string): VersionName {
@@ -22,17 +22,17 @@ export function parseVersionName(text: string): VersionName {
 }
 
 function parseTime(text: string): number {
-  const [, year, month, day, hour = '00', minute = '00', second = '00', zone] =
+  const [, year, month, day, hour = '00', minute = '00', second = '00', fraction, zone] =
     TIME.exec(text) ?? [];
   const date = `${year}-${month}-${day}`;
   const time = `${hour.padStart(2, '0')}:${minute}:${second}`;
-  const timeMs = Date.parse(`${date}T${time}${zone ?? ''}`);
+  const timeMs = Date.parse(`${date}T${time}${fraction ?? ''}${zone ?? ''}`);
   // Some days that are none become others.
   const isDay = new Date(`${date}T00:00:00Z`).getUTCDate() === Number(day);
   if (Number.isNaN(timeMs) || !isDay)
     throw new UsageError(`Cannot use '${text}': there is no such time`);
   // A second lasts until the next one.
-  return text.includes('.') ? timeMs : timeMs + 999;
+  return fraction === undefined ? timeMs + 999 : timeMs;
 }
 
 /** Throws UsageError unless a new snapshot may be called so. */

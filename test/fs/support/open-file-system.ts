@@ -30,6 +30,8 @@ export interface OpenedFileSystem {
   store: Corestore;
   treeCore: Hypercore;
   contentCore: Hypercore;
+  /** Opens another session of the tree's log. */
+  openTreeLog(): Hypercore;
   lines: string[];
   /** Commits and closes everything but the folder. */
   close(): Promise<void>;
@@ -98,6 +100,7 @@ export async function openFileSystem(
     store,
     treeCore,
     contentCore,
+    openTreeLog: () => store.get({ name: 'tree', encryption }),
     lines,
     async close() {
       await fileSystem.close();
