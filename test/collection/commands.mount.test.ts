@@ -5,7 +5,7 @@ import { test } from 'brittle';
 import { Machine } from '../support/drive-mount.js';
 import { checkedBlocks, rewrite, storeBytes } from './support/collection.js';
 
-const TIME = { timeout: 120_000 };
+const TIME = { timeout: 300_000 };
 const REWRITES = 1000;
 const LEFT_BYTES_MAX = 512 << 10;
 
