@@ -1,5 +1,5 @@
 /** Collection and retention of a drive that this process has open: on demand, and of its own accord. */
-import { BusyError, LimitError } from '../errors.js';
+import { BusyError, LimitError, ReadOnlyError } from '../errors.js';
 import type { DriveFileSystem } from '../fs/drive-file-system.js';
 import { limits } from '../limits.js';
 import { asShoalError } from '../log/store-errors.js';
@@ -79,6 +79,11 @@ export class Collections {
 
   /** Throws BusyError when a version that somebody reads now would be dropped, ReadOnlyError. */
   async setRetention(retention: Retention): Promise<void> {
+    if (!this.#drive.writable) {
+      throw new ReadOnlyError(
+        `Cannot change what '${this.#drive.name}' keeps: it is open for reading; unmount it, and run the command on the machine that writes it`,
+      );
+    }
     const { committer } = this.#fileSystem;
     if (this.#inUse().length > 0) await this.#checkInUse(retention);
     const change = { key: retentionKey, value: encodeRetention(retention) };

@@ -94,6 +94,10 @@ test('retention - is shown and set, with and without a mount', TIME, async (t) =
     await machine.shoal('collect', 'drive');
     t.is(readFileSync(old, 'utf8'), 'first', 'a labelled version stays');
     await mount.unmount();
+    const past = await machine.mount('drive', ['--offline', '--at', 'label']);
+    const onPast = await machine.tryShoal(['retention', 'drive', '--keep', '0']);
+    t.is(onPast.code, 11, onPast.stderr);
+    await past.unmount();
     await machine.shoal('retention', 'drive', '--keep', '0', '--no-keep-snapshots');
     await machine.shoal('collect', 'drive');
     const again = await machine.mount('drive', ['--offline']);
