@@ -219,6 +219,25 @@ export const limits = {
   /** A repair stops fetching when nothing came for so long from those who are connected. */
   check_stall_ms: 10_000,
 
+  // Collection
+  /** Of its own accord it begins once the logs have grown by so much, or by so large a share of them, … */
+  collect_growth_bytes_min: 64 << 20,
+  collect_growth_share_min: 1 / 8,
+  /** … or after this time. */
+  collect_interval_ms: 24 * 3600 * 1000,
+  /** How often to look whether to begin, and when first after the mount. */
+  collect_look_ms: 60_000,
+  collect_first_look_ms: 600_000,
+  /** In the background it works so long, and rests so long then. */
+  collect_work_ms: 10,
+  collect_rest_ms: 40,
+  /** A reader drops what was collected so long after it learnt of it. */
+  collect_reader_look_ms: 1000,
+  /** The store's files are written anew once this share of them is garbage; on demand always. */
+  collect_compact_share_min: 1 / 8,
+  /** A commit waits until the versions since the last look are looked at; more tries are not made. */
+  collect_rounds_max: 8,
+
   // Control
   /** One request or answer on the control socket. */
   control_message_bytes_max: 1 << 20,

@@ -78,7 +78,7 @@ declare module 'corestore' {
     /** With policy 1: the oldest files, this share of all. */
     blobGarbageCollectionAgeCutoff?: number;
     /** 2: rewrite also tables that nothing newer overlaps. */
-    bottommostLevelCompaction?: 0 | 1 | 2;
+    bottommostLevelCompaction?: 0 | 1 | 2 | 3;
   }
 
   export interface CoreStorage {
@@ -88,7 +88,7 @@ declare module 'corestore' {
     /** The column family that holds everything: flush this one. */
     readonly db: RocksDatabase;
     ready(): Promise<void>;
-    compact(): Promise<void>;
+    compact(options?: CompactRangeOptions): Promise<void>;
     close(): Promise<void>;
   }
 

@@ -37,16 +37,18 @@ declare module 'hypercore' {
   }
 
   export interface CoreWriteBatch {
+    deleteBlock(index: number): void;
+    /** Blocks [start, end). */
+    deleteBlockRange(start: number, end: number): void;
+    putBitfieldPage(page: number, bits: Buffer): void;
+    setHints(hints: CoreHints): void;
     putTreeNode(node: TreeNode): void;
     putBlock(index: number, stored: Buffer): void;
-    deleteBlock(index: number): void;
-    putBitfieldPage(index: number, page: Buffer): void;
-    setHints(hints: CoreHints): void;
     deleteTreeNode(index: number): void;
     flush(): Promise<void>;
   }
 
-  /** The signed state of a log, on disk. */
+  /** The signed state of a log, on disk. Whoever writes holds its lock. */
   export interface CoreState {
     readonly storage: {
       read(): CoreReadBatch;
@@ -54,8 +56,11 @@ declare module 'hypercore' {
       /** Names of the log's parts in the store. */
       readonly core: { readonly corePointer: number; readonly dataPointer: number };
     };
-    /** Held while the log is changed. */
     readonly mutex: { lock(): Promise<void>; unlock(): void };
+    createWriteBatch(): CoreWriteBatch;
+    /** Writes the batch. False when it is written with another one later. */
+    flush(): Promise<boolean>;
+    _unlock(): void;
   }
 
   /** What a provider and a session see of the core below them. */
@@ -63,6 +68,8 @@ declare module 'hypercore' {
     readonly state: CoreState;
     /** `rootHash`: what the signature is for. */
     readonly header: { tree: { length: number; rootHash: Buffer | null }; hints: CoreHints };
+    readonly hintsChanged: boolean;
+    flushHints(): Promise<void>;
     readonly key: Buffer;
     readonly discoveryKey: Buffer;
     readonly id: string;
@@ -74,6 +81,8 @@ declare module 'hypercore' {
       firstSet(position: number): number;
       firstUnset(position: number): number;
       countSet(start: number, length: number): number;
+      /** The first block from `position` on that is here (`value`), or that is not; -1 for none. */
+      findFirst(value: boolean, position: number): number;
     };
     updateContiguousLength(change: { start: number; length: number; drop: boolean }): void;
     _setBitfieldRanges(start: number, end: number, value: boolean): void;
@@ -144,6 +153,8 @@ declare module 'hypercore' {
     uncork(): void;
     attachTo(muxer: unknown): void;
     attached(muxer: unknown): boolean;
+    /** Tells a peer which of the blocks [start, start + length) are here. */
+    _onwant(peer: ReplicatorPeer, start: number, length: number, any: boolean): void;
   }
 
   export interface GetOptions {

@@ -36,6 +36,28 @@ export function parseCacheSize(text: string): number {
   return bytes;
 }
 
+const DURATION_UNITS_MS: Readonly<Record<string, number>> = {
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 7 * 86_400_000,
+  y: 365 * 86_400_000,
+};
+const DURATION_YEARS_MAX = 1000;
+
+/** A time such as 30d, 12h or 0, in milliseconds. */
+export function parseDuration(text: string): number {
+  const match = /^([0-9]{1,9})([smhdwy]?)$/.exec(text);
+  const unitMs = DURATION_UNITS_MS[match?.[2] ?? ''] ?? 0;
+  const ms = Number(match?.[1]) * unitMs;
+  const isBare = match?.[2] === '' && Number(match[1]) !== 0;
+  if (match === null || isBare || ms > DURATION_YEARS_MAX * (DURATION_UNITS_MS.y as number)) {
+    throw new InvalidArgumentError('It must be a time such as 30d, 12h, 2w or 1y, or 0.');
+  }
+  return ms;
+}
+
 /** The bootstrap nodes of the option, else of the environment; undefined for the public ones. Throws UsageError. */
 export function bootstrapOf(
   option: string | undefined,

@@ -3,11 +3,13 @@ import { Command, CommanderError } from 'commander';
 import { UsageError } from '../errors.js';
 import { addBootstrapCommand } from './commands/bootstrap.js';
 import { addCheckCommand } from './commands/check.js';
+import { addCollectCommand } from './commands/collect.js';
 import { addCreateCommand } from './commands/create.js';
 import { addHistoryCommands } from './commands/history.js';
 import { addListCommand } from './commands/list.js';
 import { addMountCommand } from './commands/mount.js';
 import { addPinCommands } from './commands/pin.js';
+import { addRetentionCommand } from './commands/retention.js';
 import { addShareCommand } from './commands/share.js';
 import { addSnapshotCommands } from './commands/snapshot.js';
 import { addStatusCommand } from './commands/status.js';
@@ -62,6 +64,8 @@ function buildProgram(context: CliContext): Command {
   addHistoryCommands(program, context);
   addCheckCommand(program, context);
   addPinCommands(program, context);
+  addRetentionCommand(program, context);
+  addCollectCommand(program, context);
   addBootstrapCommand(program, context);
   addMountProcessCommand(program);
   // Only now, so that the commands do not inherit it: an unknown command arrives as an argument.

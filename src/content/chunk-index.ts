@@ -1,4 +1,5 @@
 import { limits } from '../limits.js';
+import type { BlockSet } from '../log/block-set.js';
 import type { ChunkReference } from './content-store.js';
 
 /** Where a chunk lies; `ChunkReference` without its hash. */
@@ -78,12 +79,12 @@ export class ChunkIndex {
     words[at + 7] = ((compressed << writerBits) | place.writer) >>> 0;
   }
 
-  /** Forgets every chunk in the blocks [start, end) of a writer's log. Must come before these blocks are cleared. */
-  forget(writer: number, start: number, end: number): void {
+  /** Forgets every chunk in these blocks of a writer's log. Must come before they are removed. */
+  forget(writer: number, blocks: BlockSet): void {
     const words = this.#words;
     for (let at = 0; at < words.length; at += slotWords) {
       if (words[at + 6] === 0 || (words[at + 7]! & writerMask) !== writer) continue;
-      if (words[at + 4]! < start || words[at + 4]! >= end) continue;
+      if (!blocks.has(words[at + 4]!)) continue;
       words.fill(0, at, at + slotWords);
       this.#count--;
     }

@@ -1,6 +1,7 @@
 import type Hypercore from 'hypercore';
 import { DamagedError, ReadOnlyError, StoreError } from '../errors.js';
 import { limits } from '../limits.js';
+import type { BlockSet } from '../log/block-set.js';
 import { isLogEncryption, type LogEncryption } from '../log/encryption.js';
 import type { SpaceGuard } from '../log/space-guard.js';
 import { asShoalError } from '../log/store-errors.js';
@@ -72,6 +73,7 @@ export class ChunkLog implements ContentStore {
   readonly #core: Hypercore;
   readonly #appender: Appender | null;
   readonly #compress: boolean;
+  #garbage: BlockSet | null = null;
   #storedBytes = 0;
   #deduplicatedBytes = 0;
   #closing: Promise<void> | null = null;
@@ -256,15 +258,19 @@ export class ChunkLog implements ContentStore {
   }
 
   learn(chunk: ChunkReference): void {
-    if (this.#appender !== null) this.#index.set(chunk.hash, chunk);
+    if (this.#appender === null) return;
+    // The tree that is being read may be older than what was collected since.
+    if (chunk.writer === this.writer && this.#garbage?.has(chunk.block) === true) return;
+    this.#index.set(chunk.hash, chunk);
   }
 
   /**
-   * Forgets all chunks in the blocks [start, end) of a writer's log, so that no new data comes to refer to them. To be
-   * called before the collector decides that nothing refers to them, and clears them.
+   * No new data may come to refer to chunks in these blocks of this process's log. To be called in the tick in which it
+   * is decided that nothing refers to them.
    */
-  forget(writer: number, start: number, end: number): void {
-    this.#index.forget(writer, start, end);
+  forget(garbage: BlockSet): void {
+    this.#garbage = garbage;
+    this.#index.forget(this.writer, garbage);
   }
 
   expectFork(fork: number): void {

@@ -1,8 +1,8 @@
 /** Keeps what a log that somebody else writes takes on this disk below a bound: the blocks used longest ago go first. */
 import type Hypercore from 'hypercore';
 import { limits } from '../limits.js';
+import { BlockSet } from '../log/block-set.js';
 import { removeBlocks } from '../log/remove-blocks.js';
-import { BlockSet } from './block-set.js';
 import { LocalTable } from './local-table.js';
 import { decodeUses, encodeUses } from './saved-uses.js';
 

@@ -3,12 +3,16 @@
 import type { RocksDatabase } from 'corestore';
 import type Hypercore from 'hypercore';
 import { ChunkCheck } from '../content/chunk-check.js';
+import { DamagedError } from '../errors.js';
 import { checkFiles, type FileRange, type FilesReport } from '../fs/check/check-files.js';
 import { checkCommits } from '../fs/check/commit-chain.js';
 import { limits } from '../limits.js';
+import { BlockSet } from '../log/block-set.js';
 import { missingNodes } from '../log/hash-tree.js';
 import { scanKeys } from '../log/store-scan.js';
 import { readStoredBlock } from '../log/stored-block.js';
+import { decodeGarbage } from '../tree/garbage-record.js';
+import { GarbageLog, garbageKey, garbageOfKey } from '../tree/keys.js';
 import type { Head } from '../tree/tree.js';
 import { TreeWalker } from '../tree/tree-walker.js';
 import { type CheckProblem, type CheckReport, namedProblem } from './check-report.js';
@@ -82,7 +86,8 @@ export async function checkLogs(
   const { tree: treeLog, content, isWhole } = logs;
   const general: string[] = await checkStore(logs);
   const isStoreDamaged = general.length > 0;
-  const blocks = await checkTreeBlocks(logs, options);
+  const collected = await collectedBlocks(logs);
+  const blocks = await checkTreeBlocks(logs, collected, options);
   const walker = new TreeWalker(treeLog, { isWhole });
   const { files, chunks } = await checkContent(logs, walker, options);
   const treeBlocks = joinUnreadable(blocks.damaged, walker.unreadable);
@@ -117,7 +122,7 @@ export async function checkLogs(
       treeBlocks: {
         sound: blocks.sound,
         damaged: treeBlocks.length,
-        notHere: treeLog.length - blocks.sound - treeBlocks.length,
+        notHere: treeLog.length - blocks.sound - treeBlocks.length - blocks.collected,
       },
       chunkBlocks: {
         sound: chunks.counts.blocks,
@@ -178,12 +183,14 @@ function joinUnreadable(
 
 async function checkTreeBlocks(
   { tree }: CheckedLogs,
+  garbage: BlockSet,
   { onProgress, signal }: CheckLogsOptions,
-): Promise<{ sound: number; damaged: UnreadableBlock[]; absent: number[] }> {
+): Promise<{ sound: number; damaged: UnreadableBlock[]; absent: number[]; collected: number }> {
   const damaged: UnreadableBlock[] = [];
   const absent: number[] = [];
   const { length } = tree;
   let sound = 0;
+  let collected = 0;
   let next = 0;
   const work = async (): Promise<void> => {
     while (next < length) {
@@ -192,6 +199,8 @@ async function checkTreeBlocks(
       // Those that are not here are missed only where the newest version needs them.
       const stored = await readStoredBlock(tree, block, false);
       if (stored.state === 'sound') sound++;
+      // No version needs it, so it is not missed.
+      else if (stored.state === 'absent' && garbage.has(block)) collected++;
       else if (damaged.length + absent.length >= limits.check_blocks_fetched_max) continue;
       else if (stored.state === 'absent') absent.push(block);
       else damaged.push({ block, reason: stored.reason, isNeeded: false });
@@ -199,7 +208,24 @@ async function checkTreeBlocks(
     }
   };
   await Promise.all(Array.from({ length: limits.check_reads_max }, work));
-  return { sound, damaged, absent };
+  return { sound, damaged, absent, collected };
+}
+
+/** Blocks of the tree's log that were collected, as far as the records of them can be read. */
+async function collectedBlocks({ tree, head }: CheckedLogs): Promise<BlockSet> {
+  const collected = new BlockSet();
+  // What is lost is told by those who walk all of the tree.
+  const walker = new TreeWalker(tree, { isWhole: false });
+  const from = garbageKey(GarbageLog.tree, 0);
+  for await (const found of walker.walk(head, from, garbageKey(GarbageLog.chunks, 0))) {
+    if ('error' in found) continue;
+    try {
+      collected.addGroup(garbageOfKey(found.key).group, decodeGarbage(found.value));
+    } catch (error) {
+      if (!(error instanceof DamagedError)) throw error;
+    }
+  }
+  return collected;
 }
 
 async function checkContent(

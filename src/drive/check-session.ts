@@ -131,7 +131,8 @@ async function openLogs(
       `Cannot check '${record.name}': nothing of it is on this machine yet; mount it once`,
     );
   }
-  const head = await newestHead(tree);
+  const isWriter = keys.writer !== null && state?.lease.state === 'held';
+  const head = await newestHead(tree, isWriter);
   const isWhole = isWholeStore(record, state);
   const contentKey =
     keys.writer?.contentLog.key ?? record.contentLogKey ?? (await contentKeyOf(tree, head));

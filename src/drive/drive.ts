@@ -1,5 +1,6 @@
 /** An open drive: its lock, store, logs, tree, content and swarm. */
 
+import type { CoreStorage } from 'corestore';
 import type Hypercore from 'hypercore';
 import type { NodeAddress } from 'hyperdht';
 import { ChunkLog } from '../content/chunk-log.js';
@@ -189,6 +190,15 @@ export class Drive {
     } finally {
       await Promise.all([tree.close(), content.close()]);
     }
+  }
+
+  /** Sessions of both logs, ready, which the caller closes, and the database that they lie in. */
+  async openLogs(): Promise<{ treeCore: Hypercore; contentCore: Hypercore; storage: CoreStorage }> {
+    const { logs, superblock } = this.#parts;
+    const treeCore = logs.tree(false);
+    const contentCore = logs.content(superblock.writers[0]?.contentKey as Buffer, false);
+    await Promise.all([treeCore.ready(), contentCore.ready()]);
+    return { treeCore, contentCore, storage: logs.store.storage };
   }
 
   /** Syncs and lets everything go. Idempotent. Throws what the sync throws, after everything is let go. */

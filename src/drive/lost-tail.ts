@@ -7,8 +7,17 @@ import type Hypercore from 'hypercore';
 import { DamagedError, InterruptedError, UnavailableError } from '../errors.js';
 import { readCommit } from '../fs/follower.js';
 import { limits } from '../limits.js';
+import { BlockSet } from '../log/block-set.js';
+import { readGarbage } from '../tree/garbage-record.js';
 import { HyperbeeTree } from '../tree/hyperbee-tree.js';
-import { inoOfKey, RecordKind, rangeOfInode, rangeOfKind, segmentOfKey } from '../tree/keys.js';
+import {
+  GarbageLog,
+  inoOfKey,
+  RecordKind,
+  rangeOfInode,
+  rangeOfKind,
+  segmentOfKey,
+} from '../tree/keys.js';
 import { decodeSegment } from '../tree/segment-record.js';
 import type { TreeView } from '../tree/tree.js';
 import type { DriveLogs } from './drive-logs.js';
@@ -49,7 +58,8 @@ export async function takeTailBack(options: LostTailOptions): Promise<LogLengths
       contentLength: content.length,
     };
     if (taken.treeLength === survived.treeLength) return survived;
-    const isWhole = (await tree.isWhole()) && (await content.isWhole());
+    const garbage = await garbageAt(logs, taken);
+    const isWhole = (await tree.isWhole(garbage.tree)) && (await content.isWhole(garbage.chunks));
     if (isWhole && (await fits(logs, survived, taken))) {
       const count = taken.treeLength + taken.contentLength;
       const blocks = count - survived.treeLength - survived.contentLength;
@@ -119,11 +129,17 @@ class LogTail {
       ({ remoteSynced, remoteFork, remoteLength }) =>
         !remoteSynced || (remoteFork === fork && remoteLength > length),
     );
-    return peers.length > 0 && !isShorter && (await this.isWhole());
+    return peers.length > 0 && !isShorter && (await this.isWhole(new BlockSet()));
   }
 
-  async isWhole(): Promise<boolean> {
-    return this.length === this.#start || (await this.#core.has(this.#start, this.length));
+  /** Whether all of it is here but for what nobody needs. */
+  async isWhole(garbage: BlockSet): Promise<boolean> {
+    if (this.length === this.#start) return true;
+    if (await this.#core.has(this.#start, this.length)) return true;
+    for (let block = this.#start; block < this.length; block++) {
+      if (!garbage.has(block) && !(await this.#core.has(block))) return false;
+    }
+    return true;
   }
 
   async close(): Promise<void> {
@@ -154,6 +170,30 @@ async function whenQuiet(
       throw new InterruptedError('Interrupted while taking back lost blocks from peers');
     }
     await sleep(POLL_MS);
+  }
+}
+
+/** What was collected, as the newest tree says; nothing, when it cannot be read. */
+async function garbageAt(
+  logs: DriveLogs,
+  { treeLength, treeFork }: LogLengths,
+): Promise<{ tree: BlockSet; chunks: BlockSet }> {
+  const tree = await HyperbeeTree.open({
+    core: logs.tree(false),
+    deadlineMs: limits.lost_tail_quiet_ms_max,
+  });
+  try {
+    const view = tree.at({ length: treeLength, fork: treeFork });
+    const local = { localOnly: true };
+    return {
+      tree: await readGarbage(view, GarbageLog.tree, local),
+      chunks: await readGarbage(view, GarbageLog.chunks, local),
+    };
+  } catch (error) {
+    if (!(error instanceof DamagedError || error instanceof UnavailableError)) throw error;
+    return { tree: new BlockSet(), chunks: new BlockSet() };
+  } finally {
+    await tree.close();
   }
 }
 

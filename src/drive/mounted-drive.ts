@@ -16,9 +16,11 @@ import { HistoryFileSystem } from '../fs/history/history-file-system.js';
 import { VersionHistory } from '../fs/history/version-history.js';
 import type { VersionName } from '../fs/history/version-name.js';
 import { limits } from '../limits.js';
+import { checkedRetention } from '../tree/retention-record.js';
 import type { VersionPoint } from '../tree/version-point.js';
 import type { CheckProgress } from './check-logs.js';
 import { type CheckReport, cutReport } from './check-report.js';
+import { Collections } from './collections.js';
 import { controlSocketPath } from './control-socket-path.js';
 import { type Drive, openDrive } from './drive.js';
 import { historyHandlers } from './history-session.js';
@@ -91,6 +93,7 @@ export class MountedDrive {
   readonly #log: (line: string) => void;
   readonly #memoryWatch: MemoryWatch;
   readonly #pinner: Pinner;
+  readonly #collections: Collections;
   /** The file system with its past; null when it is mounted as it was. */
   #past: HistoryFileSystem | null = null;
   readonly #headsInUse = new HeadsInUse();
@@ -120,6 +123,7 @@ export class MountedDrive {
     this.#driverName = driverName;
     this.#history = new DriveHistory(fileSystem, drive.tree, this.#headsInUse);
     this.#log = log;
+    this.#collections = new Collections(drive, fileSystem, () => this.headsInUse(), log);
     this.#memoryWatch = new MemoryWatch(() => this.#releaseMemory());
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
@@ -201,6 +205,12 @@ export class MountedDrive {
         check: () => this.#check(),
         ...pinHandlers(this.#pinner),
         checkProgress: () => this.#checkProgress,
+        collect: ({ dryRun }) => this.#collections.collect({ dryRun: dryRun === true }),
+        retention: () => this.#collections.retention(),
+        setRetention: async (params) => {
+          await this.#collections.setRetention(checkedRetention(params));
+          return null;
+        },
         ...historyHandlers(this.#history),
         unmount: async ({ force }) => {
           const { commitError } = await this.unmount(force === true);
@@ -227,6 +237,7 @@ export class MountedDrive {
       throw error;
     }
     this.#drive.lock.update({ socket: path });
+    this.#collections.start();
   }
 
   status(): MountStatus {
@@ -337,6 +348,7 @@ export class MountedDrive {
     this.#abort.abort(new InterruptedError('The drive was unmounted'));
     await this.#pinner.close();
     await this.#checking?.catch(() => undefined);
+    await this.#collections.close();
     let commitError: Error | null = null;
     const keep = (error: unknown): void => {
       this.#log(`Cannot close '${this.name}' in order: ${errorText(error)}`);

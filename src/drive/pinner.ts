@@ -1,11 +1,11 @@
 /** Keeps what is pinned on this machine: notes which blocks it lies in, fetches them, and does so again when it changes. */
 import type Hypercore from 'hypercore';
 import type { Download } from 'hypercore';
-import { BlockSet } from '../content/block-set.js';
 import type { DiskCache } from '../content/disk-cache.js';
 import { NotFoundError, UnavailableError } from '../errors.js';
 import { findPath, walkSubtree } from '../fs/subtree.js';
 import { limits } from '../limits.js';
+import { BlockSet } from '../log/block-set.js';
 import { decodeCommit } from '../tree/commit-record.js';
 import { commitKey } from '../tree/keys.js';
 import type { Head, Tree, TreeView } from '../tree/tree.js';
@@ -75,9 +75,13 @@ export class Pinner {
 
   figures(): PinFigures[] {
     return this.#pins.map(({ path, files, bytes, blocks, problem }) => {
+      let count = 0;
       let blocksHere = 0;
-      for (const block of blocks) if (this.#isHere(block)) blocksHere++;
-      return { path, files, bytes, blocks: blocks.size, blocksHere, problem };
+      for (const block of blocks) {
+        count++;
+        if (this.#isHere(block)) blocksHere++;
+      }
+      return { path, files, bytes, blocks: count, blocksHere, problem };
     });
   }
 

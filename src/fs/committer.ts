@@ -38,12 +38,21 @@ export interface CommitterOptions {
   log: (line: string) => void;
 }
 
+/** Something decided in one tick about all that the drive is then. */
+export interface Decision {
+  /** No commit runs meanwhile, so the tree stays as it is; writers wait, so it must be quick. */
+  prepare: () => Promise<void>;
+  /** All that is dirty is sealed. Drive records put now go with the commit. */
+  decide: () => void;
+}
+
 export class Committer {
   readonly #options: CommitterOptions;
   readonly #reaper = new Reaper();
   readonly #driveRecords: DriveRecords;
   readonly #dirtyInodes = new Set<Inode>();
   readonly #dirtyDirectories = new Set<Inode>();
+  #decision: (Decision & { error?: unknown }) | null = null;
   #last: CommitRecord;
   #timer: NodeJS.Timeout | null = null;
   #running: Promise<void> | null = null;
@@ -75,7 +84,9 @@ export class Committer {
   }
 
   get dirtyRecords(): number {
-    return this.#dirtyInodes.size + this.#dirtyDirectories.size + this.#driveRecords.pending;
+    const undecided = this.#decision === null ? 0 : 1;
+    const dirty = this.#dirtyInodes.size + this.#dirtyDirectories.size;
+    return dirty + this.#driveRecords.pending + undecided;
   }
 
   get isClean(): boolean {
@@ -177,6 +188,23 @@ export class Committer {
     return this.#next;
   }
 
+  /**
+   * Commits, and decides something in the tick that gathers what is dirty. Resolves once the commit is on stable
+   * storage. Rejects with what `prepare` or `decide` threw, which the commit does not notice, and like `commit`.
+   * One at a time.
+   */
+  async commitWith(decision: Decision): Promise<void> {
+    if (this.#decision !== null) throw new Error('Another decision is being made');
+    const pending: Decision & { error?: unknown } = { ...decision };
+    this.#decision = pending;
+    try {
+      await this.commit();
+    } finally {
+      this.#decision = null;
+    }
+    if (pending.error !== undefined) throw pending.error;
+  }
+
   /** Twice the limits: taking in more must wait. */
   get isOverfull(): boolean {
     return (
@@ -212,8 +240,14 @@ export class Committer {
     this.#clearTimer();
     const { tree, content, sync, log } = this.#options;
     const batch = new CommitBatch();
+    const decision = this.#decision;
+    if (decision !== null) {
+      await decision.prepare().catch((error: unknown) => {
+        decision.error = error;
+      });
+    }
     try {
-      this.#freeze(batch);
+      this.#freeze(batch, decision);
       if (!batch.isEmpty) {
         const record = this.#recordFor(batch);
         batch.changes.push({ key: commitKey, value: encodeCommit(record) });
@@ -254,7 +288,7 @@ export class Committer {
   }
 
   /** All in one tick: nothing may change between the first and the last record. */
-  #freeze(batch: CommitBatch): void {
+  #freeze(batch: CommitBatch, decision: (Decision & { error?: unknown }) | null): void {
     // Sealing first: it is the part that may fail, and nothing is taken off the lists yet.
     for (const inode of this.#dirtyInodes) this.#options.sealer.sealAll(inode);
     for (const inode of this.#dirtyInodes) {
@@ -269,6 +303,10 @@ export class Committer {
     for (const deletion of this.#reaper.take()) batch.addDeletion(deletion);
     this.#dirtyInodes.clear();
     this.#dirtyDirectories.clear();
+    if (decision !== null) {
+      this.#decision = null;
+      if (decision.error === undefined) decideNow(decision);
+    }
     // Last: what was sealed and encoded may need a newer format. A format alone is no reason for a commit.
     if (!batch.isEmpty || this.#driveRecords.pending > 0) {
       for (const change of this.#driveRecords.take()) batch.changes.push(change);
@@ -325,5 +363,14 @@ export class Committer {
   #clearTimer(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
+  }
+}
+
+/** What it throws is for who decides, not for those who wait for the commit. */
+function decideNow(decision: Decision & { error?: unknown }): void {
+  try {
+    decision.decide();
+  } catch (error) {
+    decision.error = error;
   }
 }

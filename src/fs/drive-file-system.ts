@@ -15,15 +15,16 @@ import type {
   TimedAttributes,
   WriteOptions,
 } from '../../mount/file-system.js';
-import type { ContentStore } from '../content/content-store.js';
+import type { ChunkReference, ContentStore } from '../content/content-store.js';
 import { NoSpaceError } from '../errors.js';
 import { limits } from '../limits.js';
 import { SpaceGuard } from '../log/space-guard.js';
 import { readSuperblock } from '../tree/superblock.js';
-import type { Tree } from '../tree/tree.js';
+import type { Head, Tree } from '../tree/tree.js';
 import type { VersionPoint } from '../tree/version-point.js';
 import { AttributeOperations } from './attribute-operations.js';
 import { FULL_CACHE, VIEW_CACHE } from './cache-limits.js';
+import { chunksInMemory } from './chunks-in-memory.js';
 import { type Clock, SystemClock } from './clock.js';
 import { Committer } from './committer.js';
 import { Defragmenter } from './defragmenter.js';
@@ -205,6 +206,16 @@ export class DriveFileSystem implements FileSystem {
   /** Throws ReadOnlyError. */
   get committer(): Committer {
     return this.#volume.committer;
+  }
+
+  /** The head that is shown. */
+  get head(): Head {
+    return this.#volume.table.view.head;
+  }
+
+  /** Chunks that what is in memory refers to. */
+  chunksInMemory(): Iterable<ChunkReference> {
+    return chunksInMemory(this.#volume.table.all());
   }
 
   /** Puts back what an older version has; not committed yet. Throws like {@link Restorer.run}. */

@@ -1,7 +1,7 @@
 /** Operations on open files. */
 import { setImmediate } from 'node:timers/promises';
 import type { Answer, Caller, OpenAnswer, WriteOptions } from '../../mount/file-system.js';
-import { InterruptedError } from '../errors.js';
+import { InterruptedError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { HandleTable } from './handle-table.js';
 import { type Inode, S_ISGID, S_ISUID, S_IXGRP, segmentOf } from './inode.js';
@@ -105,7 +105,26 @@ export class FileOperations {
       return atOnce || pieces instanceof Promise ? pieces : keepable(pieces);
     }, caller) as Answer<Buffer | Buffer[]>;
     atOnce = false;
-    return answer;
+    return volume.readOnly && answer instanceof Promise
+      ? this.#orAtNewHead(answer, handle, offset, length, caller)
+      : answer;
+  }
+
+  /** What an older version of the file consisted of may have been collected while somebody waited for it. */
+  async #orAtNewHead(
+    answer: Promise<Buffer | Buffer[]>,
+    handle: number,
+    offset: number,
+    length: number,
+    caller: Caller,
+  ): Promise<Buffer | Buffer[]> {
+    const { view } = this.#volume.table;
+    try {
+      return await answer;
+    } catch (error) {
+      if (!(error instanceof UnavailableError) || view === this.#volume.table.view) throw error;
+      return await this.read(handle, offset, length, caller);
+    }
   }
 
   write(

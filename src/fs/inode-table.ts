@@ -21,6 +21,7 @@ import { DamageReports } from './damage-reports.js';
 import { type Extent, extentOf } from './extents.js';
 import { Directory, FileData, Inode, newSegment, S_IFMT, type Segment, Xattrs } from './inode.js';
 import { loadXattrs } from './load-xattrs.js';
+import { Moves } from './moves.js';
 import { NotInMemory } from './not-in-memory.js';
 import { PosixError } from './posix-error.js';
 
@@ -37,11 +38,6 @@ const EVICTION_STEPS_MAX = 8;
 
 function damagedEntry(directory: Inode, name: string, what: string): DamagedError {
   return new DamagedError(`Entry ${JSON.stringify(name)} of directory ${directory.ino} ${what}`);
-}
-
-/** The tree has no record of a segment from here on that is not in memory, too. */
-function storedEnd(inode: Inode): number {
-  return inode.persisted ? Math.min(inode.segmentsEnd, inode.persistedSegmentsEnd) : 0;
 }
 
 const NO_SEGMENT: Segment = Object.freeze({
@@ -68,6 +64,7 @@ export class InodeTable {
   readonly #lookups = new Map<number, number>();
   /** Loads under way, so that callers share them. */
   #loading = new Map<string, Promise<void>>();
+  readonly #moves = new Moves();
   /** Loaded segments, oldest first. */
   #segmentQueue: { inode: Inode; index: number }[] = [];
   #segmentQueueStart = 0;
@@ -134,6 +131,10 @@ export class InodeTable {
 
   peek(ino: number): Inode | undefined {
     return this.#inodes.get(ino);
+  }
+
+  all(): IterableIterator<Inode> {
+    return this.#inodes.values();
   }
 
   /** Brings an inode into memory. Rejects with DamagedError, UnavailableError, or ESTALE for a follower. */
@@ -273,13 +274,13 @@ export class InodeTable {
   needSegment(inode: Inode, index: number): Segment {
     const segment = inode.data?.segments.get(index);
     if (segment !== undefined) return segment;
-    if (index >= storedEnd(inode)) return NO_SEGMENT;
+    if (index >= inode.storedSegmentsEnd) return NO_SEGMENT;
     throw new NotInMemory(this.loadSegments(inode, index, index + 1));
   }
 
   /** Makes sure that segments [first, end) can be had with `needSegment`. Throws NotInMemory. */
   needSegments(inode: Inode, first: number, end: number): void {
-    const last = Math.min(end, storedEnd(inode));
+    const last = Math.min(end, inode.storedSegmentsEnd);
     for (let index = first; index < last; index++) {
       if (inode.data?.segments.has(index)) continue;
       const until = Math.min(last, index + SEGMENTS_PER_SCAN_MAX);
@@ -344,7 +345,7 @@ export class InodeTable {
     for (const [at, { extents }] of inode.data?.segments ?? []) {
       if (at >= index && extents.length > 0 && (next === -1 || at < next)) next = at;
     }
-    const end = Math.min(storedEnd(inode), next === -1 ? Number.POSITIVE_INFINITY : next);
+    const end = Math.min(inode.storedSegmentsEnd, next === -1 ? Number.POSITIVE_INFINITY : next);
     if (index >= end) return next;
     const range = this.view.range(segmentKey(inode.ino, index), segmentKey(inode.ino, end));
     for await (const { key } of range) {
@@ -364,11 +365,11 @@ export class InodeTable {
     const { stored } = data;
     data.stored = null;
     if (stored !== null && stored.from === from) return stored.indexes;
-    if (from >= storedEnd(inode)) return [];
+    if (from >= inode.storedSegmentsEnd) return [];
     throw new NotInMemory(
       this.#share(`n${inode.ino}/${from}`, async () => {
         const indexes: number[] = [];
-        const end = storedEnd(inode);
+        const end = inode.storedSegmentsEnd;
         const range = this.view.range(segmentKey(inode.ino, from), segmentKey(inode.ino, end));
         for await (const { key } of range) indexes.push(segmentOfKey(key));
         data.stored = { from, indexes };
@@ -400,13 +401,14 @@ export class InodeTable {
   startOver(view: TreeView): void {
     this.view = view;
     this.#loading = new Map();
+    this.#moves.move();
   }
 
   #share(what: string, load: () => Promise<void>): Promise<void> {
     const loading = this.#loading;
     const existing = loading.get(what);
     if (existing !== undefined) return existing;
-    const promise = load().finally(() => loading.delete(what));
+    const promise = this.#moves.race(load().finally(() => loading.delete(what)));
     loading.set(what, promise);
     return promise;
   }
@@ -437,9 +439,7 @@ export class InodeTable {
       if (isPinned || inode.touched) {
         inode.touched = false;
         this.#inodes.set(ino, inode);
-      } else {
-        this.#dropContents(inode);
-      }
+      } else this.#dropContents(inode);
     }
   }
 

@@ -101,6 +101,10 @@ export class Inode implements InodeRecord {
   orphaned = false;
   /** One above the highest segment the tree may have. */
   persistedSegmentsEnd = 0;
+  /** The tree has no record of a segment from here on that is not in memory, too. */
+  get storedSegmentsEnd(): number {
+    return this.persisted ? Math.min(this.segmentsEnd, this.persistedSegmentsEnd) : 0;
+  }
   /** Size of a regular file in the tree's record; 0 for anything else, and without a record. */
   persistedFileBytes = 0;
   /** Its record differs from the tree. */

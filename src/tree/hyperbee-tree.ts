@@ -1,6 +1,7 @@
 /** The tree on Hyperbee2. Only this file and `tree-difference.ts` use the engine; `tree-walker.ts` knows its blocks. */
 
-import Hyperbee, { type BeeEntry, type WriteBatch } from 'hyperbee2';
+import { setTimeout as sleep } from 'node:timers/promises';
+import Hyperbee, { type WriteBatch } from 'hyperbee2';
 import type Hypercore from 'hypercore';
 import {
   DamagedError,
@@ -12,7 +13,10 @@ import {
 import { limits } from '../limits.js';
 import { asShoalError } from '../log/store-errors.js';
 import { untilAborted } from '../log/until-aborted.js';
+import { BeeView, treeError, WHILE_WAITING } from './bee-view.js';
 import { checkBlocksOf, checkNodesOf } from './checked-bee.js';
+import { readGarbage } from './garbage-record.js';
+import { GarbageLog } from './keys.js';
 import type {
   Head,
   RecordDifference,
@@ -23,6 +27,8 @@ import type {
   TreeView,
 } from './tree.js';
 import { differences } from './tree-difference.js';
+import { TreeFetcher } from './tree-fetcher.js';
+import { decodeWholeHead, encodeWholeHead, WHOLE_HEAD } from './whole-head.js';
 
 /**
  * Keys per node: 8 to 16. With the engine's default of 128 a hundred thousand keys took gigabytes of memory and a
@@ -52,9 +58,12 @@ const noOtherLogs = {
  */
 const STALL_MS = 20_000;
 
-/** Where a log that is followed keeps the newest head that was here with all its blocks. */
-const WHOLE_HEAD = 'shoal/whole-head';
-const WHOLE_HEAD_BYTES = 16;
+/** With a newer head, nothing has to come for this long until the older one is given up. */
+const OVERTAKEN_MS = 1000;
+/** What comes without this wait is asked for as it is; else it is looked up what of it is garbage. */
+const ARRIVAL_MS = 250;
+/** Between a new head and the look at its garbage. */
+const GARBAGE_LOOK_MS = 500;
 
 export interface HyperbeeTreeOptions {
   /** A session of the tree's log, encryption set, which the tree closes. */
@@ -63,114 +72,15 @@ export interface HyperbeeTreeOptions {
   deadlineMs: number;
 }
 
-/** The engine has null for an empty value. */
-const NO_VALUE = Buffer.alloc(0);
-
-const WHILE_WAITING = ' while waiting for the tree';
-
-/** Errors of the engine that are not the store's come from bytes it could not decode. */
-function treeError(error: unknown): ShoalError {
-  if (error instanceof ShoalError) return error;
-  const known = asShoalError(error, 'read the tree');
-  if (known instanceof UnavailableError || known instanceof InterruptedError) return known;
-  if (error instanceof TypeError || error instanceof RangeError || isDecodingFault(error)) {
-    return new DamagedError('Cannot read the tree: a node does not decode', { cause: error });
-  }
-  return known;
-}
-
-function isDecodingFault(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    /out of bounds|bad core index|unknown|invalid|incorrect|too big|uint must be/i.test(
-      error.message,
-    )
-  );
-}
-
-class BeeView implements TreeView {
-  readonly #bee: Hyperbee;
-  readonly #deadlineMs: number;
-  readonly head: Head;
-
-  constructor(bee: Hyperbee, head: Head, deadlineMs: number) {
-    this.#bee = bee;
-    this.#deadlineMs = deadlineMs;
-    this.head = head;
-  }
-
-  async get(key: Buffer, options: TreeReadOptions = {}): Promise<Buffer | null> {
-    const entry = await this.#find(key, options);
-    return entry === null ? null : (entry.value ?? NO_VALUE);
-  }
-
-  async blockOf(key: Buffer, options: TreeReadOptions = {}): Promise<number | null> {
-    return (await this.#find(key, options))?.seq ?? null;
-  }
-
-  /** The engine's view, for a comparison. */
-  get bee(): Hyperbee {
-    return this.#bee;
-  }
-
-  async #find(key: Buffer, options: TreeReadOptions): Promise<BeeEntry | null> {
-    const deadlineMs = options.deadlineMs ?? this.#deadlineMs;
-    const giveUpAtMs = Date.now() + deadlineMs;
-    for (;;) {
-      const timeout = Math.max(1, giveUpAtMs - Date.now());
-      const wait = options.localOnly !== true;
-      try {
-        return await untilAborted(
-          this.#bee.get(key, { timeout, wait }),
-          options.signal,
-          WHILE_WAITING,
-        );
-      } catch (error) {
-        const known = treeError(error);
-        // The engine shares a node's fetch between all who want it, and it fails for all of them when the first one's
-        // time is up. Who has time left asks again.
-        const mayRetry = wait && known instanceof UnavailableError && Date.now() < giveUpAtMs;
-        if (!mayRetry) throw known;
-      }
-    }
-  }
-
-  async *range(from: Buffer, to: Buffer, options: TreeReadOptions = {}): AsyncIterable<TreeRecord> {
-    const timeout = options.deadlineMs ?? this.#deadlineMs;
-    const wait = options.localOnly !== true;
-    const stream = this.#bee.createReadStream({ gte: from, lt: to, timeout, wait });
-    const records = stream[Symbol.asyncIterator]();
-    let last: Buffer | null = null;
-    try {
-      for (;;) {
-        let next: IteratorResult<BeeEntry>;
-        try {
-          next = await untilAborted(records.next(), options.signal, WHILE_WAITING);
-        } catch (error) {
-          throw treeError(error);
-        }
-        if (next.done === true) return;
-        const { key, value } = next.value;
-        // Nodes that are sound one by one can still hang together in another way than a tree does.
-        if (Buffer.compare(from, key) > 0 || (last !== null && Buffer.compare(last, key) >= 0)) {
-          throw new DamagedError('Cannot read the tree: its keys are out of order');
-        }
-        last = key;
-        yield { key, value: value ?? NO_VALUE };
-      }
-    } finally {
-      await records.return?.().catch(() => undefined);
-    }
-  }
-}
-
 export class HyperbeeTree implements Tree {
   readonly #core: Hypercore;
   readonly #deadlineMs: number;
   readonly #listeners: (() => void)[] = [];
   #bee: Hyperbee;
   #view: BeeView;
-  #download: { destroy(): void } | null = null;
+  readonly #fetcher: TreeFetcher;
+  readonly #garbageListeners: (() => void)[] = [];
+  #garbageTimer: NodeJS.Timeout | null = null;
   #catchingUp = false;
   #closed = false;
   #lastDownloadMs = 0;
@@ -181,6 +91,7 @@ export class HyperbeeTree implements Tree {
     this.#core = options.core;
     checkBlocksOf(this.#core);
     this.#deadlineMs = options.deadlineMs;
+    this.#fetcher = new TreeFetcher(this.#core);
     this.#bee = this.#openBee();
     this.#view = this.#currentView();
   }
@@ -200,7 +111,7 @@ export class HyperbeeTree implements Tree {
     const tree = new HyperbeeTree(options);
     await tree.#bee.ready();
     tree.#view = tree.#currentView();
-    if (!tree.writable) tree.#follow(wholeHead);
+    if (!tree.writable) await tree.#follow(wholeHead);
     return tree;
   }
 
@@ -319,9 +230,10 @@ export class HyperbeeTree implements Tree {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#download?.destroy();
-    this.#download = null;
+    if (this.#garbageTimer !== null) clearTimeout(this.#garbageTimer);
+    this.#fetcher.close();
     this.#listeners.length = 0;
+    this.#garbageListeners.length = 0;
     await this.#core.close();
   }
 
@@ -347,24 +259,28 @@ export class HyperbeeTree implements Tree {
   }
 
   /** Takes over what peers announce, and keeps the whole tree local: it is small, and `ls` must work offline. */
-  #follow(wholeHead: Head | null): void {
+  async #follow(wholeHead: Head | null): Promise<void> {
     const core = this.#core;
     if (wholeHead !== null && wholeHead.fork === core.fork && wholeHead.length <= core.length) {
       this.#wholeHead = wholeHead;
       this.#view = this.#viewAt(wholeHead);
+      await this.#readGarbage(AbortSignal.timeout(STALL_MS), true);
     }
     core.on('append', () => this.#catchUp());
     core.on('truncate', () => {
       // The engine's node cache does not notice that blocks were replaced.
       this.#bee.cache.empty();
+      this.#fetcher.reset();
       this.#show({ length: core.length, fork: core.fork });
+      this.#fetcher.follow(core.length);
     });
     core.on('download', () => {
       this.#lastDownloadMs = performance.now();
       this.#noteWholeHead();
     });
-    this.#download = core.download({ start: 0, end: -1 });
+    this.#fetcher.follow(this.head.length);
     this.#catchUp();
+    this.#readGarbageSoon();
   }
 
   #catchUp(): void {
@@ -384,29 +300,54 @@ export class HyperbeeTree implements Tree {
       const shown = this.head;
       if (length === shown.length && fork === shown.fork) return;
       // Nothing is shown yet: what is asked for first is fetched first.
-      if (shown.length > 0) await this.#arrived(shown.length, length);
+      const isFirst = shown.length === 0;
+      if (!isFirst && !(await this.#arrived(shown.length, { length, fork }))) continue;
       if (this.#closed) return;
-      if (fork === this.#core.fork) this.#show({ length, fork });
+      if (fork !== this.#core.fork) continue;
+      this.#show({ length, fork });
+      if (isFirst) this.#fetcher.follow(length);
     }
   }
 
-  /** Waits for the blocks [start, end), unless nothing comes from those who are connected. */
-  async #arrived(start: number, end: number): Promise<void> {
-    const range = this.#core.download({ start, end });
-    let timer: NodeJS.Timeout | undefined;
+  /**
+   * Waits for the blocks of a newer head, unless nothing comes from those who are connected. False when there is a still
+   * newer one: then what is missing may have been collected, and comes no more.
+   */
+  async #arrived(start: number, head: Head): Promise<boolean> {
+    const abort = new AbortController();
+    let isOvertaken = false;
     const stalled = new Promise<void>((resolve) => {
-      const beganMs = performance.now();
-      timer = setInterval(() => {
-        const quietMs = performance.now() - Math.max(beganMs, this.#lastDownloadMs);
-        if (this.#closed || (quietMs > STALL_MS && this.#core.peers.length > 0)) resolve();
-      }, STALL_MS / 20);
-      timer.unref();
+      abort.signal.addEventListener('abort', () => resolve());
     });
+    const beganMs = performance.now();
+    const timer = setInterval(() => {
+      const quietMs = performance.now() - Math.max(beganMs, this.#lastDownloadMs);
+      isOvertaken = this.#core.length > head.length && quietMs > OVERTAKEN_MS;
+      const isStalled = quietMs > STALL_MS && this.#core.peers.length > 0;
+      if (this.#closed || isOvertaken || isStalled) abort.abort();
+    }, OVERTAKEN_MS / 4);
+    timer.unref();
     try {
-      await Promise.race([range.done(), stalled]);
+      const all = this.#core.download({ start, end: head.length });
+      const isHere = await Promise.race([
+        all.done(),
+        stalled,
+        sleep(ARRIVAL_MS, null, { ref: false }),
+      ]);
+      all.destroy();
+      if (isHere === true || abort.signal.aborted) return !isOvertaken;
+      // Some of them may be garbage by now.
+      const garbage = await readGarbage(this.#viewAt(head), GarbageLog.tree, {
+        signal: abort.signal,
+      }).catch(() => null);
+      const wanted = this.#fetcher.fetch(start, head.length, garbage ?? this.#fetcher.garbage);
+      await Promise.race([wanted, stalled]);
+      if (isOvertaken) return false;
+      if (garbage !== null) this.#fetcher.setGarbage(garbage);
+      return true;
     } finally {
       clearInterval(timer);
-      range.destroy();
+      abort.abort();
     }
   }
 
@@ -415,39 +356,66 @@ export class HyperbeeTree implements Tree {
     this.#view = this.#viewAt(head);
     this.#noteWholeHead();
     for (const listener of [...this.#listeners]) listener();
+    this.#readGarbageSoon();
+  }
+
+  /** Called after blocks of the head that is shown became garbage. */
+  onGarbage(listener: () => void): void {
+    this.#garbageListeners.push(listener);
+  }
+
+  /** Whether the head that is shown can be read without peers. */
+  get isWhole(): boolean {
+    return this.writable || this.#fetcher.isWhole(this.head.length);
+  }
+
+  #readGarbageSoon(): void {
+    if (this.#closed || this.#garbageTimer !== null) return;
+    this.#garbageTimer = setTimeout(() => {
+      this.#garbageTimer = null;
+      if (this.head.length === 0 || this.#closed) return;
+      void this.#readGarbage(AbortSignal.timeout(STALL_MS), false).then((isNew) => {
+        if (!isNew || this.#closed) return;
+        this.#fetcher.follow(this.head.length);
+        this.#noteWholeHead();
+        for (const listener of [...this.#garbageListeners]) listener();
+      });
+    }, GARBAGE_LOOK_MS);
+    this.#garbageTimer.unref();
+  }
+
+  /** Takes over the map of the head that is shown. Returns whether it says more than before. */
+  async #readGarbage(signal: AbortSignal, localOnly: boolean): Promise<boolean> {
+    const view = this.#view;
+    try {
+      const garbage = await readGarbage(view, GarbageLog.tree, { signal, localOnly });
+      if (view !== this.#view || garbage.count === this.#fetcher.garbage.count) return false;
+      this.#fetcher.setGarbage(garbage);
+      return true;
+    } catch (error) {
+      // The next head is looked at again; until then more is fetched than has to be.
+      if (error instanceof ShoalError) return false;
+      throw error;
+    }
   }
 
   #noteWholeHead(): void {
     const { head } = this;
     if (head.length === this.#wholeHead.length && head.fork === this.#wholeHead.fork) return;
-    if (this.#closed || head.length === 0 || this.#core.contiguousLength < head.length) return;
+    if (this.#closed || head.length === 0 || !this.#fetcher.isWhole(head.length)) return;
     this.#wholeHead = head;
     // Without it the next start waits for peers, at worst.
     this.#core.setUserData(WHOLE_HEAD, encodeWholeHead(head)).catch(() => undefined);
   }
 }
 
-/** The newest head of a log that this machine has all blocks of, as far as is known; else the newest one. */
-export async function newestHead(core: Hypercore): Promise<Head> {
+/**
+ * The newest head of a log that this machine has all blocks of, as far as is known; else the newest one.
+ * @param isWriter Whether the log is written here: then there is nothing to wait for.
+ */
+export async function newestHead(core: Hypercore, isWriter: boolean): Promise<Head> {
   const whole = decodeWholeHead(await core.getUserData(WHOLE_HEAD));
   const { length, fork } = core;
-  if (core.contiguousLength >= length || whole === null) return { length, fork };
+  if (isWriter || core.contiguousLength >= length || whole === null) return { length, fork };
   return whole.fork === fork && whole.length <= length ? whole : { length, fork };
-}
-
-function encodeWholeHead({ length, fork }: Head): Buffer {
-  const bytes = Buffer.alloc(WHOLE_HEAD_BYTES);
-  bytes.writeBigUInt64BE(BigInt(length), 0);
-  bytes.writeBigUInt64BE(BigInt(fork), 8);
-  return bytes;
-}
-
-/** null for none, and for what is none. */
-function decodeWholeHead(bytes: Buffer | null): Head | null {
-  if (bytes === null || bytes.length !== WHOLE_HEAD_BYTES) return null;
-  const length = Number(bytes.readBigUInt64BE(0));
-  const fork = Number(bytes.readBigUInt64BE(8));
-  return length > 0 && Number.isSafeInteger(length) && Number.isSafeInteger(fork)
-    ? { length, fork }
-    : null;
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import test from 'brittle';
 import { BlockCache } from '../../src/content/block-cache.js';
 import { ChunkIndex } from '../../src/content/chunk-index.js';
+import { BlockSet } from '../../src/log/block-set.js';
 import { SeededRandom } from '../support/seeded-random.js';
 
 function hashOf(i: number): Buffer {
@@ -51,7 +52,9 @@ test('chunk index: forgets the chunks of a range of blocks', (t) => {
   const index = new ChunkIndex();
   for (let i = 0; i < 100; i++)
     index.set(hashOf(i), { writer: i % 2, block: i, offset: 1, length: 5 });
-  index.forget(0, 10, 20);
+  const garbage = new BlockSet();
+  garbage.addRange(10, 20);
+  index.forget(0, garbage);
   const gone = Array.from({ length: 100 }, (_, i) => i).filter((i) => !index.get(hashOf(i)));
   t.alike(gone, [10, 12, 14, 16, 18]);
   t.is(index.size, 95);

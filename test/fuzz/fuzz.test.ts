@@ -13,6 +13,8 @@ const TARGETS = [
   'segment record',
   'commit record',
   'collection record',
+  'garbage record',
+  'retention record',
   'snapshot record',
   'superblock',
   'keys',

@@ -8,6 +8,7 @@ import { limits } from '../../limits.js';
 import { decodeCollection } from '../../tree/collection-record.js';
 import { type CommitRecord, decodeCommit } from '../../tree/commit-record.js';
 import { decodeEntry, entryNameOfKey } from '../../tree/entry-record.js';
+import { decodeGarbage } from '../../tree/garbage-record.js';
 import { decodeInode } from '../../tree/inode-record.js';
 import {
   entryKey,
@@ -20,6 +21,7 @@ import {
   segmentOfKey,
   xattrKey,
 } from '../../tree/keys.js';
+import { decodeRetention } from '../../tree/retention-record.js';
 import { decodeSegment, type ExtentRecord } from '../../tree/segment-record.js';
 import { decodeSettings } from '../../tree/settings-record.js';
 import { decodeSnapshot, labelOfKey } from '../../tree/snapshot-record.js';
@@ -164,8 +166,10 @@ export class TreeCheck {
         break;
       case RecordKind.garbage:
         garbageOfKey(key);
+        decodeGarbage(value);
         break;
       case RecordKind.retention:
+        decodeRetention(value);
         break;
       default:
         this.#problems.report(null, `Key ${key.toString('hex')} is of no known kind`);

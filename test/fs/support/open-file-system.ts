@@ -28,6 +28,8 @@ export interface OpenedFileSystem {
   tree: HyperbeeTree;
   content: ChunkLog;
   store: Corestore;
+  treeCore: Hypercore;
+  contentCore: Hypercore;
   /** Opens another session of the tree's log. */
   openTreeLog(): Hypercore;
   lines: string[];
@@ -96,6 +98,8 @@ export async function openFileSystem(
     tree,
     content,
     store,
+    treeCore,
+    contentCore,
     openTreeLog: () => store.get({ name: 'tree', encryption }),
     lines,
     async close() {

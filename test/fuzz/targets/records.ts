@@ -9,6 +9,7 @@ import {
 import { compress, rawFrame } from '../../../src/content/zstd.js';
 import { DamagedError, FormatVersionError } from '../../../src/errors.js';
 import { Inode, S_IFDIR, S_IFLNK, S_IFREG } from '../../../src/fs/inode.js';
+import { BlockSet, GROUP_BLOCKS } from '../../../src/log/block-set.js';
 import { createEncryptionProvider } from '../../../src/log/encryption.js';
 import { decodeCollection, encodeCollection } from '../../../src/tree/collection-record.js';
 import { decodeCommit, encodeCommit } from '../../../src/tree/commit-record.js';
@@ -18,6 +19,7 @@ import {
   entryNameOfKey,
   isValidName,
 } from '../../../src/tree/entry-record.js';
+import { decodeGarbage, encodeGarbage } from '../../../src/tree/garbage-record.js';
 import { decodeInode, encodeInode } from '../../../src/tree/inode-record.js';
 import {
   entryKey,
@@ -30,6 +32,11 @@ import {
   snapshotKey,
   xattrKey,
 } from '../../../src/tree/keys.js';
+import {
+  DEFAULT_RETENTION,
+  decodeRetention,
+  encodeRetention,
+} from '../../../src/tree/retention-record.js';
 import { decodeSegment, encodeSegment } from '../../../src/tree/segment-record.js';
 import { decodeSettings, encodeSettings } from '../../../src/tree/settings-record.js';
 import {
@@ -46,6 +53,15 @@ import { attempt, type Target } from '../target.js';
 
 function inodeSample(mode: number, fields: Partial<Inode>): Buffer {
   return encodeInode(Object.assign(new Inode(5), { mode, nlink: 1 }, fields));
+}
+
+/** More runs than a record lists. */
+const EVERY_OTHER = Array.from({ length: 3000 }, (_, i): [number, number] => [2 * i, 2 * i + 1]);
+
+function garbageOf(runs: readonly [number, number][]): Buffer {
+  const blocks = new BlockSet();
+  for (const [start, end] of runs) blocks.addRange(start, end);
+  return encodeGarbage(blocks.group(0) as Uint8Array);
 }
 
 const samples = {
@@ -79,6 +95,17 @@ const samples = {
   collection: [
     encodeCollection({ contiguous: 1, kept: [] }),
     encodeCollection({ contiguous: 100, kept: [pointAt(3), pointAt(70), pointAt(99)] }),
+  ],
+  garbage: [
+    garbageOf([
+      [0, 5],
+      [100, 65_536],
+    ]),
+    garbageOf(EVERY_OTHER),
+  ],
+  retention: [
+    encodeRetention(DEFAULT_RETENTION),
+    encodeRetention({ keepAll: true, keepMs: 0, keepDailyMs: 1, keepSnapshots: false }),
   ],
   snapshot: [encodeSnapshot(pointAt(1)), encodeSnapshot(pointAt(70_000))],
   superblock: [1, 2].map((formatVersion) =>
@@ -180,6 +207,13 @@ export const recordTargets: readonly Target[] = [
     const { contiguous, kept } = decodeCollection(bytes);
     must(contiguous >= 1, 'no version is kept');
     mustAscend(kept, contiguous);
+  }),
+  target('garbage record', samples.garbage, (bytes) =>
+    must(decodeGarbage(bytes).length === GROUP_BLOCKS / 8, 'the group has another size'),
+  ),
+  target('retention record', samples.retention, (bytes) => {
+    const { keepMs, keepDailyMs } = decodeRetention(bytes);
+    must(Number.isSafeInteger(keepMs) && Number.isSafeInteger(keepDailyMs), 'a time is none');
   }),
   target('snapshot record', samples.snapshot, (bytes) => mustAscend([decodeSnapshot(bytes)])),
   target('superblock', samples.superblock, (bytes) => decodeSuperblock(bytes)),

@@ -1,0 +1,331 @@
+/**
+ * Collection: finds the blocks of both logs that no kept version needs, says so in the tree (the garbage map), and then
+ * takes them out of the local store. Mark and sweep: nothing is counted, so nothing can be counted wrong, and whatever
+ * ends the process, the next run finds the same.
+ */
+import type { CoreStorage } from 'corestore';
+import type Hypercore from 'hypercore';
+import type { ChunkLog } from '../content/chunk-log.js';
+import { BusyError, DamagedError, UnavailableError } from '../errors.js';
+import type { DriveFileSystem } from '../fs/drive-file-system.js';
+import { limits } from '../limits.js';
+import { BlockSet } from '../log/block-set.js';
+import { localStretches, removeBlocks, storedBytes } from '../log/hash-tree.js';
+import { asShoalError } from '../log/store-errors.js';
+import { encodeCollection } from '../tree/collection-record.js';
+import { encodeGarbage, readGarbage } from '../tree/garbage-record.js';
+import type { HyperbeeTree } from '../tree/hyperbee-tree.js';
+import {
+  collectionKey,
+  GarbageLog,
+  garbageKey,
+  inoOfKey,
+  RecordKind,
+  segmentOfKey,
+  snapshotKey,
+} from '../tree/keys.js';
+import { type Retention, readRetention } from '../tree/retention-record.js';
+import { decodeSegment, LOST_SEGMENT } from '../tree/segment-record.js';
+import { FORMAT_VERSION } from '../tree/superblock.js';
+import type { Head } from '../tree/tree.js';
+import { TreeMarker } from '../tree/tree-marker.js';
+import type { VersionPoint } from '../tree/version-point.js';
+import { chooseKept, type KeptVersions, readSnapshots, versionsOf } from './kept-versions.js';
+
+export interface CollectionParts {
+  tree: HyperbeeTree;
+  /** Sessions of both logs, ready; the tree's with its encryption. */
+  treeCore: Hypercore;
+  contentCore: Hypercore;
+  content: ChunkLog;
+  fileSystem: DriveFileSystem;
+  storage: CoreStorage;
+  /** Older versions that are read: their blocks stay. */
+  inUse: () => readonly VersionPoint[];
+}
+
+export interface CollectOptions {
+  /** Only say what would be done. */
+  dryRun?: boolean;
+  /** Write the store's files anew however little of them is garbage. */
+  compact?: boolean;
+  nowMs?: number;
+  /** Called often: may wait, so that others get on. Throws to end the collection. */
+  pause: () => Promise<void> | undefined;
+}
+
+export interface CollectReport {
+  dryRun: boolean;
+  /** Versions that can still be read, and that cannot be any longer. */
+  keptVersions: number;
+  droppedVersions: number;
+  /** Blocks taken out of the store; with `dryRun`: that would be. */
+  treeBlocks: number;
+  chunkBlocks: number;
+  /** What those blocks took. */
+  bytes: number;
+}
+
+/** What is garbage, in both logs. */
+interface Garbage {
+  tree: BlockSet;
+  chunks: BlockSet;
+}
+
+/** Collects once. Throws DamagedError, UnavailableError, BusyError, NoSpaceError, StoreError; nothing is lost then. */
+export async function collect(
+  parts: CollectionParts,
+  options: CollectOptions,
+): Promise<CollectReport> {
+  const { tree, fileSystem } = parts;
+  await fileSystem.commit();
+  const run = new Collection(parts, options);
+  const kept = await run.chooseKept();
+  const known = await readBoth(tree);
+  const garbage = kept.dropped > 0 ? await run.decide(kept, known) : null;
+  const isDropped = garbage !== null;
+  const { treeBlocks, chunkBlocks, bytes } = await sweep(parts, garbage ?? known, options);
+  return {
+    dryRun: options.dryRun === true,
+    keptVersions: kept.lengths.length + (isDropped ? 0 : kept.dropped),
+    droppedVersions: isDropped ? kept.dropped : 0,
+    treeBlocks,
+    chunkBlocks,
+    bytes,
+  };
+}
+
+/** For a reader: takes what the writer collected out of its own store, too. Throws like {@link collect}. */
+export async function dropCollected(
+  parts: Pick<CollectionParts, 'tree' | 'treeCore' | 'contentCore' | 'storage'>,
+  options: CollectOptions,
+): Promise<CollectReport> {
+  const { tree } = parts;
+  if (!tree.isWhole) {
+    throw new UnavailableError(
+      'Cannot drop what was collected: the newest version is not all here yet; mount the drive while a peer is connected',
+    );
+  }
+  const garbage = await readBoth(tree);
+  const removed = await sweep(parts, garbage, options);
+  return { dryRun: options.dryRun === true, keptVersions: 0, droppedVersions: 0, ...removed };
+}
+
+async function readBoth(tree: HyperbeeTree): Promise<Garbage> {
+  const view = tree.at(tree.head);
+  const local = { localOnly: true };
+  return {
+    tree: await readGarbage(view, GarbageLog.tree, local),
+    chunks: await readGarbage(view, GarbageLog.chunks, local),
+  };
+}
+
+/**
+ * Takes garbage that is on this machine out of the store, and gives its space back. What a run that was ended has left
+ * is here, too.
+ */
+export async function sweep(
+  { treeCore, contentCore, storage }: Pick<CollectionParts, 'treeCore' | 'contentCore' | 'storage'>,
+  garbage: Garbage,
+  options: CollectOptions,
+): Promise<{ treeBlocks: number; chunkBlocks: number; bytes: number }> {
+  if (options.dryRun === true) {
+    const tree = await measure(treeCore, garbage.tree);
+    const chunks = await measure(contentCore, garbage.chunks);
+    const bytes = tree.bytes + chunks.bytes;
+    return { treeBlocks: tree.blocks, chunkBlocks: chunks.blocks, bytes };
+  }
+  try {
+    const tree = await removeBlocks(treeCore, garbage.tree.runs(), options.pause);
+    const chunks = await removeBlocks(contentCore, garbage.chunks.runs(), options.pause);
+    const bytes = tree.bytes + chunks.bytes;
+    const all = treeCore.byteLength + contentCore.byteLength;
+    const isWorthIt = options.compact === true || bytes > limits.collect_compact_share_min * all;
+    if (bytes > 0 && isWorthIt) await compactStore(storage);
+    return { treeBlocks: tree.blocks, chunkBlocks: chunks.blocks, bytes };
+  } catch (error) {
+    throw asShoalError(error, 'take what is not kept out of the store');
+  }
+}
+
+async function measure(
+  core: Hypercore,
+  garbage: BlockSet,
+): Promise<{ blocks: number; bytes: number }> {
+  const stretches = [...localStretches(core, garbage.runs())];
+  const blocks = stretches.reduce((sum, [start, end]) => sum + end - start, 0);
+  return { blocks, bytes: await storedBytes(core, stretches) };
+}
+
+/** Only a compaction that is told to look at all files moves what is left out of those with garbage. */
+export async function compactStore(storage: CoreStorage): Promise<void> {
+  await storage.db.flush();
+  await storage.compact({
+    blobGarbageCollectionPolicy: 1,
+    blobGarbageCollectionAgeCutoff: 1,
+    bottommostLevelCompaction: 2,
+  });
+}
+
+function countOf({ tree, chunks }: Garbage): number {
+  return tree.count + chunks.count;
+}
+
+class Collection {
+  readonly #parts: CollectionParts;
+  readonly #options: CollectOptions;
+  readonly #needed = { tree: new BlockSet(), chunks: new BlockSet() };
+  readonly #marker: TreeMarker;
+  /** Heads that were marked, by their lengths. */
+  readonly #marked = new Set<number>();
+  /** Where the run began: what was appended since is left alone. */
+  readonly #newest: Head;
+  readonly #contentLength: number;
+  #isHurried = false;
+  #snapshots = new Map<string, VersionPoint>();
+  #retention: Retention | null = null;
+
+  constructor(parts: CollectionParts, options: CollectOptions) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#newest = parts.tree.head;
+    this.#contentLength = parts.contentCore.length;
+    this.#marker = new TreeMarker({
+      core: parts.treeCore,
+      needed: this.#needed.tree,
+      wantsValue: (key) => key[0] === RecordKind.segment,
+      onRecord: (key, value) => this.#needChunks(key, value),
+      pause: () => (this.#isHurried ? undefined : options.pause()),
+    });
+  }
+
+  async chooseKept(): Promise<KeptVersions> {
+    const { tree } = this.#parts;
+    const view = tree.at(this.#newest);
+    this.#retention = await readRetention(view, { localOnly: true });
+    this.#snapshots = await readSnapshots(view);
+    return await chooseKept(this.#paused(versionsOf(tree, this.#newest)), {
+      retention: this.#retention,
+      nowMs: this.#options.nowMs ?? Date.now(),
+      snapshots: new Set([...this.#snapshots.values()].map(({ version }) => version)),
+      inUse: new Set(this.#parts.inUse().map(({ head }) => head.length)),
+    });
+  }
+
+  async *#paused<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
+    for await (const item of items) {
+      await this.#options.pause();
+      yield item;
+    }
+  }
+
+  /** Marks, and writes what is garbage into the tree. null: dropping versions would free nothing, so none is. */
+  async decide(kept: KeptVersions, known: Garbage): Promise<Garbage | null> {
+    for (const length of kept.lengths) await this.#mark(length);
+    if (this.#options.dryRun === true) {
+      this.#needChunksInMemory();
+      const found = this.#garbage(known);
+      return this.#isWorthIt(kept, found, known) ? found : null;
+    }
+    for (let round = 0; round < limits.collect_rounds_max; round++) {
+      await this.#markNewer();
+      const decided = await this.#tryToDecide(kept, known);
+      if (decided !== undefined) return decided;
+    }
+    throw new BusyError('Cannot collect: older versions are opened all the time; try again');
+  }
+
+  /** undefined: somebody began to read an older version meanwhile. */
+  async #tryToDecide(kept: KeptVersions, known: Garbage): Promise<Garbage | null | undefined> {
+    const { fileSystem, content } = this.#parts;
+    let decided: Garbage | null | undefined;
+    await fileSystem.committer.commitWith({
+      prepare: async () => {
+        this.#isHurried = true;
+        await this.#markNewer().finally(() => {
+          this.#isHurried = false;
+        });
+      },
+      decide: () => {
+        for (const { head } of this.#parts.inUse()) if (!this.#marked.has(head.length)) return;
+        this.#needChunksInMemory();
+        const found = this.#garbage(known);
+        decided = null;
+        if (!this.#isWorthIt(kept, found, known)) return;
+        content.forget(found.chunks);
+        this.#putRecords(kept, found);
+        decided = found;
+      },
+    });
+    return decided;
+  }
+
+  #isWorthIt(kept: KeptVersions, found: Garbage, known: Garbage): boolean {
+    return countOf(found) > countOf(known) || this.#droppedLabels(kept).length > 0;
+  }
+
+  #droppedLabels({ lengths }: KeptVersions): string[] {
+    const kept = new Set(lengths);
+    const labels = [...this.#snapshots].filter(([, { head }]) => !kept.has(head.length));
+    return labels.map(([label]) => label);
+  }
+
+  /** Versions that were committed since, and those that somebody reads. */
+  async #markNewer(): Promise<void> {
+    const { tree, inUse } = this.#parts;
+    for await (const { head } of versionsOf(tree, tree.head)) {
+      if (this.#marked.has(head.length)) break;
+      await this.#mark(head.length);
+    }
+    for (const { head } of inUse()) await this.#mark(head.length);
+  }
+
+  async #mark(length: number): Promise<void> {
+    if (this.#marked.has(length)) return;
+    await this.#marker.mark({ length, fork: this.#newest.fork });
+    this.#marked.add(length);
+  }
+
+  #needChunks(key: Buffer, value: Buffer): void {
+    if (value.equals(LOST_SEGMENT)) return;
+    const { writer } = this.#parts.content;
+    for (const { chunk } of decodeSegment(inoOfKey(key), segmentOfKey(key), value)) {
+      if (chunk !== null && chunk.writer === writer) this.#needed.chunks.add(chunk.block);
+    }
+  }
+
+  #needChunksInMemory(): void {
+    for (const { writer, block } of this.#parts.fileSystem.chunksInMemory()) {
+      if (writer === this.#parts.content.writer) this.#needed.chunks.add(block);
+    }
+  }
+
+  #garbage(known: Garbage): Garbage {
+    const { tree, chunks } = this.#needed;
+    const lost = known.tree.common(tree) ?? known.chunks.common(chunks);
+    if (lost !== undefined) {
+      throw new DamagedError(
+        `Cannot collect: block ${lost}, which is needed, was collected before`,
+      );
+    }
+    return {
+      tree: tree.complement(this.#newest.length),
+      chunks: chunks.complement(this.#contentLength),
+    };
+  }
+
+  #putRecords(kept: KeptVersions, found: Garbage): void {
+    const { committer } = this.#parts.fileSystem;
+    const put = (key: Buffer, value: Buffer | null): void =>
+      committer.putDriveRecord({ key, value }, FORMAT_VERSION);
+    put(collectionKey, encodeCollection(kept.record));
+    for (const log of [GarbageLog.tree, GarbageLog.chunks]) {
+      const blocks = log === GarbageLog.tree ? found.tree : found.chunks;
+      // The engine writes nothing for a record that says what it said before.
+      for (const group of blocks.groups()) {
+        put(garbageKey(log, group), encodeGarbage(blocks.group(group) as Uint8Array));
+      }
+    }
+    for (const label of this.#droppedLabels(kept)) put(snapshotKey(label), null);
+  }
+}
