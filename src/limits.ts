@@ -67,6 +67,9 @@ export const limits = {
   block_bytes_max: 1 << 20,
   /** Chunks the deduplication index remembers. */
   dedup_entries_max: 2_000_000,
+  /** After a mount it learns the chunks that are there: so long on end, and so long it rests then. */
+  dedup_learn_ms_max: 10,
+  dedup_rest_ms_min: 30,
   /** Blocks read from the store in one piece of work for a thread. */
   store_read_blocks_max: 4,
   /** Read-ahead of one open file, in bytes. */
@@ -82,6 +85,8 @@ export const limits = {
   // Tree
   /** Nodes of the tree held in memory. */
   tree_cache_nodes_max: 1024,
+  /** Decoded blocks of the tree held in memory, about. */
+  tree_cache_bytes_max: 8 << 20,
   /** A record's value; a peer's larger one is refused. */
   record_bytes_max: 256 << 10,
   /** A record's key: an inode number and a name. */

@@ -35,14 +35,8 @@ const EVICTION_STEPS_PER_LOAD_MAX = 256;
 /** Entries looked at per added one when the table is full, so that no single look-up pays for all. */
 const EVICTION_STEPS_MAX = 8;
 
-function damagedEntry(directory: Inode, name: string, what: string): DamagedError {
-  return new DamagedError(`Entry ${JSON.stringify(name)} of directory ${directory.ino} ${what}`);
-}
-
-/** The tree has no record of a segment from here on that is not in memory, too. */
-function storedEnd(inode: Inode): number {
-  return inode.persisted ? Math.min(inode.segmentsEnd, inode.persistedSegmentsEnd) : 0;
-}
+const damagedEntry = ({ ino }: Inode, name: string, what: string): DamagedError =>
+  new DamagedError(`Entry ${JSON.stringify(name)} of directory ${ino} ${what}`);
 
 const NO_SEGMENT: Segment = Object.freeze({
   ...newSegment(),
@@ -62,6 +56,8 @@ export class InodeTable {
   readonly #readOnly: boolean;
   readonly #log: (line: string) => void;
   readonly #inodes = new Map<number, Inode>();
+  /** Goes round all inodes: starting at the first one each time would step over all that were removed before it. */
+  #evictionCursor = this.#inodes.values();
   /** Lookups the kernel was answered and has not forgotten. */
   readonly #lookups = new Map<number, number>();
   /** Loads under way, so that callers share them. */
@@ -83,6 +79,11 @@ export class InodeTable {
 
   get size(): number {
     return this.#inodes.size;
+  }
+
+  /** Names of directories in memory, missing ones too. */
+  get cachedEntries(): number {
+    return this.#directoryEntries;
   }
 
   // Inodes
@@ -243,18 +244,20 @@ export class InodeTable {
       // What was changed meanwhile is newer than what was read.
       if (directory.complete || directory.entries.has(name)) return;
       directory.entries.set(name, bytes === null ? null : decodeEntry(bytes));
-      this.#countEntries(inode, directory, 1);
+      this.#countEntry(inode, directory, 1);
+      this.#evictDirectories(inode);
     });
   }
 
   #loadAllEntries(inode: Inode, directory: Directory): Promise<void> {
     return this.#share(`d${inode.ino}`, async () => {
       const { from, to } = rangeOfInode(RecordKind.entry, inode.ino);
-      const before = directory.entries.size;
       for await (const { key, value } of this.view.range(from, to)) {
         try {
           const name = entryNameOfKey(key);
-          if (!directory.entries.has(name)) directory.entries.set(name, decodeEntry(value));
+          if (directory.entries.has(name)) continue;
+          directory.entries.set(name, decodeEntry(value));
+          this.#countEntry(inode, directory, 1);
         } catch (error) {
           // One bad name must not hide the others.
           if (!(error instanceof DamagedError)) throw error;
@@ -264,16 +267,17 @@ export class InodeTable {
       }
       directory.complete = true;
       for (const [name, entry] of directory.entries) {
-        if (entry === null) directory.entries.delete(name);
+        if (entry !== null) continue;
+        directory.entries.delete(name);
+        this.#countEntry(inode, directory, -1);
       }
-      this.#countEntries(inode, directory, directory.entries.size - before);
+      this.#evictDirectories(inode);
     });
   }
 
-  #countEntries(inode: Inode, directory: Directory, added: number): void {
-    if (inode.directory !== directory) return;
-    this.#directoryEntries += added;
-    if (this.#directoryEntries > limits.cached_directory_entries_max) this.#evictDirectories(inode);
+  /** At once with each change: others add names, and drop the directory, while it is being loaded. */
+  #countEntry(inode: Inode, directory: Directory, change: number): void {
+    if (inode.directory === directory) this.#directoryEntries += change;
   }
 
   // Segments
@@ -282,13 +286,13 @@ export class InodeTable {
   needSegment(inode: Inode, index: number): Segment {
     const segment = inode.data?.segments.get(index);
     if (segment !== undefined) return segment;
-    if (index >= storedEnd(inode)) return NO_SEGMENT;
+    if (index >= inode.storedSegmentsEnd) return NO_SEGMENT;
     throw new NotInMemory(this.loadSegments(inode, index, index + 1));
   }
 
   /** Makes sure that segments [first, end) can be had with `needSegment`. Throws NotInMemory. */
   needSegments(inode: Inode, first: number, end: number): void {
-    const last = Math.min(end, storedEnd(inode));
+    const last = Math.min(end, inode.storedSegmentsEnd);
     for (let index = first; index < last; index++) {
       if (inode.data?.segments.has(index)) continue;
       const until = Math.min(last, index + SEGMENTS_PER_SCAN_MAX);
@@ -353,7 +357,7 @@ export class InodeTable {
     for (const [at, { extents }] of inode.data?.segments ?? []) {
       if (at >= index && extents.length > 0 && (next === -1 || at < next)) next = at;
     }
-    const end = Math.min(storedEnd(inode), next === -1 ? Number.POSITIVE_INFINITY : next);
+    const end = Math.min(inode.storedSegmentsEnd, next === -1 ? Number.POSITIVE_INFINITY : next);
     if (index >= end) return next;
     const range = this.view.range(segmentKey(inode.ino, index), segmentKey(inode.ino, end));
     for await (const { key } of range) {
@@ -373,11 +377,11 @@ export class InodeTable {
     const { stored } = data;
     data.stored = null;
     if (stored !== null && stored.from === from) return stored.indexes;
-    if (from >= storedEnd(inode)) return [];
+    if (from >= inode.storedSegmentsEnd) return [];
     throw new NotInMemory(
       this.#share(`n${inode.ino}/${from}`, async () => {
         const indexes: number[] = [];
-        const end = storedEnd(inode);
+        const end = inode.storedSegmentsEnd;
         const range = this.view.range(segmentKey(inode.ino, from), segmentKey(inode.ino, end));
         for await (const { key } of range) indexes.push(segmentOfKey(key));
         data.stored = { from, indexes };
@@ -437,18 +441,15 @@ export class InodeTable {
   }
 
   #evictInodes(): void {
-    let steps = 0;
-    for (const [ino, inode] of this.#inodes) {
-      if (this.#inodes.size <= limits.cached_inodes_max || steps++ >= EVICTION_STEPS_MAX) return;
-      this.#inodes.delete(ino);
+    for (let steps = 0; steps < EVICTION_STEPS_MAX; steps++) {
+      if (this.#inodes.size <= limits.cached_inodes_max) return;
+      const { value: inode, done } = this.#evictionCursor.next();
+      if (done === true) this.#evictionCursor = this.#inodes.values();
+      if (inode === undefined) continue;
       // A reader deletes nothing, whatever the number of links.
       const isPinned = this.#readOnly ? inode.opens > 0 : inode.isPinned;
-      if (isPinned || inode.touched) {
-        inode.touched = false;
-        this.#inodes.set(ino, inode);
-      } else {
-        this.#dropContents(inode);
-      }
+      if (!isPinned && !inode.touched) this.remove(inode);
+      inode.touched = false;
     }
   }
 

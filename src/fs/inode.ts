@@ -155,6 +155,11 @@ export class Inode implements InodeRecord {
     return this.directory !== null && this.directory.dirtyNames.size > 0;
   }
 
+  /** The tree has no record of a segment from here on that is not in memory, too. */
+  get storedSegmentsEnd(): number {
+    return this.persisted ? Math.min(this.segmentsEnd, this.persistedSegmentsEnd) : 0;
+  }
+
   /** Whether memory is the only place that knows something of it. */
   get isPinned(): boolean {
     // An inode without a name is deleted when the kernel forgets it, which only memory knows.

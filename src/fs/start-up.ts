@@ -1,4 +1,5 @@
 /** What a writer's file system does with what it finds in the tree when it is opened. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContentStore } from '../content/content-store.js';
 import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
@@ -40,7 +41,7 @@ async function collectOrphan(volume: Volume, ino: number): Promise<void> {
 
 /**
  * Tells deduplication of the chunks that the tree refers to, until all are known or `isClosed`. For the background: a
- * large drive has many. Throws what reading the tree throws.
+ * large drive has many, and who uses it meanwhile goes first. Throws what reading the tree throws.
  */
 export async function learnChunks(
   tree: Tree,
@@ -49,7 +50,12 @@ export async function learnChunks(
 ): Promise<void> {
   const { from, to } = rangeOfKind(RecordKind.segment);
   let learned = 0;
+  let restedAtMs = performance.now();
   for await (const { key, value } of tree.range(from, to)) {
+    if (performance.now() - restedAtMs > limits.dedup_learn_ms_max) {
+      await sleep(limits.dedup_rest_ms_min);
+      restedAtMs = performance.now();
+    }
     if (isClosed() || learned > limits.dedup_entries_max) return;
     for (const { chunk } of decodedOrEmpty(key, value)) {
       if (chunk === null) continue;
