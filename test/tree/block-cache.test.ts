@@ -44,16 +44,17 @@ test('blocks that were cut off are forgotten', async (t) => {
   await tree.write([{ key: key(1), value: Buffer.from('old') }]);
   const { length } = core;
   await tree.write([{ key: key(1), value: Buffer.from('older') }]);
-  const end = { length: core.length, fork: 0 };
-  // Through another view, which reads the block that was written.
-  t.alike(await tree.at(end).get(key(1)), Buffer.from('older'));
+  const end = core.length;
+  // Another tree of the same log reads the block that was written.
+  const reading = await HyperbeeTree.open({ core, deadlineMs: 1000 });
+  t.alike(await reading.get(key(1)), Buffer.from('older'));
   const other = store.get({ name: 'tree' });
   await other.ready();
   await other.truncate(length, 1);
   await other.close();
   const again = await HyperbeeTree.open({ core, deadlineMs: 1000 });
   await again.write([{ key: key(1), value: Buffer.from('newer') }]);
-  t.is(core.length, end.length, 'another block in its place');
+  t.is(core.length, end, 'another block in its place');
   const third = await HyperbeeTree.open({ core, deadlineMs: 1000 });
   t.alike(await third.get(key(1)), Buffer.from('newer'));
   await tree.close();
