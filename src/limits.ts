@@ -44,6 +44,8 @@ export const limits = {
   cached_directory_entries_max: 500_000,
   /** Segments of extents held in memory. */
   cached_segments_max: 16_384,
+  /** Names removed in one commit when a directory is deleted with all that is in it. */
+  removed_names_max: 2048,
   /** Changes listed in one commit record; a larger commit tells followers to forget everything. */
   commit_changes_max: 4096,
   /** Names told to the kernel that a follower notes; it lets the kernel remember others for a second only. */

@@ -154,5 +154,6 @@ async function deleteOrphans(drive: Drive, log: (line: string) => void): Promise
     storeDirectory: drive.paths.store,
     log,
   });
+  await fileSystem.removalsDone();
   await fileSystem.close();
 }

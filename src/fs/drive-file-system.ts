@@ -35,6 +35,7 @@ import { InodeTable } from './inode-table.js';
 import { NameOperations } from './name-operations.js';
 import { Sealer } from './sealer.js';
 import { collectOrphans, learnChunks } from './start-up.js';
+import { removeTree, TreeRemover } from './tree-remover.js';
 import { Volume } from './volume.js';
 
 const ROOT_INO = 1;
@@ -70,6 +71,8 @@ export interface DriveFileSystemFigures {
   dirtyRecords: number;
   openFiles: number;
   cachedInodes: number;
+  /** Directories whose records are being deleted in the background. */
+  removing: number;
 }
 
 /** What runs behind the operations. Without a committer the drive is followed, with one it is changed here. */
@@ -78,6 +81,7 @@ interface Parts {
   committer: Committer | null;
   follower: Follower | null;
   defragmenter: Defragmenter | null;
+  remover: TreeRemover;
 }
 
 export class DriveFileSystem implements FileSystem {
@@ -89,6 +93,7 @@ export class DriveFileSystem implements FileSystem {
   readonly #committer: Committer | null;
   readonly #follower: Follower | null;
   readonly #defragmenter: Defragmenter | null;
+  readonly #remover: TreeRemover;
   readonly #files: FileOperations;
   readonly #names: NameOperations;
   readonly #attributes: AttributeOperations;
@@ -106,6 +111,7 @@ export class DriveFileSystem implements FileSystem {
     this.#committer = committer;
     this.#follower = follower;
     this.#defragmenter = parts.defragmenter;
+    this.#remover = parts.remover;
     this.#files = new FileOperations(volume);
     this.#names = new NameOperations(volume, this.#files);
     this.#attributes = new AttributeOperations(volume, this.#files);
@@ -161,10 +167,11 @@ export class DriveFileSystem implements FileSystem {
     if (!readOnly) defragmenter = new Defragmenter(volume);
     const follower = readOnly ? new Follower(volume, tree, last) : null;
     tellBlocks = (inode) => volume.tellBlocks(inode);
-    const parts = { volume, committer, follower, defragmenter };
+    const remover = new TreeRemover(volume);
+    const parts = { volume, committer, follower, defragmenter, remover };
     const fileSystem = new DriveFileSystem(options, parts);
     if (!readOnly) {
-      await collectOrphans(tree, volume, log);
+      await collectOrphans(tree, volume, remover, log);
       learnChunks(tree, content, () => fileSystem.#closed).catch((error: unknown) => {
         log(`cannot rebuild the deduplication index: ${String(error)}`);
       });
@@ -183,12 +190,29 @@ export class DriveFileSystem implements FileSystem {
       dirtyRecords: committer?.dirtyRecords ?? 0,
       openFiles: this.#files.openCount,
       cachedInodes: this.#volume.table.size,
+      removing: this.#remover.size,
     };
   }
 
   /** Commits everything that is dirty. Throws NoSpaceError, StoreError. */
   async commit(): Promise<void> {
     await this.#committer?.commit();
+  }
+
+  /**
+   * Removes what a path leads to, a directory with everything in it, and commits that. What is in the directory is gone
+   * for everybody then; its records go in the background. Throws ReadOnlyError, NotFoundError, UsageError, and what a
+   * commit throws.
+   */
+  async removeTree(path: string): Promise<void> {
+    await removeTree(this.#volume, this.#remover, path);
+    await this.commit();
+  }
+
+  /** Resolves once the records of all removed directories are gone, or the drive is closed. */
+  async removalsDone(): Promise<void> {
+    await this.#remover.done();
+    await this.commit();
   }
 
   /** Gives memory back that is only held to be faster. */
@@ -202,6 +226,7 @@ export class DriveFileSystem implements FileSystem {
     if (this.#closed) return;
     this.#follower?.close();
     await this.#defragmenter?.close();
+    await this.#remover.close();
     await this.#committer?.close();
     this.#closed = true;
   }

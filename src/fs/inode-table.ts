@@ -231,6 +231,11 @@ export class InodeTable {
     this.#directoryEntries += inode.directory?.entries.size ?? 0;
   }
 
+  /** Forgets the names of a directory unless the tree lacks some of them. */
+  dropNames(inode: Inode): void {
+    if (!inode.hasDirtyNames && inode.committing === 0) this.#dropContents(inode);
+  }
+
   #directoryOf(inode: Inode): Directory {
     if (!inode.isDirectory) throw new PosixError('ENOTDIR');
     if (inode.directory === null) inode.directory = new Directory(!inode.persisted);
@@ -393,11 +398,8 @@ export class InodeTable {
 
   /** Throws NotInMemory. */
   needXattrs(inode: Inode): Xattrs {
+    if (inode.xattrs === null && inode.xattrCount === 0) inode.xattrs = new Xattrs();
     if (inode.xattrs !== null) return inode.xattrs;
-    if (inode.xattrCount === 0) {
-      inode.xattrs = new Xattrs();
-      return inode.xattrs;
-    }
     throw new NotInMemory(
       this.#share(`x${inode.ino}`, async () => {
         const report = (line: string) => this.reportDamage(inode.ino, line);
@@ -487,9 +489,7 @@ export class InodeTable {
   #evictDirectories(except: Inode): void {
     for (const inode of this.#directories) {
       if (this.#directoryEntries <= limits.cached_directory_entries_max) return;
-      if (inode === except || inode.hasDirtyNames || inode.committing > 0 || !inode.persisted) {
-        continue;
-      }
+      if (inode === except || inode.hasDirtyNames || inode.isPinned) continue;
       this.#directoryEntries -= inode.directory?.entries.size ?? 0;
       this.#directories.delete(inode);
       inode.directory = null;
