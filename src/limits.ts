@@ -173,6 +173,15 @@ export const limits = {
   /** A repair stops fetching when nothing came for so long from those who are connected. */
   check_stall_ms: 10_000,
 
+  // Usage
+  /** Directories listed, and how many of them are shown. */
+  usage_rows_max: 1 << 16,
+  usage_rows_shown_max: 2048,
+  /** Chunks counted; of a drive with more a sample is. */
+  usage_chunks_max: 1 << 22,
+  /** Levels of directories listed. */
+  usage_depth_max: 100,
+
   // Control
   /** One request or answer on the control socket. */
   control_message_bytes_max: 1 << 20,

@@ -1,5 +1,6 @@
 /**
- * Fills a drive with many small files, without a mount: `build-drive.js NAME FILES`, with SHOAL_HOME in the environment.
+ * Fills a drive with many small files, without a mount: `build-drive.js NAME FILES [flat]`, with SHOAL_HOME in the
+ * environment. With `flat` all empty files are in one directory, "large", and there is another one, "empty".
  * Prints one line of JSON: what it took.
  */
 import { randomFillSync } from 'node:crypto';
@@ -29,7 +30,7 @@ const caller: Caller = {
   },
 };
 
-const [name = '', files = '0'] = process.argv.slice(2);
+const [name = '', files = '0', shape = ''] = process.argv.slice(2);
 const log = (line: string): void => console.error(line);
 const home = Home.fromEnvironment(process.env);
 const beganMs = performance.now();
@@ -45,7 +46,7 @@ const fileSystem = await DriveFileSystem.open({
   storeDirectory: drive.paths.store,
   log,
 });
-await fill(Number(files));
+await (shape === 'flat' ? fillOne(Number(files)) : fill(Number(files)));
 await fileSystem.close();
 await drive.close();
 const { user, system } = process.cpuUsage();
@@ -95,6 +96,22 @@ async function fill(count: number): Promise<void> {
     // Commits and appends get their turn.
     if (file % 1000 === 999) await new Promise((resolve) => setImmediate(resolve));
     if (file % 100_000 === 99_999) log(`${file + 1} files made`);
+  }
+}
+
+async function fillOne(count: number): Promise<void> {
+  await makeDirectory(1, 'empty');
+  const large = await makeDirectory(1, 'large');
+  for (let file = 0; file < count; file++) {
+    const { attributes } = await fileSystem.mknod(
+      large,
+      `file-${file}`,
+      S_IFREG | 0o644,
+      0,
+      caller,
+    );
+    fileSystem.forget(attributes.ino, 1);
+    if (file % 1000 === 999) await new Promise((resolve) => setImmediate(resolve));
   }
 }
 
