@@ -38,11 +38,13 @@ export class UsageRows {
   readonly #path: number[] = [];
   readonly #chunks = new ChunkTable();
   readonly #sampleBits: number;
+  readonly #chunksMax: number;
   #now = 0;
 
   /** Counts one of 2^`sampleBits` chunks, picked by their hashes. */
-  constructor(sampleBits: number) {
+  constructor(sampleBits: number, chunksMax: number = limits.usage_chunks_max) {
     this.#sampleBits = sampleBits;
+    this.#chunksMax = chunksMax;
   }
 
   /** Throws LimitError. */
@@ -95,7 +97,7 @@ export class UsageRows {
     if ((chunk.hash.readUInt32LE(0) & mask) !== 0) return;
     const chunks = this.#chunks;
     const slot = chunks.slotOf(chunk.block, chunk.offset, chunk.length);
-    if (chunks.size > limits.usage_chunks_max) throw new SampleTooLarge();
+    if (chunks.size > this.#chunksMax) throw new SampleTooLarge();
     const seenAt = chunks.get(slot, 'seenAt');
     const bytes = chunk.length * (mask + 1);
     this.#each((row) => {
