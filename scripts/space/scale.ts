@@ -28,8 +28,10 @@ const SIZES = [1000, 10_000, 100_000, 1_000_000];
 const QUICK_SIZES = [1000, 10_000];
 const SAMPLES = 100;
 const OPERATIONS = 500;
-/** A mount notices within 3 s that it has nothing to do, and gives memory back. */
-const IDLE_MS = 20_000;
+/** A mount looks every 3 s whether it has nothing to do, and gives memory back then. */
+const LOOK_MS = 4000;
+const IDLE_WORK_MS_MAX = 60;
+const LOOKS_MAX = 60;
 
 export const scalePart: SpacePart = {
   name: 'scale',
@@ -69,13 +71,13 @@ class ScaleRun {
     this.#build();
     this.#mount();
     try {
-      await sleep(IDLE_MS);
+      await this.#settle();
       this.#add('idle memory', residentBytes(this.#pid) / 1e6, 'MB', 300);
       this.#coldReads();
       this.#unmount();
       this.#mount(false);
       this.#find();
-      await sleep(IDLE_MS);
+      await this.#settle();
       this.#add('idle memory after find', residentBytes(this.#pid) / 1e6, 'MB', 300);
       this.#operations();
     } finally {
@@ -116,6 +118,16 @@ class ScaleRun {
       this.#add('mount and first ls, its store cold', performance.now() - began, 'ms', 2000);
     this.#pid = Number(/pid (\d+)/.exec(printed)?.[1]);
     if (isMeasured) this.#add('mount, CPU time of its process', cpuMs(this.#pid), 'ms');
+  }
+
+  /** Waits until the mount has nothing to do: after it came up it learns which chunks there are. */
+  async #settle(): Promise<void> {
+    let quietLooks = 0;
+    for (let looks = 0; looks < LOOKS_MAX && quietLooks < 2; looks++) {
+      const before = cpuMs(this.#pid);
+      await sleep(LOOK_MS);
+      quietLooks = cpuMs(this.#pid) - before < IDLE_WORK_MS_MAX ? quietLooks + 1 : 0;
+    }
   }
 
   #unmount(): void {
