@@ -41,7 +41,7 @@ export const limits = {
   /** Inodes held in memory beyond those in use. */
   cached_inodes_max: 65_536,
   /** Directories whose names are held in memory, in names over all of them. */
-  cached_directory_entries_max: 500_000,
+  cached_directory_entries_max: 200_000,
   /** Segments of extents held in memory. */
   cached_segments_max: 16_384,
   /** Names removed in one commit when a directory is deleted with all that is in it. */
