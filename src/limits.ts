@@ -41,9 +41,11 @@ export const limits = {
   /** Inodes held in memory beyond those in use. */
   cached_inodes_max: 65_536,
   /** Directories whose names are held in memory, in names over all of them. */
-  cached_directory_entries_max: 500_000,
+  cached_directory_entries_max: 200_000,
   /** Segments of extents held in memory. */
   cached_segments_max: 16_384,
+  /** Names removed in one commit when a directory is deleted with all that is in it. */
+  removed_names_max: 2048,
   /** Changes listed in one commit record; a larger commit tells followers to forget everything. */
   commit_changes_max: 4096,
   /** Names told to the kernel that a follower notes; it lets the kernel remember others for a second only. */
@@ -92,6 +94,9 @@ export const limits = {
   compressed_chunk_bytes_min: 256,
   /** Chunks the deduplication index remembers. */
   dedup_entries_max: 2_000_000,
+  /** After a mount it learns the chunks that are there: so long on end, and so long it rests then. */
+  dedup_learn_ms_max: 5,
+  dedup_rest_ms_min: 20,
   /** Blocks read from the store in one piece of work for a thread. */
   store_read_blocks_max: 4,
   /** Read-ahead of one open file, in bytes. */
@@ -135,6 +140,8 @@ export const limits = {
   // Tree
   /** Nodes of the tree held in memory. */
   tree_cache_nodes_max: 1024,
+  /** Decoded blocks of the tree held in memory, about. */
+  tree_cache_bytes_max: 8 << 20,
   /** A record's value; a peer's larger one is refused. */
   record_bytes_max: 256 << 10,
   /** A record's key: an inode number and a name. */
@@ -237,6 +244,15 @@ export const limits = {
   collect_compact_share_min: 1 / 8,
   /** A commit waits until the versions since the last look are looked at; more tries are not made. */
   collect_rounds_max: 8,
+
+  // Usage
+  /** Directories listed, and how many of them are shown. */
+  usage_rows_max: 1 << 16,
+  usage_rows_shown_max: 2048,
+  /** Chunks counted; of a drive with more a sample is. */
+  usage_chunks_max: 1 << 22,
+  /** Levels of directories listed. */
+  usage_depth_max: 100,
 
   // Control
   /** One request or answer on the control socket. */

@@ -82,6 +82,8 @@ declare module 'hyperbee2' {
         }[]
       | null;
     readonly cohorts: readonly (readonly BeeDelta[])[] | null;
+    readonly keys: readonly { readonly key: Buffer; readonly value: Buffer | null }[] | null;
+    readonly values: readonly Buffer[] | null;
   }
 
   /** The log of a tree, shared by all its views. */
@@ -89,6 +91,7 @@ declare module 'hyperbee2' {
     /** Up to where the list of other logs is known. */
     length: number;
     getBlock(seq: number, core: number, config: unknown): Promise<BeeBlock>;
+    readonly core: Hypercore;
   }
 
   class Hyperbee extends EventEmitter {

@@ -2,7 +2,6 @@
 import type { NodeAddress } from 'hyperdht';
 import { DamagedError, ShoalError, StoreError } from '../errors.js';
 import { mendTree } from '../fs/check/tree-mender.js';
-import { DriveFileSystem } from '../fs/drive-file-system.js';
 import { asShoalError } from '../log/store-errors.js';
 import { TreeWalker } from '../tree/tree-walker.js';
 import { aboutDrive, type CheckProgress, type LogsFindings } from './check-logs.js';
@@ -11,6 +10,7 @@ import { CheckSession } from './check-session.js';
 import { superblockOf } from './create-drive.js';
 import { type Drive, type MendableDrive, openDrive } from './drive.js';
 import type { Home } from './home.js';
+import { openFileSystem } from './open-file-system.js';
 import { rebuildStore } from './rebuild-store.js';
 import { checkSession, repairBlocks } from './repair-blocks.js';
 import { Repairs } from './repairs.js';
@@ -143,16 +143,7 @@ async function mendDrive(
 
 /** As a mount does when it starts. */
 async function deleteOrphans(drive: Drive, log: (line: string) => void): Promise<void> {
-  const fileSystem = await DriveFileSystem.open({
-    tree: drive.tree,
-    content: drive.content,
-    sync: () => drive.sync(),
-    readOnly: false,
-    mountUid: 0,
-    mountGid: 0,
-    numericOwner: true,
-    storeDirectory: drive.paths.store,
-    log,
-  });
+  const fileSystem = await openFileSystem(drive, log);
+  await fileSystem.removalsDone();
   await fileSystem.close();
 }

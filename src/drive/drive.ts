@@ -122,6 +122,9 @@ export class Drive {
   get content(): ChunkLog {
     return this.#parts.content;
   }
+  get contentCore(): Hypercore {
+    return this.#parts.contentCore;
+  }
   get superblock(): Superblock {
     return this.#parts.superblock;
   }

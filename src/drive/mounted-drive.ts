@@ -4,7 +4,7 @@ import { MountBusyError } from '../../mount/errors.js';
 import type { DriverStatistics, Mount, MountDriver } from '../../mount/file-system.js';
 import type { DiskCache } from '../content/disk-cache.js';
 import { ControlServer } from '../control/server.js';
-import { BusyError, InterruptedError } from '../errors.js';
+import { BusyError, InterruptedError, UsageError } from '../errors.js';
 import {
   DriveFileSystem,
   type DriveFileSystemFigures,
@@ -29,6 +29,7 @@ import { MemoryWatch } from './memory-watch.js';
 import { MOUNT_SUBTYPE, mountSource } from './mount-table.js';
 import { pinHandlers } from './pin-control.js';
 import type { PinFigures, Pinner } from './pinner.js';
+import { reportUsage, type UsageReport } from './usage-report.js';
 
 export interface MountDriveOptions {
   home: Home;
@@ -103,6 +104,7 @@ export class MountedDrive {
   #ending: Promise<MountEnd> | null = null;
   #checking: Promise<CheckReport> | null = null;
   #checkProgress: CheckProgress | null = null;
+  readonly #underWay = new Set<Promise<unknown>>();
   /** Ends a check. */
   readonly #abort = new AbortController();
   #resolveEnded!: (end: MountEnd) => void;
@@ -212,6 +214,8 @@ export class MountedDrive {
           return null;
         },
         ...historyHandlers(this.#history),
+        usage: ({ path, depth }) => this.#track(this.#usage(path, depth)),
+        remove: ({ path, wait }) => this.#track(this.#remove(path, wait === true)),
         unmount: async ({ force }) => {
           const { commitError } = await this.unmount(force === true);
           if (commitError !== null) throw commitError;
@@ -267,6 +271,26 @@ export class MountedDrive {
       pins: this.#pinner.figures(),
       requests: this.#mount.statistics(),
     };
+  }
+
+  /** The drive is not closed before it has ended. */
+  #track<T>(request: Promise<T>): Promise<T> {
+    this.#underWay.add(request);
+    return request.finally(() => this.#underWay.delete(request));
+  }
+
+  async #remove(path: unknown, wait: boolean): Promise<void> {
+    if (typeof path !== 'string') throw new UsageError('Cannot remove: there is no path');
+    await this.#fileSystem.removeTree(path);
+    if (wait) await this.#fileSystem.removalsDone();
+  }
+
+  async #usage(path: unknown, depth: unknown): Promise<UsageReport> {
+    if (typeof path !== 'string' || typeof depth !== 'number') {
+      throw new UsageError('Cannot say what a directory takes: there is no path or depth');
+    }
+    await this.#fileSystem.commit();
+    return await reportUsage(this.#drive, { path, depth, signal: this.#abort.signal });
   }
 
   /** Checks the drive while it is in use. Who asks meanwhile gets the same report. */
@@ -355,6 +379,7 @@ export class MountedDrive {
       commitError ??= error instanceof Error ? error : new Error(String(error));
     };
     await this.#fileSystem.close().catch(keep);
+    await Promise.allSettled(this.#underWay);
     // Before the lock is let go: afterwards the socket's path is the next mount's.
     this.#control.stopListening();
     await this.#drive.close().catch(keep);

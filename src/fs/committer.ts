@@ -12,7 +12,7 @@ import { CommitBatch } from './commit-batch.js';
 import { DriveRecords } from './drive-records.js';
 import type { Inode } from './inode.js';
 import { NotInMemory } from './not-in-memory.js';
-import { Reaper } from './reaper.js';
+import { type DoomedRecords, Reaper } from './reaper.js';
 import type { Sealer } from './sealer.js';
 
 /** After a failed commit the next try waits this long, unless somebody asks for it. */
@@ -129,11 +129,12 @@ export class Committer {
   }
 
   /** The records of a deleted inode are to go. */
-  doom(inode: Inode, xattrNames: string[]): void {
+  doom(inode: Inode, { xattrNames, segments }: DoomedRecords): void {
     this.unmark(inode);
     this.#reaper.add({
       inode,
-      segmentsEnd: Math.max(inode.persistedSegmentsEnd, inode.segmentsEnd),
+      segments,
+      segmentsEnd: segments?.length ?? Math.max(inode.persistedSegmentsEnd, inode.segmentsEnd),
       // A directory was emptied before it was removed, maybe since the last commit.
       entryNames: [...(inode.directory?.dirtyNames ?? [])],
       xattrNames,

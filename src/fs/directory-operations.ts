@@ -3,6 +3,7 @@ import type { Answer, Caller, DirectorySink, OpenAnswer } from '../../mount/file
 import { DamagedError } from '../errors.js';
 import { HandleTable } from './handle-table.js';
 import { type Inode, S_IFDIR } from './inode.js';
+import { loadNeighbours } from './load-inodes.js';
 import { NotInMemory, withMemory } from './not-in-memory.js';
 import { PosixError } from './posix-error.js';
 import type { Volume } from './volume.js';
@@ -89,15 +90,17 @@ export class DirectoryOperations {
   async #loadFrom(inode: Inode, open: DirectoryHandle, at: number): Promise<void> {
     const { table } = this.#volume;
     const names = open.names ?? [];
-    const missing = new Map<number, Promise<void>>();
+    const missing = new Map<number, string>();
     for (let i = at - 2; i < names.length && missing.size < INODES_PER_LOAD; i++) {
-      const entry = inode.directory?.entries.get(names[i] as string);
-      if (entry && table.peek(entry.ino) === undefined) {
-        missing.set(entry.ino, table.loadNamed(inode, names[i] as string, entry.ino));
-      }
+      const name = names[i] as string;
+      const entry = inode.directory?.entries.get(name);
+      if (entry && table.peek(entry.ino) === undefined) missing.set(entry.ino, name);
     }
-    const inodes = [...missing.keys()];
-    const results = await Promise.allSettled(missing.values());
+    await loadNeighbours(table, [...missing.keys()]);
+    const inodes = [...missing.keys()].filter((ino) => table.peek(ino) === undefined);
+    const results = await Promise.allSettled(
+      inodes.map((ino) => table.loadNamed(inode, missing.get(ino) as string, ino)),
+    );
     for (const [i, result] of results.entries()) {
       if (result.status === 'fulfilled') continue;
       const { reason } = result;

@@ -15,20 +15,23 @@ import type {
   TimedAttributes,
   WriteOptions,
 } from '../../mount/file-system.js';
-import type { ChunkReference, ContentStore } from '../content/content-store.js';
+import type { ChunkReference } from '../content/content-store.js';
 import { NoSpaceError } from '../errors.js';
 import { limits } from '../limits.js';
 import { SpaceGuard } from '../log/space-guard.js';
 import { readSuperblock } from '../tree/superblock.js';
-import type { Head, Tree } from '../tree/tree.js';
-import type { VersionPoint } from '../tree/version-point.js';
+import type { Head } from '../tree/tree.js';
 import { AttributeOperations } from './attribute-operations.js';
 import { FULL_CACHE, VIEW_CACHE } from './cache-limits.js';
 import { chunksInMemory } from './chunks-in-memory.js';
-import { type Clock, SystemClock } from './clock.js';
+import { SystemClock } from './clock.js';
 import { Committer } from './committer.js';
 import { Defragmenter } from './defragmenter.js';
 import { DirectoryOperations } from './directory-operations.js';
+import type {
+  DriveFileSystemFigures,
+  DriveFileSystemOptions,
+} from './drive-file-system-options.js';
 import { errnoOf } from './errno.js';
 import { releasePooledMemory } from './extents.js';
 import { FileContents } from './file-contents.js';
@@ -41,44 +44,13 @@ import { InodeTable } from './inode-table.js';
 import { NameOperations } from './name-operations.js';
 import { Sealer } from './sealer.js';
 import { collectOrphans, learnChunks } from './start-up.js';
+import { removeTree, TreeRemover } from './tree-remover.js';
 import { Volume } from './volume.js';
 
 const ROOT_INO = 1;
 const STATFS_BLOCK_BYTES = 4096;
 
-export interface DriveFileSystemOptions {
-  tree: Tree;
-  content: ContentStore;
-  /** Brings everything appended so far to stable storage. */
-  sync: () => Promise<void>;
-  readOnly: boolean;
-  /** Who mounts: the owner of everything on a drive that is open for reading, unless `numericOwner`. */
-  mountUid: number;
-  mountGid: number;
-  numericOwner: boolean;
-  /** Keep access lists, and let the kernel go by them. */
-  posixAcl?: boolean;
-  /** `statfs` shows the disk that this is on. */
-  storeDirectory: string;
-  log: (line: string) => void;
-  clock?: Clock;
-  /** Show this version, and no other; with `readOnly`. */
-  at?: VersionPoint;
-}
-
-/** Figures for `shoal status`. */
-export interface DriveFileSystemFigures {
-  /** Commits so far. */
-  version: number;
-  inodes: number;
-  /** Sum of the sizes of all files. */
-  fileBytes: number;
-  /** Written and not yet committed. */
-  dirtyBytes: number;
-  dirtyRecords: number;
-  openFiles: number;
-  cachedInodes: number;
-}
+export type { DriveFileSystemFigures, DriveFileSystemOptions };
 
 /** What runs behind the operations. Without a committer the drive is followed, with one it is changed here. */
 interface Parts {
@@ -86,6 +58,7 @@ interface Parts {
   committer: Committer | null;
   follower: Follower | null;
   defragmenter: Defragmenter | null;
+  remover: TreeRemover;
 }
 
 export class DriveFileSystem implements FileSystem {
@@ -97,6 +70,7 @@ export class DriveFileSystem implements FileSystem {
   readonly #committer: Committer | null;
   readonly #follower: Follower | null;
   readonly #defragmenter: Defragmenter | null;
+  readonly #remover: TreeRemover;
   readonly #files: FileOperations;
   readonly #names: NameOperations;
   readonly #attributes: AttributeOperations;
@@ -114,6 +88,7 @@ export class DriveFileSystem implements FileSystem {
     this.#committer = committer;
     this.#follower = follower;
     this.#defragmenter = parts.defragmenter;
+    this.#remover = parts.remover;
     this.#files = new FileOperations(volume);
     this.#names = new NameOperations(volume, this.#files);
     this.#attributes = new AttributeOperations(volume, this.#files);
@@ -178,10 +153,11 @@ export class DriveFileSystem implements FileSystem {
     const follower = readOnly ? new Follower(volume, tree, last) : null;
     tellBlocks = (inode) => volume.tellBlocks(inode);
     volume.version = () => committer?.version ?? follower?.last?.version ?? 0;
-    const parts = { volume, committer, follower, defragmenter };
+    const remover = new TreeRemover(volume);
+    const parts = { volume, committer, follower, defragmenter, remover };
     const fileSystem = new DriveFileSystem(options, parts);
     if (!readOnly) {
-      await collectOrphans(tree, volume, log);
+      await collectOrphans(tree, volume, remover, log);
       learnChunks(tree, content, () => fileSystem.#closed).catch((error: unknown) => {
         log(`cannot rebuild the deduplication index: ${String(error)}`);
       });
@@ -200,6 +176,7 @@ export class DriveFileSystem implements FileSystem {
       dirtyRecords: committer?.dirtyRecords ?? 0,
       openFiles: this.#files.openCount,
       cachedInodes: this.#volume.table.size,
+      removing: this.#remover.size,
     };
   }
 
@@ -228,6 +205,22 @@ export class DriveFileSystem implements FileSystem {
     await this.#committer?.commit();
   }
 
+  /**
+   * Removes what a path leads to, a directory with everything in it, and commits that. What is in the directory is gone
+   * for everybody then; its records go in the background. Throws ReadOnlyError, NotFoundError, UsageError, and what a
+   * commit throws.
+   */
+  async removeTree(path: string): Promise<void> {
+    await removeTree(this.#volume, this.#remover, path);
+    await this.commit();
+  }
+
+  /** Resolves once the records of all removed directories are gone, or the drive is closed. */
+  async removalsDone(): Promise<void> {
+    await this.#remover.done();
+    await this.commit();
+  }
+
   /** Gives memory back that is only held to be faster. */
   releaseMemory(): void {
     releasePooledMemory();
@@ -239,6 +232,7 @@ export class DriveFileSystem implements FileSystem {
     if (this.#closed) return;
     this.#follower?.close();
     await this.#defragmenter?.close();
+    await this.#remover.close();
     await this.#committer?.close();
     this.#closed = true;
   }

@@ -36,9 +36,8 @@ const EVICTION_STEPS_PER_LOAD_MAX = 256;
 /** Entries looked at per added one when the table is full, so that no single look-up pays for all. */
 const EVICTION_STEPS_MAX = 8;
 
-function damagedEntry(directory: Inode, name: string, what: string): DamagedError {
-  return new DamagedError(`Entry ${JSON.stringify(name)} of directory ${directory.ino} ${what}`);
-}
+const damagedEntry = ({ ino }: Inode, name: string, what: string): DamagedError =>
+  new DamagedError(`Entry ${JSON.stringify(name)} of directory ${ino} ${what}`);
 
 const NO_SEGMENT: Segment = Object.freeze({
   ...newSegment(),
@@ -60,6 +59,8 @@ export class InodeTable {
   readonly #log: (line: string) => void;
   readonly #max: CacheLimits;
   readonly #inodes = new Map<number, Inode>();
+  /** Goes round all inodes: starting at the first one each time would step over all that were removed before it. */
+  #evictionCursor = this.#inodes.values();
   /** Lookups the kernel was answered and has not forgotten. */
   readonly #lookups = new Map<number, number>();
   /** Loads under way, so that callers share them. */
@@ -83,6 +84,11 @@ export class InodeTable {
 
   get size(): number {
     return this.#inodes.size;
+  }
+
+  /** Names of directories in memory, missing ones too. */
+  get cachedEntries(): number {
+    return this.#directoryEntries;
   }
 
   // Inodes
@@ -222,6 +228,11 @@ export class InodeTable {
     directory.dirtyNames.add(name);
   }
 
+  /** Forgets the names of a directory unless the tree lacks some of them. */
+  dropNames(inode: Inode): void {
+    if (!inode.hasDirtyNames && inode.committing === 0) this.#dropContents(inode);
+  }
+
   #directoryOf(inode: Inode): Directory {
     if (!inode.isDirectory) throw new PosixError('ENOTDIR');
     if (inode.directory === null) inode.directory = new Directory(!inode.persisted);
@@ -235,18 +246,20 @@ export class InodeTable {
       // What was changed meanwhile is newer than what was read.
       if (directory.complete || directory.entries.has(name)) return;
       directory.entries.set(name, bytes === null ? null : decodeEntry(bytes));
-      this.#countEntries(inode, directory, 1);
+      this.#countEntry(inode, directory, 1);
+      this.#evictDirectories(inode);
     });
   }
 
   #loadAllEntries(inode: Inode, directory: Directory): Promise<void> {
     return this.#share(`d${inode.ino}`, async () => {
       const { from, to } = rangeOfInode(RecordKind.entry, inode.ino);
-      const before = directory.entries.size;
       for await (const { key, value } of this.view.range(from, to)) {
         try {
           const name = entryNameOfKey(key);
-          if (!directory.entries.has(name)) directory.entries.set(name, decodeEntry(value));
+          if (directory.entries.has(name)) continue;
+          directory.entries.set(name, decodeEntry(value));
+          this.#countEntry(inode, directory, 1);
         } catch (error) {
           // One bad name must not hide the others.
           if (!(error instanceof DamagedError)) throw error;
@@ -256,16 +269,17 @@ export class InodeTable {
       }
       directory.complete = true;
       for (const [name, entry] of directory.entries) {
-        if (entry === null) directory.entries.delete(name);
+        if (entry !== null) continue;
+        directory.entries.delete(name);
+        this.#countEntry(inode, directory, -1);
       }
-      this.#countEntries(inode, directory, directory.entries.size - before);
+      this.#evictDirectories(inode);
     });
   }
 
-  #countEntries(inode: Inode, directory: Directory, added: number): void {
-    if (inode.directory !== directory) return;
-    this.#directoryEntries += added;
-    if (this.#directoryEntries > this.#max.directoryEntries) this.#evictDirectories(inode);
+  /** At once with each change: others add names, and drop the directory, while it is being loaded. */
+  #countEntry(inode: Inode, directory: Directory, change: number): void {
+    if (inode.directory === directory) this.#directoryEntries += change;
   }
 
   // Segments
@@ -381,11 +395,8 @@ export class InodeTable {
 
   /** Throws NotInMemory. */
   needXattrs(inode: Inode): Xattrs {
+    if (inode.xattrs === null && inode.xattrCount === 0) inode.xattrs = new Xattrs();
     if (inode.xattrs !== null) return inode.xattrs;
-    if (inode.xattrCount === 0) {
-      inode.xattrs = new Xattrs();
-      return inode.xattrs;
-    }
     throw new NotInMemory(
       this.#share(`x${inode.ino}`, async () => {
         const report = (line: string) => this.reportDamage(inode.ino, line);
@@ -430,16 +441,15 @@ export class InodeTable {
   }
 
   #evictInodes(): void {
-    let steps = 0;
-    for (const [ino, inode] of this.#inodes) {
-      if (this.#inodes.size <= this.#max.inodes || steps++ >= EVICTION_STEPS_MAX) return;
-      this.#inodes.delete(ino);
+    for (let steps = 0; steps < EVICTION_STEPS_MAX; steps++) {
+      if (this.#inodes.size <= this.#max.inodes) return;
+      const { value: inode, done } = this.#evictionCursor.next();
+      if (done === true) this.#evictionCursor = this.#inodes.values();
+      if (inode === undefined) continue;
       // A reader deletes nothing, whatever the number of links.
       const isPinned = this.#readOnly ? inode.opens > 0 : inode.isPinned;
-      if (isPinned || inode.touched) {
-        inode.touched = false;
-        this.#inodes.set(ino, inode);
-      } else this.#dropContents(inode);
+      if (!isPinned && !inode.touched) this.remove(inode);
+      inode.touched = false;
     }
   }
 
@@ -477,9 +487,7 @@ export class InodeTable {
   #evictDirectories(except: Inode): void {
     for (const inode of this.#directories) {
       if (this.#directoryEntries <= this.#max.directoryEntries) return;
-      if (inode === except || inode.hasDirtyNames || inode.committing > 0 || !inode.persisted) {
-        continue;
-      }
+      if (inode === except || inode.hasDirtyNames || inode.isPinned) continue;
       this.#directoryEntries -= inode.directory?.entries.size ?? 0;
       this.#directories.delete(inode);
       inode.directory = null;

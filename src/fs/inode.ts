@@ -101,10 +101,6 @@ export class Inode implements InodeRecord {
   orphaned = false;
   /** One above the highest segment the tree may have. */
   persistedSegmentsEnd = 0;
-  /** The tree has no record of a segment from here on that is not in memory, too. */
-  get storedSegmentsEnd(): number {
-    return this.persisted ? Math.min(this.segmentsEnd, this.persistedSegmentsEnd) : 0;
-  }
   /** Size of a regular file in the tree's record; 0 for anything else, and without a record. */
   persistedFileBytes = 0;
   /** Its record differs from the tree. */
@@ -157,6 +153,11 @@ export class Inode implements InodeRecord {
   /** Whether its names differ from the tree. */
   get hasDirtyNames(): boolean {
     return this.directory !== null && this.directory.dirtyNames.size > 0;
+  }
+
+  /** The tree has no record of a segment from here on that is not in memory, too. */
+  get storedSegmentsEnd(): number {
+    return this.persisted ? Math.min(this.segmentsEnd, this.persistedSegmentsEnd) : 0;
   }
 
   /** Whether memory is the only place that knows something of it. */

@@ -9,10 +9,18 @@ import type { Inode } from './inode.js';
 /** Records removed per commit, besides directory entries. */
 const RECORDS_PER_COMMIT_MAX = 20_000;
 
+/** Records of a deleted inode that the tree may have. */
+export interface DoomedRecords {
+  readonly xattrNames: string[];
+  /** Numbers of its segments; null: any up to the last one. */
+  readonly segments: readonly number[] | null;
+}
+
 /** A deleted inode whose records may still be in the tree. */
 export interface Doomed {
   readonly inode: Inode;
-  /** Segments [0, segmentsEnd) may be there. */
+  readonly segments: readonly number[] | null;
+  /** The first so many of `segments` may be there; without these, segments [0, segmentsEnd). */
   readonly segmentsEnd: number;
   /** Entries of a directory that may still be there. */
   readonly entryNames: string[];
@@ -73,7 +81,7 @@ export class Reaper {
 
 /** Removes about `room` records of an inode; `rest` is what is left then. */
 function removeSome(doomed: Doomed, room: number): { changes: TreeChange[]; rest: Doomed | null } {
-  const { inode, xattrNames, orphaned } = doomed;
+  const { inode, segments, xattrNames, orphaned } = doomed;
   const { ino } = inode;
   const changes: TreeChange[] = [];
   const remove = (key: Buffer): void => {
@@ -82,8 +90,8 @@ function removeSome(doomed: Doomed, room: number): { changes: TreeChange[]; rest
   // Never later: what they lead to may be gone with this commit.
   for (const name of doomed.entryNames) remove(entryKey(ino, name));
   const segmentsEnd = Math.max(0, doomed.segmentsEnd - room);
-  for (let index = doomed.segmentsEnd - 1; index >= segmentsEnd; index--) {
-    remove(segmentKey(ino, index));
+  for (let i = doomed.segmentsEnd - 1; i >= segmentsEnd; i--) {
+    remove(segmentKey(ino, segments === null ? i : (segments[i] as number)));
   }
   if (segmentsEnd > 0 || room === 0) {
     if (!orphaned) changes.push({ key: orphanKey(ino), value: Buffer.alloc(0) });

@@ -25,6 +25,7 @@ import {
 } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 import { withMemory } from './not-in-memory.js';
+import type { DoomedRecords } from './reaper.js';
 import type { Sealer } from './sealer.js';
 import { ToldNames } from './told-names.js';
 
@@ -39,6 +40,9 @@ const REMEMBER_BRIEFLY_SEC = 1;
 
 /** Inode numbers carry the writer in the bits above these. */
 const INO_COUNTER_BITS = 40;
+
+/** A file whose range has more segments is deleted by those that it has. */
+const LISTED_SEGMENTS_MIN = 1024;
 
 export interface VolumeOptions {
   table: InodeTable;
@@ -238,29 +242,44 @@ export class Volume {
   deleteIfUnused(inode: Inode): void {
     if (inode.nlink > 0 || inode.opens > 0 || inode.gone || this.readOnly) return;
     if (this.table.isRemembered(inode.ino)) return;
+    // It is being emptied in the background.
+    if (inode.isDirectory && inode.size > 0) return;
     inode.gone = true;
     const { committer } = this;
     committer.inodeCount--;
     committer.fileBytes -= inode.fileBytes;
-    const mayHaveXattrs = inode.xattrCount > 0 || (inode.xattrs?.dirtyNames.size ?? 0) > 0;
     const mayHaveRecords = inode.persisted || inode.committing > 0;
-    if (mayHaveRecords && mayHaveXattrs) this.#doomWithXattrs(inode);
-    else this.#doom(inode, []);
+    const mayHaveXattrs = inode.xattrCount > 0 || (inode.xattrs?.dirtyNames.size ?? 0) > 0;
+    const isWide = Math.max(inode.segmentsEnd, inode.persistedSegmentsEnd) > LISTED_SEGMENTS_MIN;
+    if (mayHaveRecords && (mayHaveXattrs || isWide)) this.#doomWithRecords(inode, isWide);
+    else this.#doom(inode, { xattrNames: [], segments: null });
   }
 
-  #doom(inode: Inode, xattrNames: string[]): void {
+  #doom(inode: Inode, records: DoomedRecords): void {
     this.contents.discard(inode);
-    if (inode.persisted || inode.committing > 0) this.committer.doom(inode, xattrNames);
+    if (inode.persisted || inode.committing > 0) this.committer.doom(inode, records);
     else this.committer.unmark(inode);
     this.table.remove(inode);
   }
 
-  /** The names must be known before the records can go; until then an orphan record keeps hold of the inode. */
-  #doomWithXattrs(inode: Inode): void {
+  /**
+   * What is to go must be known before; until then an orphan record keeps hold of the inode. The range of a file may be
+   * a million times as large as what it holds, so the segments of a wide one are looked for.
+   */
+  #doomWithRecords(inode: Inode, isWide: boolean): void {
+    let listedAt = -1;
     const doomed = withMemory(() => {
-      const xattrs = this.table.needXattrs(inode);
+      const { values, dirtyNames } = this.table.needXattrs(inode);
+      // What a commit adds while the tree is looked through may be in neither place.
+      if (listedAt !== this.committer.version) this.table.dataOf(inode).stored = null;
+      listedAt = this.committer.version;
+      const segments = isWide ? this.table.needStoredSegments(inode, 0) : null;
+      const inMemory = inode.data?.segments.keys() ?? [];
       // Names removed in memory only may still be in the tree.
-      this.#doom(inode, [...xattrs.values.keys(), ...xattrs.dirtyNames]);
+      this.#doom(inode, {
+        xattrNames: [...values.keys(), ...dirtyNames],
+        segments: segments === null ? null : [...new Set([...segments, ...inMemory])],
+      });
     }, null);
     if (!(doomed instanceof Promise)) return;
     doomed.catch((error: unknown) => {

@@ -8,6 +8,7 @@ import type { BeeBlock, BeeKey, BeeNode, BeeNodePointer } from 'hyperbee2';
 import type Hypercore from 'hypercore';
 import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
+import { cacheBlocksOf } from './block-cache.js';
 
 /** First byte of a block of the layout that we write. */
 const BLOCK_TYPE = 1;
@@ -66,6 +67,7 @@ function guardContext(context: Hyperbee['context']): void {
     checkBlock(seq, block);
     return block;
   };
+  cacheBlocksOf(context);
 }
 
 /** Lists in it are put into each other, so that their lengths multiply. */

@@ -119,6 +119,11 @@ export class HyperbeeTree implements Tree {
     return this.#view.head;
   }
 
+  /** Bytes of the log, of all versions, as stored. */
+  get storedBytes(): number {
+    return this.#core.byteLength;
+  }
+
   get writable(): boolean {
     return this.#core.writable;
   }
