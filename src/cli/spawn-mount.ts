@@ -12,7 +12,7 @@ const THREAD_POOL_SIZE = '16';
 const MALLOC_ARENA_MAX = '2';
 
 /** Larger pieces of memory go back to the system when they are freed, instead of leaving holes in a heap. */
-const MALLOC_MMAP_THRESHOLD = String(512 << 10);
+const MALLOC_MMAP_THRESHOLD = String(4 << 20);
 
 export type MountedReport = Extract<MountReport, { type: 'mounted' }>;
 

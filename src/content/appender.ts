@@ -15,6 +15,12 @@ import { BlockSealer, blockRoomBytes, type Plaintext, SealSpace } from './block-
 /** A batch of blocks is ended by this many bytes, too. */
 const batch_bytes_max = 2 << 20;
 
+/**
+ * What one who waited for room is taken to bring: a write request of the kernel. Were all let in at once that wait, they
+ * would keep the main thread from going on with the appends, and then wait all together again.
+ */
+const room_bytes = 1 << 20;
+
 /** A batch, with the block that ended it and what they take besides. */
 const space_bytes =
   batch_bytes_max + limits.block_bytes_max + limits.append_batch_blocks_max * blockRoomBytes;
@@ -370,13 +376,15 @@ export class Appender {
     throw this.#broken;
   }
 
+  /** Tells those whose blocks are appended, and those who waited for room, as many as there is room for now. */
   #tell(): void {
     const waiting: Waiter[] = [];
+    let room =
+      this.#queue.length === 0
+        ? Number.POSITIVE_INFINITY
+        : Math.ceil((this.#pendingBytesMax - this.#pendingBytes) / room_bytes);
     for (const waiter of this.#waiters) {
-      const done =
-        waiter.target === null
-          ? this.#pendingBytes < this.#pendingBytesMax
-          : waiter.target <= this.#first;
+      const done = waiter.target === null ? room-- > 0 : waiter.target <= this.#first;
       if (done) waiter.resolve();
       else waiting.push(waiter);
     }
