@@ -8,6 +8,7 @@
  */
 import {
   closeSync,
+  fsyncSync,
   mkdirSync,
   openSync,
   rmSync,
@@ -31,6 +32,8 @@ import {
 import { setxattr } from '../support/xattr.js';
 import { listTree } from './tree-listing.js';
 
+/** What `snapshot.json` lists. */
+const SNAPSHOT = 'first';
 const S_IFIFO = 0o010000;
 const S_IFSOCK = 0o140000;
 
@@ -73,19 +76,51 @@ function fill(root: string): void {
   utimensat(at('empty'), old, old);
 }
 
+/** Chunks that are compressed: large and small ones, whole and in part. */
+function fillCompressible(root: string): void {
+  const text = Buffer.from('a line that comes again and again\n'.repeat(6000));
+  writeFileSync(path.join(root, 'text'), text);
+  writeFileSync(path.join(root, 'small-text'), text.subarray(0, 4000));
+  writeFileSync(path.join(root, 'edited-text'), text.subarray(17));
+  const fd = openSync(path.join(root, 'edited-text'), 'r+');
+  writeSync(fd, 'edited', 90_000);
+  closeSync(fd);
+}
+
+/** What only older versions have, so many of them that they point to earlier ones. */
+function fillPast(root: string): void {
+  const fd = openSync(path.join(root, 'rewritten'), 'w');
+  for (let version = 0; version < 20; version++) {
+    writeSync(fd, Buffer.alloc(5000, version), 0, 5000, 0);
+    fsyncSync(fd);
+  }
+  closeSync(fd);
+}
+
 async function main(target: string): Promise<void> {
   const machine = new Machine();
   try {
     const mount = await machine.createAndMount('fixture', ['--offline']);
     fill(mount.directory);
+    fillCompressible(mount.directory);
+    await machine.shoal('snapshot', 'fixture', SNAPSHOT);
+    fillPast(mount.directory);
+    rmSync(path.join(mount.directory, 'packed'));
+    await machine.shoal('retention', 'fixture', '--keep', '0');
+    await machine.shoal('collect', 'fixture');
+    writeFileSync(path.join(mount.directory, 'after-collection'), 'new');
     await mount.unmount();
     const again = await machine.mount('fixture', ['--offline']);
     const listing = listTree(again.directory);
+    const snapshot = listTree(path.join(again.directory, '.shoal/snapshots', SNAPSHOT));
     await again.unmount();
     mkdirSync(target, { recursive: true });
+    const report = await machine.tryShoal(['check', 'fixture']);
+    if (report.code !== 0) throw new Error(`The drive is not whole: ${report.stdout}`);
     const drive = path.join(machine.home, 'drives', 'fixture');
     for (const name of ['log', 'lock']) rmSync(path.join(drive, name), { force: true });
     writeFileSync(path.join(target, 'listing.json'), `${JSON.stringify(listing, null, 1)}\n`);
+    writeFileSync(path.join(target, 'snapshot.json'), `${JSON.stringify(snapshot, null, 1)}\n`);
     // RocksDB's own log names folders of this machine, and CORESTORE ties the store to its place on the disk.
     await command('tar', [
       ...['--create', '--gzip', '--file', path.resolve(target, 'home.tar.gz')],
