@@ -32,6 +32,8 @@ export class DiskInode {
   /** Null for what is no directory. */
   readonly names: Map<string, number> | null;
   #bytes: Buffer;
+  /** The bytes are a copy's, too, and must not be changed: an image is copied often and changed little. */
+  #shared = false;
   #size = 0;
 
   constructor(ino: number, mode: number, timeMs: number) {
@@ -60,6 +62,7 @@ export class DiskInode {
 
   resize(size: number): void {
     this.#reserve(size);
+    if (size < this.#size) this.#own(0);
     // What lies behind the end reads as zeros when the file grows again.
     if (size < this.#size) this.#bytes.fill(0, size, this.#size);
     this.#size = size;
@@ -69,15 +72,26 @@ export class DiskInode {
     const clone = new DiskInode(this.ino, this.mode, this.bornMs);
     clone.modifiedMs = this.modifiedMs;
     for (const [name, ino] of this.names ?? []) clone.names?.set(name, ino);
-    clone.write(0, this.content);
+    this.#shared = true;
+    clone.#shared = true;
+    clone.#bytes = this.#bytes;
+    clone.#size = this.#size;
     return clone;
   }
 
+  /** Makes room for a change up to `size`. */
   #reserve(size: number): void {
-    if (size <= this.#bytes.length) return;
-    const grown = Buffer.alloc(Math.max(size, 2 * this.#bytes.length, FIRST_CAPACITY_BYTES));
-    this.#bytes.copy(grown, 0, 0, this.#size);
-    this.#bytes = grown;
+    if (size <= this.#bytes.length) this.#own(0);
+    else this.#own(Math.max(size, 2 * this.#bytes.length, FIRST_CAPACITY_BYTES));
+  }
+
+  /** Takes the bytes to memory of their own that has `capacity`, unless they have. */
+  #own(capacity: number): void {
+    if (!this.#shared && capacity <= this.#bytes.length) return;
+    const own = Buffer.alloc(Math.max(capacity, this.#bytes.length));
+    this.#bytes.copy(own, 0, 0, this.#size);
+    this.#bytes = own;
+    this.#shared = false;
   }
 }
 

@@ -87,7 +87,8 @@ export function judgeCrash(
     if (difference(model, found) === null) return null;
     if (isHalfDone(before, model, operation, found)) return null;
   }
-  return `of ${begun} operations ${durable} are durable, but no state since is what was found: ${first}`;
+  const since = operations.slice(durable, begun).map(({ kind }) => kind);
+  return `of ${begun} operations ${durable} are durable, but no state since is what was found: ${first}; with ${since.join(', ') || 'nothing'} since: ${difference(model, found)}`;
 }
 
 /** Whether a write may just have been under way. */
