@@ -1,6 +1,7 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'brittle';
+import { exitCodes } from '../../src/cli/exit-codes.js';
 import { command } from '../support/command.js';
 import type { DriveMount } from '../support/drive-mount.js';
 import { getxattr, listxattr, removexattr, setxattr } from '../support/xattr.js';
@@ -15,6 +16,9 @@ import {
 import { contentAt, writeContent } from './support/stream-content.js';
 
 const MIB = 1 << 20;
+const FILES = 2000;
+/** Reads of a mount wait for so long. */
+const READ_DEADLINE_MS = 30_000;
 
 test('what is here of a file, its hash and who has it', SHARING_TIME, async (t) => {
   const drive = await SharedDrive.forTest(t);
@@ -41,6 +45,14 @@ test('what is here of a file, its hash and who has it', SHARING_TIME, async (t) 
   t.is(xattr(reader, 'file', 'local'), `${bytes}/${bytes}`);
   t.is(xattr(reader, 'other', 'local'), `0/${bytes}`);
 
+  const listed = await listLong(reader);
+  for (const file of ['file', 'other', 'small']) {
+    const { localBytes, size, hash, peers } = listed.get(file) ?? {};
+    t.is(`${localBytes}/${size}`, xattr(reader, file, 'local'), `shoal ls says it of ${file}`);
+    t.is(hash, xattr(reader, file, 'hash'));
+    t.is(String(peers), xattr(reader, file, 'peers'));
+  }
+
   const path = join(origin.directory, 'file');
   t.alike(listxattr(path), []);
   t.is(
@@ -65,7 +77,54 @@ test('what is here of a file, its hash and who has it', SHARING_TIME, async (t) 
   await origin.unmount();
   await eventually('nobody has it', () => xattr(reader, 'file', 'peers') === '0');
   t.is(xattr(reader, 'other', 'local'), `0/${bytes}`, 'answers without a peer');
+  t.is((await listLong(reader)).get('file')?.peers, 0);
+  await reader.unmount();
+  const unmounted = await listLong(reader);
+  t.is(unmounted.get('file')?.localBytes, bytes);
+  t.is(unmounted.get('other')?.localBytes, 0);
+  t.is(unmounted.get('other')?.peers, null, 'nobody knows without a mount');
 });
+
+test('shoal ls does not wait for what is not here', SHARING_TIME, async (t) => {
+  const drive = await SharedDrive.forTest(t);
+  const { origin } = drive;
+  const below = join(origin.directory, 'below');
+  mkdirSync(below);
+  for (let i = 0; i < FILES; i++) writeFileSync(join(below, `file-${i}`), `${i}`.repeat(700));
+  commit(origin);
+  const reader = await drive.addReader();
+  // Stopped, not ended: whoever asks for a block now waits.
+  process.kill(origin.pid, 'SIGSTOP');
+  try {
+    const beganMs = performance.now();
+    const { code, stdout, stderr } = await reader.machine.tryShoal(['ls', 'reader', 'below', '-l']);
+    const tookMs = performance.now() - beganMs;
+    t.is(code, exitCodes.unavailable, stderr);
+    t.ok(stderr.includes('on this machine'), stderr);
+    t.absent(stdout.includes(`file-${FILES - 1}`));
+    t.ok(tookMs < READ_DEADLINE_MS, `${tookMs} ms`);
+  } finally {
+    process.kill(origin.pid, 'SIGCONT');
+  }
+  t.is(readdirSync(join(reader.directory, 'below')).length, FILES);
+  const { code, stdout } = await reader.machine.tryShoal(['ls', 'reader', 'below']);
+  t.is(code, 0);
+  t.is(stdout.trim().split('\n').length, FILES);
+});
+
+interface Listed {
+  name: string;
+  size: number;
+  localBytes: number | null;
+  hash: string | null;
+  peers: number | null;
+}
+
+async function listLong({ machine, name }: DriveMount): Promise<Map<string, Listed>> {
+  const printed = await machine.shoal('ls', name, '-l', '--json');
+  const { entries } = JSON.parse(printed) as { entries: Listed[] };
+  return new Map(entries.map((entry) => [entry.name, entry]));
+}
 
 function xattr(mount: DriveMount, file: string, what: string): string {
   return getxattr(join(mount.directory, file), `user.shoal.${what}`).toString();
