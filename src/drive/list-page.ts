@@ -2,6 +2,7 @@
 import { UsageError } from '../errors.js';
 import type { DriveFileSystem } from '../fs/drive-file-system.js';
 import type { ListPage, ListPosition } from '../fs/list-directory.js';
+import { isValidName } from '../tree/entry-record.js';
 
 // What commands print.
 export type {
@@ -27,7 +28,8 @@ function positionOf(value: unknown): ListPosition | undefined {
   const { head, after } = value as { head?: { length?: unknown; fork?: unknown }; after?: unknown };
   const length = head?.length;
   const fork = head?.fork;
-  if (isCount(length) && length > 0 && isCount(fork) && typeof after === 'string') {
+  const isName = typeof after === 'string' && isValidName(after);
+  if (isCount(length) && length > 0 && isCount(fork) && isName) {
     return { head: { length, fork }, after };
   }
   throw new UsageError('Cannot go on listing: the request does not say where');

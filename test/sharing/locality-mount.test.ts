@@ -1,7 +1,6 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'brittle';
-import { exitCodes } from '../../src/cli/exit-codes.js';
 import { command } from '../support/command.js';
 import type { DriveMount } from '../support/drive-mount.js';
 import { getxattr, listxattr, removexattr, setxattr } from '../support/xattr.js';
@@ -16,9 +15,6 @@ import {
 import { contentAt, writeContent } from './support/stream-content.js';
 
 const MIB = 1 << 20;
-const FILES = 2000;
-/** Reads of a mount wait for so long. */
-const READ_DEADLINE_MS = 30_000;
 
 test('what is here of a file, its hash and who has it', SHARING_TIME, async (t) => {
   const drive = await SharedDrive.forTest(t);
@@ -83,33 +79,6 @@ test('what is here of a file, its hash and who has it', SHARING_TIME, async (t) 
   t.is(unmounted.get('file')?.localBytes, bytes);
   t.is(unmounted.get('other')?.localBytes, 0);
   t.is(unmounted.get('other')?.peers, null, 'nobody knows without a mount');
-});
-
-test('shoal ls does not wait for what is not here', SHARING_TIME, async (t) => {
-  const drive = await SharedDrive.forTest(t);
-  const { origin } = drive;
-  const below = join(origin.directory, 'below');
-  mkdirSync(below);
-  for (let i = 0; i < FILES; i++) writeFileSync(join(below, `file-${i}`), `${i}`.repeat(700));
-  commit(origin);
-  const reader = await drive.addReader();
-  // Stopped, not ended: whoever asks for a block now waits.
-  process.kill(origin.pid, 'SIGSTOP');
-  try {
-    const beganMs = performance.now();
-    const { code, stdout, stderr } = await reader.machine.tryShoal(['ls', 'reader', 'below', '-l']);
-    const tookMs = performance.now() - beganMs;
-    t.is(code, exitCodes.unavailable, stderr);
-    t.ok(stderr.includes('on this machine'), stderr);
-    t.absent(stdout.includes(`file-${FILES - 1}`));
-    t.ok(tookMs < READ_DEADLINE_MS, `${tookMs} ms`);
-  } finally {
-    process.kill(origin.pid, 'SIGCONT');
-  }
-  t.is(readdirSync(join(reader.directory, 'below')).length, FILES);
-  const { code, stdout } = await reader.machine.tryShoal(['ls', 'reader', 'below']);
-  t.is(code, 0);
-  t.is(stdout.trim().split('\n').length, FILES);
 });
 
 interface Listed {
