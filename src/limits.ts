@@ -254,6 +254,11 @@ export const limits = {
   /** Levels of directories listed. */
   usage_depth_max: 100,
 
+  /** Names in one answer of a mount to `shoal ls`, and their bytes; and names that it lists at most. */
+  list_page_names_max: 1000,
+  list_page_bytes_max: 256 << 10,
+  listed_names_max: 100_000,
+
   // Control
   /** One request or answer on the control socket. */
   control_message_bytes_max: 1 << 20,

@@ -8,6 +8,7 @@ import { addCreateCommand } from './commands/create.js';
 import { addDuCommand } from './commands/du.js';
 import { addHistoryCommands } from './commands/history.js';
 import { addListCommand } from './commands/list.js';
+import { addLsCommand } from './commands/ls.js';
 import { addMountCommand } from './commands/mount.js';
 import { addPinCommands } from './commands/pin.js';
 import { addRetentionCommand } from './commands/retention.js';
@@ -64,6 +65,7 @@ function buildProgram(context: CliContext): Command {
   addStatusCommand(program, context);
   addSnapshotCommands(program, context);
   addHistoryCommands(program, context);
+  addLsCommand(program, context);
   addDuCommand(program, context);
   addRmCommand(program, context);
   addCheckCommand(program, context);

@@ -25,6 +25,7 @@ import { controlSocketPath } from './control-socket-path.js';
 import { type Drive, openDrive } from './drive.js';
 import { historyHandlers } from './history-session.js';
 import type { Home } from './home.js';
+import { listPage } from './list-page.js';
 import { MemoryWatch } from './memory-watch.js';
 import { MOUNT_SUBTYPE, mountSource } from './mount-table.js';
 import { pinHandlers } from './pin-control.js';
@@ -215,6 +216,7 @@ export class MountedDrive {
         },
         ...historyHandlers(this.#history),
         usage: ({ path, depth }) => this.#track(this.#usage(path, depth)),
+        list: (request) => this.#track(listPage(this.#fileSystem, request, this.#abort.signal)),
         remove: ({ path, wait }) => this.#track(this.#remove(path, wait === true)),
         unmount: async ({ force }) => {
           const { commitError } = await this.unmount(force === true);

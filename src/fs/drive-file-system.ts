@@ -41,6 +41,7 @@ import { fixedTree } from './history/fixed-tree.js';
 import { type RestoreReport, type RestoreRequest, Restorer } from './history/restore.js';
 import type { Inode } from './inode.js';
 import { InodeTable } from './inode-table.js';
+import { type ListPage, type ListRequest, listDirectory } from './list-directory.js';
 import { NameOperations } from './name-operations.js';
 import { Sealer } from './sealer.js';
 import { collectOrphans, learnChunks } from './start-up.js';
@@ -213,6 +214,12 @@ export class DriveFileSystem implements FileSystem {
   async removeTree(path: string): Promise<void> {
     await removeTree(this.#volume, this.#remover, path);
     await this.commit();
+  }
+
+  /** Commits, and lists a page of a directory. Throws what a commit and {@link listDirectory} throw. */
+  async list(request: ListRequest): Promise<ListPage> {
+    await this.commit();
+    return await listDirectory(this.#options.tree, this.#volume.content, this.head, request);
   }
 
   /** Resolves once the records of all removed directories are gone, or the drive is closed. */

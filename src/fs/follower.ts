@@ -6,7 +6,7 @@ import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
 import { type CommitRecord, decodeCommit } from '../tree/commit-record.js';
 import { commitKey } from '../tree/keys.js';
-import type { Head, Tree, TreeView } from '../tree/tree.js';
+import type { Head, Tree, TreeReadOptions, TreeView } from '../tree/tree.js';
 import type { ToldName } from './told-names.js';
 import type { Volume } from './volume.js';
 
@@ -205,7 +205,7 @@ function sameHead(a: Head, b: Head): boolean {
 }
 
 /** Throws DamagedError when the tree has no commit record. */
-export async function readCommit(view: TreeView): Promise<CommitRecord> {
-  const bytes = await view.get(commitKey);
+export async function readCommit(view: TreeView, options?: TreeReadOptions): Promise<CommitRecord> {
+  const bytes = await view.get(commitKey, options);
   return decodeCommit(bytes ?? Buffer.alloc(0));
 }

@@ -3,12 +3,9 @@
  * nowhere, so that no program copies them; nobody can set them. They never wait for the network.
  */
 import type { Answer, Caller } from '../../mount/file-system.js';
-import type { ChunkReference } from '../content/content-store.js';
-import { DamagedError, UnavailableError } from '../errors.js';
-import { limits } from '../limits.js';
-import { RecordKind, rangeOfInode, segmentOfKey } from '../tree/keys.js';
-import { decodeSegment } from '../tree/segment-record.js';
-import { ContentSummarizer, type ContentSummary } from './content-summary.js';
+import { DamagedError } from '../errors.js';
+import type { ContentSummary } from './content-summary.js';
+import { summarizeFile } from './file-summary.js';
 import type { Inode } from './inode.js';
 import { withMemory } from './not-in-memory.js';
 import { PosixError } from './posix-error.js';
@@ -58,28 +55,12 @@ function isUncommitted({ dirty, committing, data, inline }: Inode): boolean {
   return inline === null && (dirty || committing > 0 || (data?.memorySegments.size ?? 0) > 0);
 }
 
-/** Null when the records of the content are not all here. */
+/** Null when the records of the content are not all here. Throws PosixError EIO for a damaged one. */
 async function summarize(volume: Volume, inode: Inode): Promise<ContentSummary | null> {
-  const summarizer = new ContentSummarizer(volume.content, inode.size);
-  if (inode.inline !== null) {
-    summarizer.addInline(inode.inline);
-    return summarizer.finish();
-  }
-  const { from, to } = rangeOfInode(RecordKind.segment, inode.ino);
-  const { view } = volume.table;
   try {
-    for await (const { key, value } of view.range(from, to, { localOnly: true })) {
-      const index = segmentOfKey(key);
-      for (const { start, length, chunk, skip } of decodeSegment(inode.ino, index, value)) {
-        if (chunk === null) continue;
-        const at = index * limits.segment_bytes + start;
-        summarizer.add({ at, length, chunk: chunk as ChunkReference, skip });
-      }
-    }
+    return await summarizeFile(volume.content, volume.table.view, inode.ino, inode);
   } catch (error) {
-    if (error instanceof UnavailableError) return null;
     if (error instanceof DamagedError) throw new PosixError('EIO');
     throw error;
   }
-  return summarizer.finish();
 }

@@ -41,6 +41,14 @@ test('what is here of a file, its hash and who has it', SHARING_TIME, async (t) 
   t.is(xattr(reader, 'file', 'local'), `${bytes}/${bytes}`);
   t.is(xattr(reader, 'other', 'local'), `0/${bytes}`);
 
+  const listed = await listLong(reader);
+  for (const file of ['file', 'other', 'small']) {
+    const { localBytes, size, hash, peers } = listed.get(file) ?? {};
+    t.is(`${localBytes}/${size}`, xattr(reader, file, 'local'), `shoal ls says it of ${file}`);
+    t.is(hash, xattr(reader, file, 'hash'));
+    t.is(String(peers), xattr(reader, file, 'peers'));
+  }
+
   const path = join(origin.directory, 'file');
   t.alike(listxattr(path), []);
   t.is(
@@ -65,7 +73,27 @@ test('what is here of a file, its hash and who has it', SHARING_TIME, async (t) 
   await origin.unmount();
   await eventually('nobody has it', () => xattr(reader, 'file', 'peers') === '0');
   t.is(xattr(reader, 'other', 'local'), `0/${bytes}`, 'answers without a peer');
+  t.is((await listLong(reader)).get('file')?.peers, 0);
+  await reader.unmount();
+  const unmounted = await listLong(reader);
+  t.is(unmounted.get('file')?.localBytes, bytes);
+  t.is(unmounted.get('other')?.localBytes, 0);
+  t.is(unmounted.get('other')?.peers, null, 'nobody knows without a mount');
 });
+
+interface Listed {
+  name: string;
+  size: number;
+  localBytes: number | null;
+  hash: string | null;
+  peers: number | null;
+}
+
+async function listLong({ machine, name }: DriveMount): Promise<Map<string, Listed>> {
+  const printed = await machine.shoal('ls', name, '-l', '--json');
+  const { entries } = JSON.parse(printed) as { entries: Listed[] };
+  return new Map(entries.map((entry) => [entry.name, entry]));
+}
 
 function xattr(mount: DriveMount, file: string, what: string): string {
   return getxattr(join(mount.directory, file), `user.shoal.${what}`).toString();

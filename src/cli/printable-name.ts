@@ -1,0 +1,50 @@
+/** Names of files on a terminal. They are bytes, and somebody else's. */
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+/** Controls, marks that turn the direction of text, line ends, and what stands for a byte here. Not the joiners of emoji. */
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\\]/u;
+const JOINERS = '\u200c\u200d';
+const SHORT: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '\\': '\\\\' };
+
+/** The text that bytes are in UTF-8; null when they are none. */
+export function textOfBytes(bytes: Buffer): string | null {
+  try {
+    return UTF8.decode(bytes);
+  } catch (error) {
+    if (error instanceof TypeError) return null;
+    throw error;
+  }
+}
+
+/**
+ * A name in a form that a terminal can show, with the escapes of `ls -b`: `\n`, `\t`, `\r`, `\\`, and `\ooo`, in octal
+ * digits, for each byte of what is no printable text.
+ */
+export function printableName(bytes: Buffer): string {
+  let shown = '';
+  for (let at = 0; at < bytes.length; ) {
+    const length = characterBytes(bytes, at);
+    const character = bytes.subarray(at, at + length);
+    const text = textOfBytes(character);
+    shown += text === null || isUnsafe(text) ? escaped(character) : text;
+    at += length;
+  }
+  return shown;
+}
+
+/** Bytes of the character at a place; 1 where there is none. */
+function characterBytes(bytes: Buffer, at: number): number {
+  const first = bytes[at] ?? 0;
+  const length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1;
+  return textOfBytes(bytes.subarray(at, at + length)) === null ? 1 : length;
+}
+
+function isUnsafe(text: string): boolean {
+  return UNSAFE.test(text) && !JOINERS.includes(text);
+}
+
+function escaped(character: Buffer): string {
+  const short = SHORT[character.toString('latin1')];
+  if (short !== undefined) return short;
+  return [...character].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('');
+}
