@@ -16,19 +16,20 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DriveLogs, driveKeysOf } from '../../src/drive/drive-logs.js';
 import { Home } from '../../src/drive/home.js';
+import { diskBytes } from './disk-bytes.js';
+import type { Figure, SpacePart } from './part.js';
+
+export const dedupPart: SpacePart = {
+  name: 'dedup',
+  what: 'what the same 500 MB tree copied twice takes, and 1 MB inserted into a file of 1 GB',
+  run: ({ folder, quick, say }) =>
+    measureDedup(folder, quick ? { treeBytes: 20 * MB, fileBytes: 50 * MB, say } : { say }),
+};
 
 const SHOAL = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const SOURCES = fileURLToPath(new URL('../../../node_modules', import.meta.url));
 const MB = 1e6;
 const COPY_BYTES = 1 << 20;
-
-export interface DedupRow {
-  what: string;
-  value: number;
-  unit: string;
-  /** At most; null for what is only told. */
-  wanted: number | null;
-}
 
 export interface DedupOptions {
   /** Of the tree that is copied twice, about. */
@@ -38,6 +39,8 @@ export interface DedupOptions {
   /** What the tree is put together from. */
   sources?: string;
   compression?: 'zstd' | 'none';
+  /** Tells the person who waits how far it is. */
+  say?: (line: string) => void;
 }
 
 interface Sizes {
@@ -48,15 +51,13 @@ interface Sizes {
 }
 
 /** In a folder that exists; removes what it makes there. */
-export async function measureDedup(
-  folder: string,
-  options: DedupOptions = {},
-): Promise<DedupRow[]> {
-  const { treeBytes = 300 * MB, fileBytes = 1000 * MB, sources = SOURCES } = options;
+export async function measureDedup(folder: string, options: DedupOptions = {}): Promise<Figure[]> {
+  const { treeBytes = 500 * MB, fileBytes = 1000 * MB, sources = SOURCES, say } = options;
   const drive = new MeasuredDrive(join(folder, 'dedup'), options.compression ?? 'zstd');
   try {
-    const rows: DedupRow[] = [];
+    const rows: Figure[] = [];
     const share = (grown: number, of: number): number => (100 * grown) / of;
+    say?.(`Writing a tree of ${treeBytes / MB} MB twice`);
     const empty = await drive.sizes();
     const copied = drive.write((mount) => copySources(sources, join(mount, 'first'), treeBytes));
     const once = await drive.sizes();
@@ -76,6 +77,7 @@ export async function measureDedup(
         2,
       ),
     );
+    say?.(`Writing a file of ${fileBytes / MB} MB twice`);
     drive.write((mount) => writeRandom(join(mount, 'large'), fileBytes));
     const before = await drive.sizes();
     drive.write((mount) => insertInto(join(mount, 'large'), join(mount, 'larger'), fileBytes));
@@ -91,12 +93,12 @@ export async function measureDedup(
   }
 }
 
-function told(what: string, value: number, unit: string): DedupRow {
-  return { what, value, unit, wanted: null };
+function told(name: string, value: number, unit: string): Figure {
+  return { name, value, unit };
 }
 
-function atMost(what: string, value: number, unit: string, wanted: number): DedupRow {
-  return { what, value, unit, wanted };
+function atMost(name: string, value: number, unit: string, wanted: number): Figure {
+  return { name, value, unit, atMost: wanted };
 }
 
 /** A drive that is mounted for each change, as sizes are those of a store that was closed. */
@@ -127,7 +129,7 @@ class MeasuredDrive {
     const { capability, contentLogKey } = await home.read('drive');
     if (capability.type === 'host') throw new Error('A drive that was made here has its key');
     const { store } = home.paths('drive');
-    const disk = Number(run('du', ['-s', '--block-size=1', store]).split('\t')[0]);
+    const disk = diskBytes(store);
     const logs = await DriveLogs.open(store, driveKeysOf(capability), false);
     try {
       const cores = [logs.tree(false), logs.content(contentLogKey as Buffer, false)];
