@@ -4,14 +4,12 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   renameSync,
   statSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { callControl } from '../../src/control/client.js';
 import { Home } from '../../src/drive/home.js';
@@ -19,6 +17,7 @@ import { runningHolder } from '../../src/drive/store-lock.js';
 import { dropCaches } from '../../test/support/drop-caches.js';
 import { SeededRandom } from '../../test/support/seeded-random.js';
 import { residentBytes } from '../benchmark/mount-process.js';
+import { cpuMs, waitUntilIdle } from './idle.js';
 import { directoryPath, FILES_PER_DIRECTORY, filePath } from './many-files.js';
 import type { Figure, PartOptions, SpacePart } from './part.js';
 
@@ -28,10 +27,6 @@ const SIZES = [1000, 10_000, 100_000, 1_000_000];
 const QUICK_SIZES = [1000, 10_000];
 const SAMPLES = 100;
 const OPERATIONS = 500;
-/** A mount looks every 3 s whether it has nothing to do, and gives memory back then. */
-const LOOK_MS = 4000;
-const IDLE_WORK_MS_MAX = 60;
-const LOOKS_MAX = 60;
 
 export const scalePart: SpacePart = {
   name: 'scale',
@@ -71,13 +66,13 @@ class ScaleRun {
     this.#build();
     this.#mount();
     try {
-      await this.#settle();
+      await waitUntilIdle(this.#pid);
       this.#add('idle memory', residentBytes(this.#pid) / 1e6, 'MB', 300);
       this.#coldReads();
       this.#unmount();
       this.#mount(false);
       this.#find();
-      await this.#settle();
+      await waitUntilIdle(this.#pid);
       this.#add('idle memory after find', residentBytes(this.#pid) / 1e6, 'MB', 300);
       this.#operations();
     } finally {
@@ -118,16 +113,6 @@ class ScaleRun {
       this.#add('mount and first ls, its store cold', performance.now() - began, 'ms', 2000);
     this.#pid = Number(/pid (\d+)/.exec(printed)?.[1]);
     if (isMeasured) this.#add('mount, CPU time of its process', cpuMs(this.#pid), 'ms');
-  }
-
-  /** Waits until the mount has nothing to do: after it came up it learns which chunks there are. */
-  async #settle(): Promise<void> {
-    let quietLooks = 0;
-    for (let looks = 0; looks < LOOKS_MAX && quietLooks < 2; looks++) {
-      const before = cpuMs(this.#pid);
-      await sleep(LOOK_MS);
-      quietLooks = cpuMs(this.#pid) - before < IDLE_WORK_MS_MAX ? quietLooks + 1 : 0;
-    }
   }
 
   #unmount(): void {
@@ -274,10 +259,4 @@ async function measureLargeDirectory({ folder, quick, say }: PartOptions): Promi
     run(SHOAL, 'unmount', directory, '--force');
   }
   return figures;
-}
-
-/** Processor time of a process so far. */
-function cpuMs(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10;
 }
