@@ -96,7 +96,7 @@ export const limits = {
   dedup_entries_max: 2_000_000,
   /** After a mount it learns the chunks that are there: so long on end, and so long it rests then. */
   dedup_learn_ms_max: 5,
-  dedup_rest_ms_min: 20,
+  dedup_rest_ms_min: 5,
   /** Blocks read from the store in one piece of work for a thread. */
   store_read_blocks_max: 4,
   /** Read-ahead of one open file, in bytes. */
