@@ -78,6 +78,7 @@ export function judgeCrash(
   found: Model,
 ): string | null {
   const model = cloneModel(start);
+  const unfinished: string[] = [];
   for (const operation of operations.slice(0, durable)) applyOperation(model, operation);
   const first = difference(model, found);
   if (first === null) return null;
@@ -86,9 +87,10 @@ export function judgeCrash(
     applyOperation(model, operation);
     if (difference(model, found) === null) return null;
     if (isHalfDone(before, model, operation, found)) return null;
+    unfinished.push(describeState(before, model, operation, found));
   }
-  const since = operations.slice(durable, begun).map(({ kind }) => kind);
-  return `of ${begun} operations ${durable} are durable, but no state since is what was found: ${first}; with ${since.join(', ') || 'nothing'} since: ${difference(model, found)}`;
+  const since = unfinished.join('; ') || 'nothing';
+  return `of ${begun} operations ${durable} are durable, but no state since is what was found: ${first}; since: ${since}`;
 }
 
 /** Whether a write may just have been under way. */
@@ -104,6 +106,26 @@ function isHalfDone(before: Model, after: Model, operation: Operation, found: Mo
   if (!isBetween(from, file.content, there.content)) return false;
   file.content = there.content;
   return difference(between, found) === null;
+}
+
+/** For whoever has to find out what happened. */
+function describeState(before: Model, after: Model, operation: Operation, found: Model): string {
+  const { kind, path } = operation;
+  const [old, wanted, there] = [before, after, found].map((model) => model.get(path));
+  const text = `${kind} '${path}' (then ${difference(after, found)})`;
+  if (wanted?.type !== 'file' || there?.type !== 'file') return text;
+  const from = old?.type === 'file' && kind === 'write' ? old.content : Buffer.alloc(0);
+  const sizes = `${from.length} to ${wanted.content.length} bytes, ${there.content.length} found`;
+  const at = firstUnlike(from, wanted.content, there.content);
+  return at === null ? `${text}, ${sizes}` : `${text}, ${sizes}, neither at ${at}`;
+}
+
+/** The first byte that is neither old nor new nor zero. */
+function firstUnlike(from: Buffer, to: Buffer, found: Buffer): number | null {
+  const at = found.findIndex(
+    (byte, index) => byte !== 0 && byte !== from[index] && byte !== to[index],
+  );
+  return at < 0 ? null : at;
 }
 
 /** Whether each page is an old one, a new one, or zeros. */
