@@ -122,7 +122,12 @@ declare module 'hyperbee2' {
     head(): { length: number; key: Buffer } | null;
     update(): void;
     checkout(options: { length: number }): Hyperbee;
-    write(options?: { preferredBlockSize?: number; inlineValueSize?: number }): WriteBatch;
+    write(options?: {
+      preferredBlockSize?: number;
+      inlineValueSize?: number;
+      timeout?: number;
+      wait?: boolean;
+    }): WriteBatch;
     get(key: Buffer, options?: BeeReadOptions): Promise<BeeEntry | null>;
     createReadStream(range: BeeRange): AsyncIterable<BeeEntry>;
   }
