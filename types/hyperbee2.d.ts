@@ -122,6 +122,8 @@ declare module 'hyperbee2' {
     head(): { length: number; key: Buffer } | null;
     update(): void;
     checkout(options: { length: number }): Hyperbee;
+    /** A view of the tree as it is; a batch goes over its nodes through one. */
+    snapshot(): Hyperbee;
     write(options?: {
       preferredBlockSize?: number;
       inlineValueSize?: number;
