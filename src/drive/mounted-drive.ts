@@ -21,6 +21,7 @@ import type { VersionPoint } from '../tree/version-point.js';
 import { Collections } from './collections.js';
 import { controlSocketPath } from './control-socket-path.js';
 import { type Drive, openDrive } from './drive.js';
+import { openDespiteDamage } from './fetch-damaged-tree.js';
 import { historyHandlers } from './history-session.js';
 import type { Home } from './home.js';
 import { listPage } from './list-page.js';
@@ -133,7 +134,11 @@ export class MountedDrive {
   }
 
   /** Throws what {@link openDrive} throws, and MountError of the driver; nothing is left behind then. */
-  static async start(options: MountDriveOptions): Promise<MountedDrive> {
+  static start(options: MountDriveOptions): Promise<MountedDrive> {
+    return openDespiteDamage(options, () => MountedDrive.#open(options));
+  }
+
+  static async #open(options: MountDriveOptions): Promise<MountedDrive> {
     const { home, name, directory, driver, log } = options;
     const at = options.at ?? null;
     const readOnly = options.readOnly || at !== null;

@@ -125,7 +125,10 @@ async function removeDamaged(
 }
 
 /** Waits until somebody is connected. */
-async function hasPeer(session: CheckSession, options: RepairBlocksOptions): Promise<boolean> {
+export async function hasPeer(
+  session: CheckSession,
+  options: RepairBlocksOptions,
+): Promise<boolean> {
   const swarm = session.connect(options.bootstrap, options.log);
   const giveUpAt = performance.now() + options.deadlineMs;
   while (swarm.statistics().peers === 0) {

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Assertions, test } from 'brittle';
+import { exitCodes } from '../../src/cli/exit-codes.js';
 import { parseBootstrap } from '../../src/swarm/address.js';
 import { contentOf } from '../durability/support/workload.js';
 import {
@@ -59,6 +60,33 @@ test('peers - a damaged drive of the writer is made whole by a reader', SHARING_
   await eventually('the reader sees what is written afterwards', () => {
     return readFileSync(join(reader.directory, 'later'), 'utf8') === 'later';
   });
+});
+
+test('peers - a mount fetches what of its tree keeps it from opening', SHARING_TIME, async (t) => {
+  const shared = await SharedDrive.forTest(t);
+  writeFiles(shared.origin, NAMES);
+  await readerWithAll(shared);
+  const { machine, name } = shared.origin;
+  await shared.origin.unmount();
+  const newest = (await lengthOf(machine, 'tree', name)) - 1;
+  await changeBlock(machine, 'tree', newest, name);
+  const mount = machine.makeMountPoint();
+  const alone = await machine.tryShoal(['mount', name, mount, '--offline']);
+  t.is(alone.code, exitCodes.damaged);
+  await shared.returnOrigin();
+  expectFiles(t, shared.origin);
+  writeFileSync(join(shared.origin.directory, 'later'), 'later', { flush: true });
+  await shared.origin.unmount();
+  t.alike(problemsOf(await checkHere(machine, {}, name)), []);
+
+  // A repair without a peer takes it out, and a mount with one fetches it as anything that is not here.
+  await changeBlock(machine, 'tree', (await lengthOf(machine, 'tree', name)) - 1, name);
+  await checkHere(machine, { repair: true }, name);
+  const offline = await machine.tryShoal(['mount', name, mount, '--offline', '--deadline', '600']);
+  t.is(offline.code, exitCodes.unavailable);
+  t.ok(offline.stderr.includes('without --offline while a peer'), offline.stderr);
+  await shared.returnOrigin();
+  expectFiles(t, shared.origin);
 });
 
 test(
