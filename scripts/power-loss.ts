@@ -16,6 +16,7 @@ be whole, and everything must be there that a program was told is durable. Exits
   --seed S      repeats a run's plan (else from the clock)
   --help        print this`;
 
+const INTERRUPTED = 130;
 const POINTS = 200;
 const POINTS_PER_ROUND = 10;
 /** Enough at times for the store to begin new files. */
@@ -49,6 +50,10 @@ async function main(): Promise<number> {
   const folder = mkdtempSync(path.join(tmpdir(), 'power-loss-'));
   let done = 0;
   let wrong = 0;
+  const abort = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => abort.abort(new Error('Interrupted')));
+  }
   const beganMs = performance.now();
   try {
     await losePower(folder, {
@@ -56,6 +61,7 @@ async function main(): Promise<number> {
       points,
       pointsPerRound: POINTS_PER_ROUND,
       operations: OPERATIONS,
+      signal: abort.signal,
       onPoint: ({ number, title, problems }) => {
         done++;
         if (problems.length > 0) wrong++;
@@ -63,6 +69,10 @@ async function main(): Promise<number> {
         console.log(`${number}/${points} ${title}: ${verdict}`);
       },
     });
+  } catch (error) {
+    if (!abort.signal.aborted) throw error;
+    console.error(`power-loss: ended after ${done} losses of power, ${wrong} of them wrong`);
+    return INTERRUPTED;
   } finally {
     rmdirSync(folder);
   }

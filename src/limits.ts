@@ -42,6 +42,8 @@ export const limits = {
   cached_inodes_max: 65_536,
   /** Directories whose names are held in memory, in names over all of them. */
   cached_directory_entries_max: 200_000,
+  /** All names of one directory are in memory while it is listed; some five million of usual length. */
+  listed_directory_bytes_max: 640 << 20,
   /** Segments of extents held in memory. */
   cached_segments_max: 16_384,
   /** Names removed in one commit when a directory is deleted with all that is in it. */

@@ -122,7 +122,14 @@ declare module 'hyperbee2' {
     head(): { length: number; key: Buffer } | null;
     update(): void;
     checkout(options: { length: number }): Hyperbee;
-    write(options?: { preferredBlockSize?: number; inlineValueSize?: number }): WriteBatch;
+    /** A view of the tree as it is; a batch goes over its nodes through one. */
+    snapshot(): Hyperbee;
+    write(options?: {
+      preferredBlockSize?: number;
+      inlineValueSize?: number;
+      timeout?: number;
+      wait?: boolean;
+    }): WriteBatch;
     get(key: Buffer, options?: BeeReadOptions): Promise<BeeEntry | null>;
     createReadStream(range: BeeRange): AsyncIterable<BeeEntry>;
   }

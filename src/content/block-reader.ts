@@ -82,7 +82,7 @@ export class BlockReader {
   /**
    * @param core Ready.
    * @param writer Keeps logs apart in the cache.
-   * @param deadlineMs Default deadline of a wait for peers.
+   * @param deadlineMs Default deadline of a wait for peers; 0 to ask nobody.
    * @param diskCache Bounds what is kept of the log on this machine.
    */
   constructor(
@@ -167,19 +167,19 @@ export class BlockReader {
    * Rejects with DamagedError, UnavailableError, InterruptedError, StoreError.
    */
   fetch(block: number, options: ReadOptions = {}): Promise<Buffer> {
-    const { signal } = options;
+    const { signal, deadlineMs = this.#deadlineMs } = options;
     if (this.#closed) return Promise.reject(closedError(block));
     if (signal?.aborted) return Promise.reject(interruptedError(block));
     if (this.isBehind) return this.#fetchOnceCaughtUp(block, options);
     let fetch = this.#fetches.get(block);
     if (fetch === undefined) {
-      if (this.#wasGivenUp(block)) {
-        return Promise.reject(unavailableError(block, options.deadlineMs ?? this.#deadlineMs));
+      if (this.#wasGivenUp(block) || (deadlineMs === 0 && !this.isLocal(block))) {
+        return Promise.reject(unavailableError(block, deadlineMs));
       }
       fetch = this.#start(block);
       this.#fetches.set(block, fetch);
     }
-    return this.#wait(block, fetch, signal, options.deadlineMs ?? this.#deadlineMs);
+    return this.#wait(block, fetch, signal, deadlineMs);
   }
 
   /**
@@ -384,7 +384,9 @@ function closedError(block: number): InterruptedError {
 }
 
 function unavailableError(block: number, ms: number): UnavailableError {
-  return new UnavailableError(
-    `Cannot read block ${block} of the chunk log: no peer delivered it in ${ms} ms`,
-  );
+  const why =
+    ms === 0
+      ? 'it is not on this machine, and no peers are asked'
+      : `no peer delivered it in ${ms} ms`;
+  return new UnavailableError(`Cannot read block ${block} of the chunk log: ${why}`);
 }

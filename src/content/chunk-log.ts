@@ -46,7 +46,7 @@ export interface ChunkLogOptions {
   hashKey: Buffer;
   /** Whether new chunks are compressed where that is worth it. Default: they are not. */
   compress?: boolean;
-  /** Default deadline of a wait for peers. */
+  /** Default deadline of a wait for peers; 0 to ask nobody. */
   deadlineMs?: number;
   /** Other writers' logs by their index. */
   foreign?: ReadonlyMap<number, Hypercore>;

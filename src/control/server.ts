@@ -11,8 +11,11 @@ import {
   LineReader,
 } from './protocol.js';
 
-/** Answers one method. What it throws is the answer's error. */
-export type ControlHandler = (params: Record<string, unknown>) => Promise<unknown> | unknown;
+/** Answers one method. What it throws is the answer's error. `signal`: the client is gone, and nobody gets the answer. */
+export type ControlHandler = (
+  params: Record<string, unknown>,
+  signal: AbortSignal,
+) => Promise<unknown> | unknown;
 
 export interface ControlServerOptions {
   /** Socket path; what is there is removed, so hold the drive's lock. */
@@ -88,7 +91,11 @@ export class ControlServer {
       return;
     }
     this.#clients.add(socket);
-    socket.on('close', () => this.#clients.delete(socket));
+    const gone = new AbortController();
+    socket.on('close', () => {
+      this.#clients.delete(socket);
+      gone.abort();
+    });
     // A client that went away has no answer to get.
     socket.on('error', () => socket.destroy());
     const reader = new LineReader();
@@ -99,7 +106,7 @@ export class ControlServer {
           if (++requests > limits.control_requests_max) {
             throw new ControlProtocolError('Too many requests at once', 0);
           }
-          void this.#answer(line).then((answer) => {
+          void this.#answer(line, gone.signal).then((answer) => {
             requests--;
             if (socket.writable) socket.write(encodeAnswer(answer));
           });
@@ -111,7 +118,7 @@ export class ControlServer {
     });
   }
 
-  async #answer(line: string): Promise<ControlAnswer> {
+  async #answer(line: string, gone: AbortSignal): Promise<ControlAnswer> {
     let id = 0;
     this.#underWay++;
     try {
@@ -123,7 +130,7 @@ export class ControlServer {
       if (handler === undefined) {
         throw new ControlProtocolError(`Unknown method '${request.method.slice(0, 40)}'`, id);
       }
-      return { id, result: (await handler(request.params)) ?? null };
+      return { id, result: (await handler(request.params, gone)) ?? null };
     } catch (error) {
       if (!(error instanceof ShoalError)) {
         this.#options.log(

@@ -84,7 +84,7 @@ export async function checkLogs(
   options: CheckLogsOptions,
 ): Promise<LogsFindings> {
   const { tree: treeLog, content, isWhole } = logs;
-  const general: string[] = await checkStore(logs);
+  const general: string[] = await checkStore(logs, options);
   const isStoreDamaged = general.length > 0;
   const collected = await collectedBlocks(logs);
   const blocks = await checkTreeBlocks(logs, collected, options);
@@ -152,10 +152,14 @@ export function aboutDrive(message: string): CheckProblem {
 }
 
 /** Damaged files of the database that hold its keys. */
-async function checkStore({ database }: CheckedLogs): Promise<string[]> {
+async function checkStore(
+  { database }: CheckedLogs,
+  { signal }: CheckLogsOptions,
+): Promise<string[]> {
   const reasons = new Set<string>();
   let values = 0;
   for await (const found of scanKeys(database)) {
+    signal?.throwIfAborted();
     if (Buffer.isBuffer(found)) continue;
     // Those are blocks, which are read one by one later on.
     if (!found.isValue) reasons.add(`The store is damaged: ${found.reason}`);

@@ -95,9 +95,11 @@ export class CheckSession {
     return this.#swarm;
   }
 
-  /** Waits until the logs have these lengths. Throws UnavailableError. */
-  reach(lengths: LogLengths, deadlineMs: number): Promise<void> {
-    return this.#driveLogs.reach(this.logs.content.key, lengths, deadlineMs);
+  /** Waits until the logs have these lengths; what is checked then is what they end with. Throws UnavailableError. */
+  async reach(lengths: LogLengths, deadlineMs: number): Promise<void> {
+    const { tree, content } = this.logs;
+    await this.#driveLogs.reach(content.key, lengths, deadlineMs);
+    this.logs.head = { length: tree.length, fork: tree.fork };
   }
 
   /** Throws what the sync throws, after everything is let go. */

@@ -295,7 +295,8 @@ async function openLocked(
   undo: (() => Promise<void>)[],
 ): Promise<Drive> {
   const { log, readOnly = false, offline = false } = options;
-  const deadlineMs = options.deadlineMs ?? limits.network_deadline_ms;
+  // Without a network nobody is asked, so nobody is waited for.
+  const deadlineMs = offline ? 0 : (options.deadlineMs ?? limits.network_deadline_ms);
   // A missing state is that of a copy which may not write: the lease could be anywhere.
   const state = (await readState(paths.state)) ?? createState({ state: 'none', generation: 0 });
   const bootId = await readBootId();

@@ -25,16 +25,24 @@ export async function findSuperblock(
     return await readSuperblock(tree, { deadlineMs, signal });
   } catch (error) {
     if (!(error instanceof UnavailableError)) throw error;
-    throw noPeer(name, options.offline === true, deadlineMs, error);
+    const isKnown = tree.head.length > 0;
+    throw noPeer(name, options.offline === true, isKnown, deadlineMs, error);
   }
 }
 
 function noPeer(
   name: string,
   offline: boolean,
+  isKnown: boolean,
   deadlineMs: number,
   cause: ShoalError,
 ): UnavailableError {
+  if (offline && isKnown) {
+    return new UnavailableError(
+      `Cannot open '${name}': a part of its tree is not on this machine; mount it without --offline while a peer that has the drive is mounted`,
+      { cause },
+    );
+  }
   if (offline) {
     return new UnavailableError(
       `Cannot open '${name}': nothing of it is on this machine yet; mount it once without --offline`,

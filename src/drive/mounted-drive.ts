@@ -18,11 +18,10 @@ import type { VersionName } from '../fs/history/version-name.js';
 import { limits } from '../limits.js';
 import { checkedRetention } from '../tree/retention-record.js';
 import type { VersionPoint } from '../tree/version-point.js';
-import type { CheckProgress } from './check-logs.js';
-import { type CheckReport, cutReport } from './check-report.js';
 import { Collections } from './collections.js';
 import { controlSocketPath } from './control-socket-path.js';
 import { type Drive, openDrive } from './drive.js';
+import { openDespiteDamage } from './fetch-damaged-tree.js';
 import { historyHandlers } from './history-session.js';
 import type { Home } from './home.js';
 import { listPage } from './list-page.js';
@@ -30,6 +29,7 @@ import { MemoryWatch } from './memory-watch.js';
 import { MOUNT_SUBTYPE, mountSource } from './mount-table.js';
 import { pinHandlers } from './pin-control.js';
 import type { PinFigures, Pinner } from './pinner.js';
+import { SharedCheck } from './shared-check.js';
 import { reportUsage, type UsageReport } from './usage-report.js';
 
 export interface MountDriveOptions {
@@ -103,8 +103,7 @@ export class MountedDrive {
   #mount!: Mount;
   #control!: ControlServer;
   #ending: Promise<MountEnd> | null = null;
-  #checking: Promise<CheckReport> | null = null;
-  #checkProgress: CheckProgress | null = null;
+  readonly #checks: SharedCheck;
   readonly #underWay = new Set<Promise<unknown>>();
   /** Ends a check. */
   readonly #abort = new AbortController();
@@ -127,6 +126,7 @@ export class MountedDrive {
     this.#history = new DriveHistory(fileSystem, drive.tree, this.#headsInUse);
     this.#log = log;
     this.#collections = new Collections(drive, fileSystem, () => this.headsInUse(), log);
+    this.#checks = new SharedCheck(drive, () => fileSystem.commit(), this.#abort.signal);
     this.#memoryWatch = new MemoryWatch(() => this.#releaseMemory());
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
@@ -134,7 +134,11 @@ export class MountedDrive {
   }
 
   /** Throws what {@link openDrive} throws, and MountError of the driver; nothing is left behind then. */
-  static async start(options: MountDriveOptions): Promise<MountedDrive> {
+  static start(options: MountDriveOptions): Promise<MountedDrive> {
+    return openDespiteDamage(options, () => MountedDrive.#open(options));
+  }
+
+  static async #open(options: MountDriveOptions): Promise<MountedDrive> {
     const { home, name, directory, driver, log } = options;
     const at = options.at ?? null;
     const readOnly = options.readOnly || at !== null;
@@ -205,9 +209,9 @@ export class MountedDrive {
       handlers: {
         status: () => this.status(),
         sync: () => this.#fileSystem.commit(),
-        check: () => this.#check(),
+        check: (_params, gone) => this.#checks.ask(gone),
         ...pinHandlers(this.#pinner),
-        checkProgress: () => this.#checkProgress,
+        checkProgress: () => this.#checks.progress,
         collect: ({ dryRun }) => this.#collections.collect({ dryRun: dryRun === true }),
         retention: () => this.#collections.retention(),
         setRetention: async (params) => {
@@ -295,26 +299,6 @@ export class MountedDrive {
     return await reportUsage(this.#drive, { path, depth, signal: this.#abort.signal });
   }
 
-  /** Checks the drive while it is in use. Who asks meanwhile gets the same report. */
-  #check(): Promise<CheckReport> {
-    this.#checking ??= this.#runCheck().finally(() => {
-      this.#checking = null;
-      this.#checkProgress = null;
-    });
-    return this.#checking;
-  }
-
-  async #runCheck(): Promise<CheckReport> {
-    await this.#fileSystem.commit();
-    const report = await this.#drive.check({
-      onProgress: (progress) => {
-        this.#checkProgress = progress;
-      },
-      signal: this.#abort.signal,
-    });
-    return cutReport(report, limits.control_message_bytes_max / 2);
-  }
-
   /**
    * Commits, unmounts, closes everything. Without `force` it throws BusyError naming who uses the directory, or the
    * error of the commit, and the mount goes on. With `force` the directory is detached whatever happens.
@@ -373,7 +357,7 @@ export class MountedDrive {
     this.#memoryWatch.close();
     this.#abort.abort(new InterruptedError('The drive was unmounted'));
     await this.#pinner.close();
-    await this.#checking?.catch(() => undefined);
+    await this.#checks.ended();
     await this.#collections.close();
     let commitError: Error | null = null;
     const keep = (error: unknown): void => {

@@ -21,7 +21,7 @@ export interface RecoveryOptions {
 export function checkNotShorter(now: LogLengths, closed: LogLengths | null, name: string): void {
   if (!isShorterThanRecorded(now, closed)) return;
   throw new DamagedError(
-    `Cannot open '${name}' for writing: its store has lost the newest blocks; mount it with --read-only while a peer that has them is connected, and then again`,
+    `Cannot open '${name}' for writing: its store has lost the newest blocks; 'shoal check ${name} --repair' fetches them from a peer that has them`,
   );
 }
 

@@ -7,6 +7,7 @@ import { healNodes, missingNodes, removeBlock } from '../log/hash-tree.js';
 import { aboutDrive, type CheckLogsOptions, checkLogs, type LogsFindings } from './check-logs.js';
 import type { CheckSession } from './check-session.js';
 import { fetchBlocks } from './fetch-blocks.js';
+import type { LogLengths } from './lease-messages.js';
 import type { Repairs } from './repairs.js';
 
 const PEER_LOOK_MS = 50;
@@ -83,7 +84,9 @@ async function fetchDamaged(
   if (options.offline || (total === 0 && recordedLengths === null)) return false;
   options.onProgress?.({ step: 'looking for peers', done: 0, total: null });
   if (!(await hasPeer(session, options))) return false;
-  let isChanged = recordedLengths !== null && (await reachEnd(session, options, repairs));
+  // It may have come by itself with the peer.
+  let isChanged =
+    recordedLengths !== null && (await reachEnd(session, recordedLengths, options, repairs));
   let done = 0;
   const onFetched = (): void => options.onProgress?.({ step: 'fetching', done: ++done, total });
   for (const [core, blocks, what] of [
@@ -125,7 +128,10 @@ async function removeDamaged(
 }
 
 /** Waits until somebody is connected. */
-async function hasPeer(session: CheckSession, options: RepairBlocksOptions): Promise<boolean> {
+export async function hasPeer(
+  session: CheckSession,
+  options: RepairBlocksOptions,
+): Promise<boolean> {
   const swarm = session.connect(options.bootstrap, options.log);
   const giveUpAt = performance.now() + options.deadlineMs;
   while (swarm.statistics().peers === 0) {
@@ -138,11 +144,10 @@ async function hasPeer(session: CheckSession, options: RepairBlocksOptions): Pro
 
 async function reachEnd(
   session: CheckSession,
+  recordedLengths: LogLengths,
   options: RepairBlocksOptions,
   repairs: Repairs,
 ): Promise<boolean> {
-  const { recordedLengths } = session;
-  if (recordedLengths === null) return false;
   try {
     await session.reach(recordedLengths, options.deadlineMs);
   } catch (error) {

@@ -7,12 +7,15 @@ export interface CacheLimits {
   segments: number;
   /** Names, over all directories. */
   directoryEntries: number;
+  /** One directory that is listed, as {@link NamesBudget} counts, in bytes. */
+  directoryBytes: number;
 }
 
 export const FULL_CACHE: CacheLimits = {
   inodes: limits.cached_inodes_max,
   segments: limits.cached_segments_max,
   directoryEntries: limits.cached_directory_entries_max,
+  directoryBytes: limits.listed_directory_bytes_max,
 };
 
 const VIEW_SHARE = 1 / 16;
@@ -22,4 +25,6 @@ export const VIEW_CACHE: CacheLimits = {
   inodes: VIEW_SHARE * limits.cached_inodes_max,
   segments: VIEW_SHARE * limits.cached_segments_max,
   directoryEntries: VIEW_SHARE * limits.cached_directory_entries_max,
+  // What can be listed in the drive can be listed in an older version of it.
+  directoryBytes: limits.listed_directory_bytes_max,
 };

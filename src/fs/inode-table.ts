@@ -22,6 +22,7 @@ import { type Extent, extentOf } from './extents.js';
 import { Directory, FileData, Inode, newSegment, S_IFMT, type Segment, Xattrs } from './inode.js';
 import { loadXattrs } from './load-xattrs.js';
 import { Moves } from './moves.js';
+import { NamesBudget } from './names-budget.js';
 import { NotInMemory } from './not-in-memory.js';
 import { PosixError } from './posix-error.js';
 
@@ -254,9 +255,11 @@ export class InodeTable {
   #loadAllEntries(inode: Inode, directory: Directory): Promise<void> {
     return this.#share(`d${inode.ino}`, async () => {
       const { from, to } = rangeOfInode(RecordKind.entry, inode.ino);
+      const budget = new NamesBudget(inode.ino, this.#max.directoryBytes);
       for await (const { key, value } of this.view.range(from, to)) {
         try {
           const name = entryNameOfKey(key);
+          budget.add(name, () => this.dropNames(inode));
           if (directory.entries.has(name)) continue;
           directory.entries.set(name, decodeEntry(value));
           this.#countEntry(inode, directory, 1);

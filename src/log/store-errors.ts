@@ -65,7 +65,10 @@ function classOf(
 function advice(found: unknown, reason: string): string {
   if (found === NoSpaceError)
     return 'the disk of the store is full; free space there and try again';
-  if (found === UnavailableError) return 'no peer delivered it in time';
+  if (found === UnavailableError) {
+    const isAsked = !/is not available/i.test(reason);
+    return isAsked ? 'no peer delivered it in time' : 'it is not on this machine';
+  }
   if (found === InterruptedError) return 'the wait was ended';
   return reason;
 }

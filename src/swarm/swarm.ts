@@ -11,6 +11,7 @@ import { limits } from '../limits.js';
 import { isLoopback, isPrivateNetwork } from './address.js';
 import { GuardedMux, type PeerFault } from './guarded-mux.js';
 import { PeerFaults } from './peer-faults.js';
+import { whoMakesRoom } from './places.js';
 
 /** What a drive's swarm needs. */
 export interface SwarmOptions {
@@ -125,7 +126,7 @@ export class Swarm {
 
   #adopt(connection: PeerConnection, info: PeerInfo): void {
     connection.on('error', ignoreConnectionError);
-    if (this.#closing !== null || !this.#hasRoom()) {
+    if (this.#closing !== null || !this.#hasRoom(connection)) {
       connection.destroy();
       return;
     }
@@ -160,16 +161,19 @@ export class Swarm {
     }
   }
 
-  /** The library counts the connections that it makes itself only. Who has proved nothing yet makes room. */
-  #hasRoom(): boolean {
+  /** The library counts the connections that it makes itself only. When there is none, somebody may have to make room. */
+  #hasRoom(newcomer: PeerConnection): boolean {
     if (this.#connections.size < limits.peers_max) return true;
-    for (const [connection, mux] of this.#connections) {
-      if (mux.isProven) continue;
-      this.#connections.delete(connection);
-      connection.destroy();
-      return true;
-    }
-    return false;
+    const places = [...this.#connections].map(([connection, { isProven }]) => ({
+      connection,
+      host: connection.rawStream.remoteHost,
+      isProven,
+    }));
+    const leaving = whoMakesRoom(places, newcomer.rawStream.remoteHost)?.connection;
+    if (leaving === undefined) return false;
+    this.#connections.delete(leaving);
+    leaving.destroy();
+    return true;
   }
 
   #onFault(connection: PeerConnection, info: PeerInfo, fault: PeerFault): void {

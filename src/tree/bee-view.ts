@@ -37,6 +37,7 @@ export class BeeView implements TreeView {
   readonly #deadlineMs: number;
   readonly head: Head;
 
+  /** @param deadlineMs Default deadline of a wait for peers; 0 to ask nobody. */
   constructor(bee: Hyperbee, head: Head, deadlineMs: number) {
     this.#bee = bee;
     this.#deadlineMs = deadlineMs;
@@ -60,9 +61,9 @@ export class BeeView implements TreeView {
   async #find(key: Buffer, options: TreeReadOptions): Promise<BeeEntry | null> {
     const deadlineMs = options.deadlineMs ?? this.#deadlineMs;
     const giveUpAtMs = Date.now() + deadlineMs;
+    const wait = options.localOnly !== true && deadlineMs > 0;
     for (;;) {
       const timeout = Math.max(1, giveUpAtMs - Date.now());
-      const wait = options.localOnly !== true;
       try {
         return await untilAborted(
           this.#bee.get(key, { timeout, wait }),
@@ -81,7 +82,7 @@ export class BeeView implements TreeView {
 
   async *range(from: Buffer, to: Buffer, options: TreeReadOptions = {}): AsyncIterable<TreeRecord> {
     const timeout = options.deadlineMs ?? this.#deadlineMs;
-    const wait = options.localOnly !== true;
+    const wait = options.localOnly !== true && timeout > 0;
     const stream = this.#bee.createReadStream({ gte: from, lt: to, timeout, wait });
     const records = stream[Symbol.asyncIterator]();
     let last: Buffer | null = null;

@@ -35,7 +35,7 @@ const depths = new WeakMap<BeeNodePointer, number>();
 const checkedAt = new WeakMap<BeeNode, number>();
 const guardedContexts = new WeakSet<object>();
 
-/** Lets a tree, or a view of one, go over sound nodes only: it throws DamagedError at others. */
+/** Lets a tree, a view of one and what writes to it go over sound nodes only: it throws DamagedError at others. */
 export function checkNodesOf(bee: Hyperbee): Hyperbee {
   const bump = bee.bump.bind(bee);
   bee.bump = (pointer) => {
@@ -44,6 +44,9 @@ export function checkNodesOf(bee: Hyperbee): Hyperbee {
     if (node !== null && !pointer.changed) checkNode(pointer, node);
     return node;
   };
+  // What a batch changes it reads through one: the writer before may have been another.
+  const snapshot = bee.snapshot.bind(bee);
+  bee.snapshot = () => checkNodesOf(snapshot());
   const finalize = bee.finalizeKeyPointer.bind(bee);
   bee.finalizeKeyPointer = async (key, config) => {
     const { valuePointer } = key;

@@ -68,7 +68,7 @@ const GARBAGE_LOOK_MS = 500;
 export interface HyperbeeTreeOptions {
   /** A session of the tree's log, encryption set, which the tree closes. */
   core: Hypercore;
-  /** Default deadline of reads that wait for peers. */
+  /** Default deadline of reads that wait for peers; 0 to ask nobody. */
   deadlineMs: number;
 }
 
@@ -150,7 +150,7 @@ export class HyperbeeTree implements Tree {
     options: TreeReadOptions = {},
   ): AsyncIterable<RecordDifference> {
     const timeout = options.deadlineMs ?? this.#deadlineMs;
-    const wait = options.localOnly !== true;
+    const wait = options.localOnly !== true && timeout > 0;
     const before = this.#viewAt(from).bee;
     try {
       for await (const found of differences(before, this.#viewAt(to).bee, { timeout, wait })) {
@@ -164,7 +164,7 @@ export class HyperbeeTree implements Tree {
 
   async write(changes: readonly TreeChange[]): Promise<Head> {
     if (!this.writable) throw new ReadOnlyError('Cannot change the drive: it is open for reading');
-    const batch = this.#bee.write({ inlineValueSize: INLINE_VALUE_BYTES_MAX });
+    const batch = this.#newBatch();
     for (const { key, value } of changes) {
       if (value === null) batch.tryDelete(key);
       else batch.tryPut(key, value);
@@ -178,12 +178,22 @@ export class HyperbeeTree implements Tree {
    */
   async rewrite(records: AsyncIterable<TreeRecord>): Promise<Head> {
     if (!this.writable) throw new ReadOnlyError('Cannot change the drive: it is open for reading');
-    const batch = this.#bee.write({ inlineValueSize: INLINE_VALUE_BYTES_MAX });
+    const batch = this.#newBatch();
     batch.tryClear();
     for await (const { key, value } of records) batch.tryPut(key, value);
     // Else the engine reads the newest block for its list of other logs, of which a tree of ours has none.
     this.#bee.context.length = this.#core.length;
     return await this.#flush(batch);
+  }
+
+  /** It reads what it changes, which may be missing here. */
+  #newBatch(): WriteBatch {
+    const timeout = this.#deadlineMs;
+    return this.#bee.write({
+      inlineValueSize: INLINE_VALUE_BYTES_MAX,
+      timeout,
+      wait: timeout > 0,
+    });
   }
 
   async #flush(batch: WriteBatch): Promise<Head> {

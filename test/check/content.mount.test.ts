@@ -77,7 +77,13 @@ test('check - a changed byte of a chunk is named with paths and bytes', TIME, as
   const repair = expectDamaged(t, await check(machine, '--repair', '--offline'));
   t.alike(repair.report.repairs, [`removed the damaged block ${chunk.block} of the chunk log`]);
   t.alike(repair.report.problems[0]?.range, problem?.range, 'nobody has it: it is missing now');
-  mount = await machine.mount(DRIVE, ['--offline'], mount.directory);
+  // Longer than the test may take.
+  mount = await machine.mount(DRIVE, ['--offline', '--deadline', '600'], mount.directory);
+  t.is(
+    errorCode(() => readFileSync(join(mount.directory, 'damaged'))),
+    'ETIMEDOUT',
+    'without a network nobody is waited for',
+  );
   unlinkSync(join(mount.directory, 'damaged'));
   unlinkSync(join(mount.directory, 'link'));
   await mount.unmount();

@@ -1,7 +1,9 @@
 /** `shoal check` where a peer has the drive, too: what is damaged is fetched again. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Assertions, test } from 'brittle';
+import { exitCodes } from '../../src/cli/exit-codes.js';
+import { Home } from '../../src/drive/home.js';
 import { parseBootstrap } from '../../src/swarm/address.js';
 import { contentOf } from '../durability/support/workload.js';
 import {
@@ -57,6 +59,70 @@ test('peers - a damaged drive of the writer is made whole by a reader', SHARING_
   expectFiles(t, shared.origin);
   writeFileSync(join(shared.origin.directory, 'later'), 'later', { flush: true });
   await eventually('the reader sees what is written afterwards', () => {
+    return readFileSync(join(reader.directory, 'later'), 'utf8') === 'later';
+  });
+});
+
+test('peers - a mount fetches what of its tree keeps it from opening', SHARING_TIME, async (t) => {
+  const shared = await SharedDrive.forTest(t);
+  writeFiles(shared.origin, NAMES);
+  await readerWithAll(shared);
+  const { machine, name } = shared.origin;
+  await shared.origin.unmount();
+  const newest = (await lengthOf(machine, 'tree', name)) - 1;
+  await changeBlock(machine, 'tree', newest, name);
+  const mount = machine.makeMountPoint();
+  const alone = await machine.tryShoal(['mount', name, mount, '--offline']);
+  t.is(alone.code, exitCodes.damaged);
+  await shared.returnOrigin();
+  expectFiles(t, shared.origin);
+  writeFileSync(join(shared.origin.directory, 'later'), 'later', { flush: true });
+  await shared.origin.unmount();
+  t.alike(problemsOf(await checkHere(machine, {}, name)), []);
+
+  // A repair without a peer takes it out, and a mount with one fetches it as anything that is not here.
+  await changeBlock(machine, 'tree', (await lengthOf(machine, 'tree', name)) - 1, name);
+  await checkHere(machine, { repair: true }, name);
+  const offline = await machine.tryShoal(['mount', name, mount, '--offline', '--deadline', '600']);
+  t.is(offline.code, exitCodes.unavailable);
+  t.ok(offline.stderr.includes('without --offline while a peer'), offline.stderr);
+  await shared.returnOrigin();
+  expectFiles(t, shared.origin);
+});
+
+test('peers - a store that lost its newest blocks gets them back', SHARING_TIME, async (t) => {
+  const shared = await SharedDrive.forTest(t);
+  const { machine, name, directory } = shared.origin;
+  writeFileSync(join(directory, 'first'), 'first');
+  await shared.origin.unmount();
+  const database = join(new Home(machine.home).paths(name).store, 'db');
+  const saved = join(machine.folder, 'saved');
+  cpSync(database, saved, { recursive: true });
+  await shared.returnOrigin();
+  writeFiles(shared.origin, NAMES);
+  const reader = await readerWithAll(shared);
+  await shared.origin.unmount();
+  const { version } = await checkHere(machine, {}, name);
+  // Put back from a copy that is older than the state beside it.
+  rmSync(database, { recursive: true });
+  cpSync(saved, database, { recursive: true });
+
+  const damaged = await checkHere(machine, {}, name);
+  t.ok(problemsOf(damaged).some((line) => line.includes('lost its newest blocks')));
+  t.ok(damaged.version < version);
+  const refused = await machine.tryShoal(['mount', name, machine.makeMountPoint()]);
+  t.is(refused.code, exitCodes.damaged, 'it is not written');
+  t.ok(refused.stderr.includes(`'shoal check ${name} --repair'`), refused.stderr);
+  const bootstrap = parseBootstrap(shared.bootstrap);
+  const repaired = await checkHere(machine, { repair: true, offline: false, bootstrap }, name);
+  t.alike(problemsOf(repaired), []);
+  t.is(repaired.version, version);
+  t.ok(repaired.repairs.includes('fetched the end of the logs again from a peer'));
+  t.is(repaired.treeBlocks.notHere + repaired.chunkBlocks.notHere, 0, 'all of it');
+  await shared.returnOrigin();
+  expectFiles(t, shared.origin);
+  writeFileSync(join(shared.origin.directory, 'later'), 'later', { flush: true });
+  await eventually('the reader follows', () => {
     return readFileSync(join(reader.directory, 'later'), 'utf8') === 'later';
   });
 });

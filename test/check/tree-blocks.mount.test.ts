@@ -80,6 +80,7 @@ test('check - the root of the tree is damaged: it is made of older versions', TI
   await changeBlock(machine, 'tree', (await lengthOf(machine, 'tree')) - 1);
   const refused = await machine.tryShoal(['mount', DRIVE, machine.makeMountPoint(), '--offline']);
   t.is(refused.code, 8, 'it cannot be mounted');
+  t.ok(refused.stderr.includes(`'shoal check ${DRIVE} --repair' fetches`), refused.stderr);
   const kept = await checkHere(machine, { repair: true });
   t.ok(kept.problemCount > 0 && kept.version === 0, 'a peer could have it: nothing is given up');
   const { repairs } = await checkHere(machine, { repair: true, giveUp: true });

@@ -48,6 +48,16 @@ test('waits: the default deadline is the log’s', async (t) => {
   t.ok((await failureOf(() => log.read(chunk, 0, 1))) instanceof UnavailableError);
 });
 
+test('waits: with a deadline of 0 nobody is asked', async (t) => {
+  const { origin, chunk, data } = await openPair(t);
+  const { log, store, core } = await openChunkLog(t, { key: origin.core.key, deadlineMs: 0 });
+  const error = await failureOf(() => log.read(chunk, 0, 1));
+  t.ok(error instanceof UnavailableError && /not on this machine/.test(error.message));
+  connect(t, origin.store, store);
+  await core.get(chunk.block, { raw: true });
+  t.ok(data.equals(await log.read(chunk, 0, chunk.length)), 'what is here is read');
+});
+
 test('waits: a signal ends one wait, and the others go on', async (t) => {
   const { origin, reader, chunk, data } = await openPair(t);
   const abort = new AbortController();

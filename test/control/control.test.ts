@@ -65,6 +65,22 @@ test('control - an error keeps its class and message', async (t) => {
   t.ok(lines[0]?.includes('TypeError'), 'a fault of the program is in the log');
 });
 
+test('control - a client that goes away is noticed by who works for it', async (t) => {
+  let ended: () => void = () => undefined;
+  const isGone = new Promise<void>((resolve) => {
+    ended = resolve;
+  });
+  const { path } = await serve(t, {
+    work: (_params, gone) => {
+      gone.addEventListener('abort', () => ended());
+      return isGone;
+    },
+  });
+  await t.exception(callControl(path, 'work', {}, 20), UnavailableError);
+  await isGone;
+  t.pass('its signal was given');
+});
+
 test('control - bad requests are answered, and harm nobody', async (t) => {
   const { path } = await serve(t, { ping: () => 'pong' });
   const request = (change: object) =>

@@ -1,5 +1,6 @@
 /** What is held in memory of a large drive is counted, and goes when there is too much of it. */
 import test from 'brittle';
+import { FULL_CACHE } from '../../src/fs/cache-limits.js';
 import { Inode, S_IFDIR, S_IFREG } from '../../src/fs/inode.js';
 import { InodeTable } from '../../src/fs/inode-table.js';
 import { withMemory } from '../../src/fs/not-in-memory.js';
@@ -38,6 +39,24 @@ function viewOf(onName: () => void): TreeView {
     },
   };
 }
+
+test('a directory that is too large to be listed is an error, and the rest goes on', async (t) => {
+  let names = 0;
+  const table = new InodeTable({
+    view: viewOf(() => names++),
+    readOnly: true,
+    log: t.fail,
+    cacheLimits: { ...FULL_CACHE, directoryBytes: 5 * 120 },
+  });
+  const inode = directory(2);
+  table.add(inode);
+  await t.exception(async () => {
+    await withMemory(() => table.needAllEntries(inode), null);
+  }, /Cannot list directory 2/);
+  t.ok(names < NAMES, 'not all of it was read');
+  t.is(table.cachedEntries, 0, 'what was read is forgotten');
+  t.is(await withMemory(() => table.needEntry(inode, 'nothing'), null), null, 'a name is found');
+});
 
 test('names are counted once, whatever happens while a directory is loaded', async (t) => {
   let onName: () => void = () => undefined;

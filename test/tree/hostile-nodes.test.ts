@@ -6,6 +6,7 @@ import { DamagedError } from '../../src/errors.js';
 import { limits } from '../../src/limits.js';
 import { createEncryptionProvider } from '../../src/log/encryption.js';
 import { HyperbeeTree } from '../../src/tree/hyperbee-tree.js';
+import type { TreeRecord } from '../../src/tree/tree.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { hostileBlock } from './support/hostile-block.js';
 
@@ -36,6 +37,10 @@ async function keysOf(tree: HyperbeeTree): Promise<string[]> {
   const keys: string[] = [];
   for await (const { key } of tree.range(...ALL)) keys.push(key.toString());
   return keys;
+}
+
+async function* recordsOf(...keys: string[]): AsyncIterable<TreeRecord> {
+  for (const key of keys) yield { key: Buffer.from(key), value };
 }
 
 async function expectDamaged(t: Assertions, tree: HyperbeeTree, key: string): Promise<void> {
@@ -99,6 +104,20 @@ test('hostile nodes - a circle below a sound root leaves the rest readable', asy
   await expectDamaged(t, tree, 'n');
   t.alike(await tree.get(Buffer.from('a')), value, 'beside it');
   t.alike(await tree.get(Buffer.from('m')), value, 'above it');
+});
+
+test('hostile nodes - a write does not go round in a circle', async (t) => {
+  const self = { seq: 0, offset: 0 };
+  const tree = await treeOf(t, [
+    hostileBlock(0, [{ keys: [{ key: 'm', value }], children: [self, self] }]),
+  ]);
+  for (const change of [value, null]) {
+    const got = await errorOf(tree.write([{ key: Buffer.from('a'), value: change }]));
+    t.ok(got instanceof DamagedError, `${got}`);
+  }
+  const clean = await errorOf(tree.rewrite(recordsOf('a', 'b')));
+  t.is(clean, null, 'it can be written anew');
+  t.alike(await keysOf(tree), ['a', 'b']);
 });
 
 test('hostile nodes - two that lead to each other across blocks', async (t) => {

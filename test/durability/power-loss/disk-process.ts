@@ -6,6 +6,7 @@
  * Takes commands on standard input, a JSON object a line, and answers each with one:
  * - `{"command":"count"}`: operations since the disk was last switched on
  * - `{"command":"record"}`: what was done since then is what the next crashes are made from
+ * - `{"command":"empty"}`: puts an empty disk in its place
  * - `{"command":"crash", …}`: the {@link CrashCommand}; switches the disk off and on again, as the crash leaves it
  *
  * Each answers with the number of operations since the disk was switched on. Ends with standard input. The folder `noted`
@@ -46,13 +47,20 @@ async function answer(command: DiskCommand): Promise<{ count: number }> {
     case 'record':
       recorded = disk;
       break;
+    case 'empty':
+      await replaceBy(firstImage());
+      break;
     case 'crash':
-      await mount.unmount({ force: true });
-      disk = new RecordingDisk(imageAfter(command), NOTED);
-      mount = await switchOn();
+      await replaceBy(imageAfter(command));
       break;
   }
   return { count: disk.operations.length };
+}
+
+async function replaceBy(image: DiskImage): Promise<void> {
+  await mount.unmount({ force: true });
+  disk = new RecordingDisk(image, NOTED);
+  mount = await switchOn();
 }
 
 function switchOn(): Promise<Mount> {

@@ -17,7 +17,11 @@ export interface CrashCommand {
   seed: number;
 }
 
-export type DiskCommand = { command: 'count' } | { command: 'record' } | CrashCommand;
+export type DiskCommand =
+  | { command: 'count' }
+  | { command: 'record' }
+  | { command: 'empty' }
+  | CrashCommand;
 
 export class Disk {
   readonly directory: string;
@@ -36,6 +40,8 @@ export class Disk {
   static async start(directory: string): Promise<Disk> {
     const child = spawn(process.execPath, [PROCESS, directory], {
       stdio: ['pipe', 'pipe', 'inherit'],
+      // Ctrl-C is for who uses it: what lies on the disk has to be let go first.
+      detached: true,
       env: { ...process.env, UV_THREADPOOL_SIZE: '16' },
     });
     const answers = new LineReader(child.stdout);
@@ -58,6 +64,11 @@ export class Disk {
   /** Nothing may have a file on the disk open. Switches it on again as a crash at that point of the recording leaves it. */
   async crash(crash: Crash, seed: number): Promise<void> {
     await this.#ask({ command: 'crash', crash, seed });
+  }
+
+  /** Nothing may have a file on the disk open. Puts a new one in its place. */
+  async replaceByEmpty(): Promise<void> {
+    await this.#ask({ command: 'empty' });
   }
 
   /** Unmounts it; what it held is gone. */

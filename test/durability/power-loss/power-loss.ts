@@ -2,7 +2,7 @@
  * Losses of power at random points of mixed work: the disk of a drive's store loses what was not synced, and the drive
  * must open again, whole, with everything in it that a program was told is durable.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import {
   closeSync,
   existsSync,
@@ -39,8 +39,10 @@ export interface PowerLossOptions {
   operations: readonly number[];
   /** Called after each point. */
   onPoint: (outcome: PointOutcome) => void;
-  /** See {@link Crash.syncsLie}. */
-  syncsLie?: boolean;
+  /** At the first so many points syncs are no promise; see {@link Crash.syncsLie}. */
+  lyingPoints?: number;
+  /** Ends it within some seconds; its reason is thrown. */
+  signal?: AbortSignal;
 }
 
 /** What one loss of power came to. */
@@ -87,6 +89,8 @@ class PowerLosses {
   #done = 0;
   /** The last mount; it may have ended. */
   #mounted: DriveMount | null = null;
+  /** The last loss of power left something wrong, which the next round shall not find again. */
+  #isSpoilt = false;
 
   constructor(disk: Disk, machine: Machine, options: PowerLossOptions) {
     this.#disk = disk;
@@ -97,6 +101,8 @@ class PowerLosses {
 
   async run(): Promise<void> {
     for (let round = 0; this.#done < this.#options.points; round++) {
+      this.#options.signal?.throwIfAborted();
+      if (this.#isSpoilt) await this.#disk.replaceByEmpty();
       await this.#findOrCreate();
       const works = await this.#work(round, await this.#mount());
       await this.#loseAtPoints(works);
@@ -142,11 +148,20 @@ class PowerLosses {
         stdio: ['ignore', 'ignore', 'inherit'],
       });
     });
-    const ends = children.map((child) => ended(child));
-    await Promise.all(ends);
+    await this.#allEnded(children);
     if (random.below(2) === 0) await mount.unmount();
     else await mount.kill();
     return works;
+  }
+
+  async #allEnded(children: readonly ChildProcess[]): Promise<void> {
+    const { signal } = this.#options;
+    const kill = (): void => children.forEach((child) => void child.kill('SIGKILL'));
+    signal?.addEventListener('abort', kill);
+    if (signal?.aborted === true) kill();
+    await Promise.all(children.map((child) => ended(child)));
+    signal?.removeEventListener('abort', kill);
+    signal?.throwIfAborted();
   }
 
   /** What the last of them leaves is what the next round goes on from. */
@@ -154,12 +169,14 @@ class PowerLosses {
     const { random, points, pointsPerRound } = this.#options;
     const count = await this.#disk.record();
     for (let i = 0; i < pointsPerRound && this.#done < points; i++) {
+      this.#options.signal?.throwIfAborted();
       await this.#losePowerOnce(works, random.below(count + 1));
     }
   }
 
   async #losePowerOnce(works: readonly Work[], point: number): Promise<void> {
-    const { random, onPoint, syncsLie = false } = this.#options;
+    const { random, onPoint, lyingPoints = 0 } = this.#options;
+    const syncsLie = this.#done < lyingPoints;
     const names = random.pick(['ordered', 'loose'] as const);
     const fate = syncsLie
       ? 'nothing'
@@ -173,13 +190,13 @@ class PowerLosses {
     try {
       await this.#judge(works, progress, point, problems);
     } catch (error) {
+      this.#options.signal?.throwIfAborted();
       problems.push(error instanceof Error ? error.message : String(error));
     } finally {
       await this.#mounted?.kill();
     }
     onPoint({ number: ++this.#done, title, problems });
-    // The next round shall not find the same again.
-    if (problems.length > 0) rmSync(this.#machine.home, { recursive: true, force: true });
+    this.#isSpoilt = problems.length > 0;
   }
 
   async #judge(

@@ -11,6 +11,7 @@ import {
   type Model,
   type Node,
   type Operation,
+  WRITE_BYTES_MAX,
 } from './workload.js';
 
 const PAGE_BYTES = 4096;
@@ -98,49 +99,68 @@ function isHalfDone(before: Model, after: Model, operation: Operation, found: Mo
   if (operation.kind !== 'put' && operation.kind !== 'write') return false;
   const there = found.get(operation.path);
   if (there?.type !== 'file') return false;
-  const old = before.get(operation.path);
-  // `put` empties the file first.
-  const from = operation.kind === 'write' && old?.type === 'file' ? old.content : Buffer.alloc(0);
+  const from = contentBefore(before, operation);
   const between = cloneModel(after);
   const file = fileAt(between, operation.path);
-  if (!isBetween(from, file.content, there.content)) return false;
+  const at = operation.kind === 'write' ? operation.at : 0;
+  if (!isBetween(from, file.content, at, there.content)) return false;
   file.content = there.content;
   return difference(between, found) === null;
+}
+
+/** What the first write of the operation finds: `put` empties the file before it. */
+function contentBefore(before: Model, { kind, path }: Operation): Buffer {
+  const old = before.get(path);
+  return kind === 'write' && old?.type === 'file' ? old.content : Buffer.alloc(0);
 }
 
 /** For whoever has to find out what happened. */
 function describeState(before: Model, after: Model, operation: Operation, found: Model): string {
   const { kind, path } = operation;
-  const [old, wanted, there] = [before, after, found].map((model) => model.get(path));
+  const [wanted, there] = [after, found].map((model) => model.get(path));
   const text = `${kind} '${path}' (then ${difference(after, found)})`;
   if (wanted?.type !== 'file' || there?.type !== 'file') return text;
-  const from = old?.type === 'file' && kind === 'write' ? old.content : Buffer.alloc(0);
+  const from = contentBefore(before, operation);
   const sizes = `${from.length} to ${wanted.content.length} bytes, ${there.content.length} found`;
   const at = firstUnlike(from, wanted.content, there.content);
   return at === null ? `${text}, ${sizes}` : `${text}, ${sizes}, neither at ${at}`;
 }
 
-/** The first byte that is neither old nor new nor zero. */
+/** The first byte that is neither old nor new. */
 function firstUnlike(from: Buffer, to: Buffer, found: Buffer): number | null {
   const at = found.findIndex(
-    (byte, index) => byte !== 0 && byte !== from[index] && byte !== to[index],
+    (byte, index) => byte !== (from[index] ?? 0) && byte !== (to[index] ?? 0),
   );
   return at < 0 ? null : at;
 }
 
-/** Whether each page is an old one, a new one, or zeros. */
-function isBetween(from: Buffer, to: Buffer, found: Buffer): boolean {
-  if (found.length > Math.max(from.length, to.length)) return false;
-  for (let at = 0; at < found.length; at += PAGE_BYTES) {
-    const page = found.subarray(at, at + PAGE_BYTES);
-    const candidates = [from, to, Buffer.alloc(0)].map((content) => {
-      const expected = Buffer.alloc(page.length);
-      content.subarray(at, at + page.length).copy(expected);
-      return expected;
+/**
+ * Whether a file may be so while content is written to it from `start` on. The worker does that with several calls, each
+ * of which the kernel may have handed over or not, page by page, in any order: it skips a page that is still on its way,
+ * and goes on with those behind it. So within a page all that one call wrote is there or nothing, and what no call has
+ * reached is as it was: zeros, behind the old end. A file never becomes shorter.
+ */
+function isBetween(from: Buffer, to: Buffer, start: number, found: Buffer): boolean {
+  if (found.length < from.length || found.length > to.length) return false;
+  for (let at = 0; at < found.length; ) {
+    const end = Math.min(found.length, nextBorder(at, start));
+    const isOneOf = [from, to].some((content) => {
+      const expected = Buffer.alloc(end - at);
+      content.subarray(at, end).copy(expected);
+      return expected.equals(found.subarray(at, end));
     });
-    if (!candidates.some((expected) => expected.equals(page))) return false;
+    if (!isOneOf) return false;
+    at = end;
   }
   return true;
+}
+
+/** Where the page ends or one of the worker's calls, whichever comes first. */
+function nextBorder(at: number, start: number): number {
+  const page = (Math.floor(at / PAGE_BYTES) + 1) * PAGE_BYTES;
+  if (at < start) return Math.min(page, start);
+  const calls = Math.floor((at - start) / WRITE_BYTES_MAX) + 1;
+  return Math.min(page, start + calls * WRITE_BYTES_MAX);
 }
 
 /** The first difference, as text; null for none. */

@@ -23,10 +23,9 @@ import {
   writeSync,
 } from 'node:fs';
 import { removexattr, setxattr } from '../../support/xattr.js';
-import { contentOf, type Operation, type Sync } from './workload.js';
+import { contentOf, type Operation, type Sync, WRITE_BYTES_MAX } from './workload.js';
 
 const HELD_FILES_MAX = 4;
-const WRITE_BYTES_MAX = 100_000;
 
 const [plan, journalPath, announced] = process.argv.slice(2);
 const held: number[] = [];

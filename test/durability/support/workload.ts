@@ -34,6 +34,9 @@ export type FileNode = Extract<Node, { type: 'file' }>;
 /** What a directory holds, by path; the directory itself is not listed. */
 export type Model = Map<string, Node>;
 
+/** A worker hands over what it writes in calls of so much. */
+export const WRITE_BYTES_MAX = 100_000;
+
 const DIRECTORIES = ['.', 'd0', 'd1', 'd0/inner', 'd1/größe'];
 const NAMES_PER_DIRECTORY = 6;
 const FILES_MAX = 40;
