@@ -38,6 +38,12 @@ export const limits = {
   dirty_records_max: 50_000,
   /** Longest time between a change and its commit. */
   commit_interval_ms: 1000,
+  /** The file in which fsync notes what is not committed yet. */
+  sync_journal_bytes: 4 << 20,
+  /** Chunks put since the last commit that it takes up; with more, fsync commits. */
+  sync_journal_data_bytes_max: 1 << 20,
+  /** Changed inodes and directories that it takes up at once; with more, fsync commits. */
+  sync_journal_records_max: 64,
   /** Inodes held in memory beyond those in use. */
   cached_inodes_max: 65_536,
   /** Directories whose names are held in memory, in names over all of them. */

@@ -11,6 +11,7 @@ import {
   packedChunkBytesMax,
 } from './block-format.js';
 import { BlockSealer, blockRoomBytes, type Plaintext, SealSpace } from './block-sealer.js';
+import { PutNotes } from './put-notes.js';
 
 /** A batch of blocks is ended by this many bytes, too. */
 const batch_bytes_max = 2 << 20;
@@ -105,6 +106,8 @@ export class Appender {
   /** Set when the log is not as it must be; nothing is ever appended again. */
   #broken: StoreError | null = null;
   #closed = false;
+  /** What was put lately. */
+  readonly notes = new PutNotes();
 
   static async open(options: AppenderOptions): Promise<Appender> {
     const sealedCore = options.core.session();
@@ -173,6 +176,7 @@ export class Appender {
     const place = packed
       ? this.#putPacked(pieces, length)
       : this.#putAlone(pieces, length, release, compress);
+    this.notes.add(place, compress, pieces, length);
     if (packed) release?.();
     this.#pendingBytes += length;
     this.#kick();

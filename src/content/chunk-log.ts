@@ -21,6 +21,7 @@ import type { Chunker } from './chunker.js';
 import { compressSmall, looksCompressible } from './compressible.js';
 import type {
   ChunkHolders,
+  ChunkPut,
   ChunkReference,
   ContentStatistics,
   ContentStore,
@@ -172,6 +173,14 @@ export class ChunkLog implements ContentStore {
     // What the appender compresses it counts itself, once it knows how much that saves.
     this.#storedBytes += chunk.compressedBytes || length;
     return chunk;
+  }
+
+  notePuts(bytesMax: number): void {
+    this.#appender?.notes.restart(bytesMax);
+  }
+
+  takePuts(): ChunkPut[] | null {
+    return this.#appender?.notes.take() ?? null;
   }
 
   async room(): Promise<void> {

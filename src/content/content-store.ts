@@ -16,6 +16,16 @@ export interface ChunkReference {
   hash: Buffer;
 }
 
+/** A chunk that was put, as it was given its place. */
+export interface ChunkPut {
+  block: number;
+  offset: number;
+  /** It has the block to itself, and is compressed on its way to the log. */
+  compress: boolean;
+  /** As it lies in the block, but not compressed where it is to be. */
+  data: Buffer;
+}
+
 /** How a read may wait. */
 export interface ReadOptions {
   /** Ends the wait with InterruptedError. */
@@ -70,6 +80,11 @@ export interface ContentStore {
    * returns. Throws ReadOnlyError, InterruptedError once closed, StoreError; then it keeps nothing.
    */
   put(pieces: readonly Buffer[], release?: () => void): ChunkReference;
+
+  /** From now on copies of what is put are kept for `takePuts`, up to `bytesMax`. What was kept before is forgotten. */
+  notePuts(bytesMax: number): void;
+  /** What was put since the last call; null when it was more than is kept, until `notePuts` is called again. */
+  takePuts(): ChunkPut[] | null;
 
   /** Bytes waiting to be appended, to hold back writers. */
   readonly pendingBytes: number;

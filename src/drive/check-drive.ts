@@ -8,8 +8,9 @@ import { aboutDrive, type CheckProgress, type LogsFindings } from './check-logs.
 import type { CheckReport } from './check-report.js';
 import { CheckSession } from './check-session.js';
 import { superblockOf } from './create-drive.js';
-import { type Drive, type MendableDrive, openDrive } from './drive.js';
+import { type Drive, openDrive } from './drive.js';
 import type { Home } from './home.js';
+import type { MendableDrive } from './mendable-drive.js';
 import { openFileSystem } from './open-file-system.js';
 import { rebuildStore } from './rebuild-store.js';
 import { checkSession, repairBlocks } from './repair-blocks.js';

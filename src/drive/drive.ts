@@ -12,6 +12,7 @@ import { limits } from '../limits.js';
 import { SpaceGuard } from '../log/space-guard.js';
 import { asShoalError } from '../log/store-errors.js';
 import { StoreSync } from '../log/store-sync.js';
+import { SyncJournal } from '../log/sync-journal.js';
 import { writeAheadBytes } from '../log/write-ahead-bytes.js';
 import { Swarm } from '../swarm/swarm.js';
 import { HyperbeeTree } from '../tree/hyperbee-tree.js';
@@ -25,12 +26,14 @@ import { type DriveKeys, DriveLogs, driveKeysOf, topicOf } from './drive-logs.js
 import { createState, endedUncleanlyBeforeReboot, readBootId, readState } from './drive-state.js';
 import { checkWriters, findSuperblock } from './find-superblock.js';
 import type { DrivePaths, DriveRecord, Home } from './home.js';
-import { deriveChunkerKey, deriveChunkHashKey, type WriterKeys } from './key-derivation.js';
+import { deriveChunkerKey, deriveChunkHashKey } from './key-derivation.js';
 import type { LogLengths } from './lease-messages.js';
 import { LocalCache, mayForget, planCache } from './local-cache.js';
+import type { MendableDrive } from './mendable-drive.js';
 import { readPins } from './pin-file.js';
 import { Pinner } from './pinner.js';
 import { checkNotShorter, recoverFromPowerLoss } from './power-loss.js';
+import { replayJournal } from './replay-journal.js';
 import { StateFile } from './state-file.js';
 import { StoreLock } from './store-lock.js';
 import { type LeaseAnswer, WriterLease } from './writer-lease.js';
@@ -62,16 +65,6 @@ export interface OpenDriveOptions {
   mend?: (drive: MendableDrive) => Promise<void>;
 }
 
-/** A drive before anything of it was read. */
-export interface MendableDrive {
-  tree: HyperbeeTree;
-  /** The tree's log. */
-  core: Hypercore;
-  /** Blocks of the chunk log. */
-  contentLength: number;
-  writer: WriterKeys;
-}
-
 /** What a drive is made of while it is open. */
 interface DriveParts {
   record: DriveRecord;
@@ -98,10 +91,15 @@ interface DriveParts {
 export class Drive {
   readonly #parts: DriveParts;
   #closing: Promise<void> | null = null;
+  /** Where fsync notes what is not committed yet; null when the drive is read. */
+  readonly journal: SyncJournal | null;
 
   /** Use {@link openDrive}. */
   constructor(parts: DriveParts) {
     this.#parts = parts;
+    const { writer } = parts.logs.keys;
+    const isWritten = parts.tree.writable && writer !== null;
+    this.journal = isWritten ? new SyncJournal(parts.paths.journal, writer.journalKey) : null;
   }
 
   get name(): string {
@@ -220,6 +218,7 @@ export class Drive {
       await step().catch((error: unknown) => errors.push(error));
     };
     await attempt(() => content.close());
+    await attempt(async () => this.journal?.close());
     await attempt(async () => cache?.close());
     await attempt(() => storeSync.sync());
     await attempt(async () => swarm?.close());
@@ -342,6 +341,11 @@ async function openLocked(
     checkNotShorter(lengths, state.lengths, record.name);
     await stateFile.update({ bootId });
   }
+  // Else it waits for who makes the logs safe to append to. Before the lease can be given away.
+  const replay = holdsLease && !wasClean ? keys.writer : null;
+  if (replay !== null && !openedUncleanlyAfterReboot) {
+    await replayJournal({ logs, writer: replay, paths, log });
+  }
 
   const maySafelyGive = !openedUncleanlyAfterReboot;
   const lease = await openLease(logs, keys, stateFile, { readOnly, maySafelyGive }, log);
@@ -353,6 +357,7 @@ async function openLocked(
   if (appends !== null && openedUncleanlyAfterReboot) {
     const contentKey = appends.contentLog.key;
     await recoverFromPowerLoss({ ...options, logs, contentKey, stateFile, name: record.name });
+    await replayJournal({ logs, writer: appends, paths, log });
     await stateFile.update({ bootId, survived: null });
   }
   if (swarm !== null && lease !== null && !lease.writing && !readOnly) {

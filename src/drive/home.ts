@@ -35,6 +35,8 @@ export interface DrivePaths {
   cache: string;
   /** What is kept on this machine. */
   pins: string;
+  /** What fsync made durable before it was committed. */
+  journal: string;
 }
 
 /** Throws UsageError unless the name can be one: letters, digits, ".", "_" and "-", not beginning with "." or "-". */
@@ -93,6 +95,7 @@ export class Home {
       log: join(directory, 'log'),
       cache: join(directory, 'cache'),
       pins: join(directory, 'pins.json'),
+      journal: join(directory, 'journal'),
     };
   }
 
@@ -200,6 +203,7 @@ function relocate(paths: DrivePaths, directory: string): DrivePaths {
     log: move(paths.log),
     cache: move(paths.cache),
     pins: move(paths.pins),
+    journal: move(paths.journal),
   };
 }
 

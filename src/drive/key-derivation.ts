@@ -30,6 +30,8 @@ export interface WriterKeys {
   readSecret: Buffer;
   /** Proves to another writer that one is a writer, too. */
   leaseKey: Buffer;
+  /** Of the file in which fsync notes what is not committed yet. */
+  journalKey: Buffer;
 }
 
 function writableLog(seed: Buffer, context: string): WritableLog {
@@ -47,6 +49,7 @@ export function deriveWriterKeys(seed: Buffer): WriterKeys {
     contentLog: writableLog(seed, 'shoal content log signer 1'),
     readSecret: deriveKey(seed, 'shoal read secret 1'),
     leaseKey: deriveKey(seed, 'shoal writer lease 1'),
+    journalKey: deriveKey(seed, 'shoal sync journal 1'),
   };
 }
 

@@ -151,6 +151,7 @@ export class MountedDrive {
         tree: drive.tree,
         content: drive.content,
         sync: () => drive.sync(),
+        journal: drive.journal,
         readOnly: !drive.writable,
         mountUid: process.getuid?.() ?? 0,
         mountGid: process.getgid?.() ?? 0,

@@ -11,9 +11,11 @@ import type { Tree, TreeChange } from '../tree/tree.js';
 import { CommitBatch } from './commit-batch.js';
 import { DriveRecords } from './drive-records.js';
 import type { Inode } from './inode.js';
+import { type Journal, JournalWriter } from './journal-writer.js';
 import { NotInMemory } from './not-in-memory.js';
 import { type DoomedRecords, Reaper } from './reaper.js';
 import type { Sealer } from './sealer.js';
+import { syncBaseOf } from './sync-entry.js';
 
 /** After a failed commit the next try waits this long, unless somebody asks for it. */
 const RETRY_MS = 2000;
@@ -27,6 +29,8 @@ export interface CommitterOptions {
   sealer: Sealer;
   /** Syncs the store to stable storage. */
   sync: () => Promise<void>;
+  /** Null: fsync commits. */
+  journal: Journal | null;
   /** Throws NoSpaceError unless the disk of the store has room for so many bytes more. */
   claimSpace: (bytes: number) => void;
   last: CommitRecord;
@@ -61,6 +65,13 @@ export class Committer {
   #failure: { error: unknown; atMs: number } | null = null;
   #closed = false;
   #syncOwed = false;
+  #isNoting = false;
+  /** Something changed that is neither being committed nor in the journal. */
+  #isChanged = false;
+  readonly #journal: JournalWriter;
+  /** Resolves to whether the entry is durable. */
+  #journaling: Promise<boolean> | null = null;
+  #nextJournaling: Promise<void> | null = null;
 
   /** The next commit records it. */
   nextIno: number;
@@ -73,6 +84,7 @@ export class Committer {
   constructor(options: CommitterOptions) {
     this.#options = options;
     this.#last = options.last;
+    this.#journal = new JournalWriter(options.journal, options.content);
     this.#driveRecords = new DriveRecords(options.superblock);
     this.nextIno = options.last.nextIno;
     this.inodeCount = options.last.inodeCount;
@@ -87,6 +99,11 @@ export class Committer {
     const undecided = this.#decision === null ? 0 : 1;
     const dirty = this.#dirtyInodes.size + this.#dirtyDirectories.size;
     return dirty + this.#driveRecords.pending + undecided;
+  }
+
+  /** Whether what is dirty is sealed for the journal, and so again for the next commit. */
+  get isNoting(): boolean {
+    return this.#isNoting;
   }
 
   get isClean(): boolean {
@@ -104,11 +121,16 @@ export class Committer {
   markInode(inode: Inode): void {
     inode.dirty = true;
     this.#dirtyInodes.add(inode);
-    this.#schedule();
+    this.#changed();
   }
 
   markNames(directory: Inode): void {
     this.#dirtyDirectories.add(directory);
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.#isChanged = true;
     this.#schedule();
   }
 
@@ -125,7 +147,7 @@ export class Committer {
   /** A record that belongs to no inode goes with the next commit; one with `value` null is removed. */
   putDriveRecord(change: TreeChange, formatVersion: number): void {
     this.#driveRecords.put(change, formatVersion);
-    this.#schedule();
+    this.#changed();
   }
 
   /** The records of a deleted inode are to go. */
@@ -140,7 +162,7 @@ export class Committer {
       xattrNames,
       orphaned: inode.orphaned,
     });
-    this.#schedule();
+    this.#changed();
   }
 
   /** A deleted inode is not to be written any more. */
@@ -187,6 +209,82 @@ export class Committer {
         return this.commit();
       });
     return this.#next;
+  }
+
+  /**
+   * Resolves once all that was changed before the call is on stable storage: by a commit, or, when it is little, by an
+   * entry of the journal, which the next mount commits if nothing does before. Rejects like `commit`.
+   */
+  sync(): Promise<void> {
+    if (this.#running !== null) {
+      if (this.dirtyRecords === 0) return this.#running;
+      return this.#running.catch(() => undefined).then(() => this.sync());
+    }
+    if (this.#journaling !== null) {
+      if (!this.#isChanged) return this.#onceNoted(this.#journaling);
+      this.#nextJournaling ??= this.#journaling.then(() => {
+        this.#nextJournaling = null;
+        return this.sync();
+      });
+      return this.#nextJournaling;
+    }
+    const entry = this.#journalEntry();
+    if (entry === null) return this.commit();
+    if (entry.length === 0) return Promise.resolve();
+    this.#journaling = this.#appendToJournal(entry).finally(() => {
+      this.#journaling = null;
+    });
+    return this.#onceNoted(this.#journaling);
+  }
+
+  async #onceNoted(journaling: Promise<boolean>): Promise<void> {
+    if (!(await journaling)) await this.commit();
+  }
+
+  /** What is to be noted; empty when all is, null when it is to be committed. */
+  #journalEntry(): Buffer | null {
+    if (!this.#journal.isOpen || !this.#isSmall) return null;
+    if (!this.#isChanged) return Buffer.alloc(0);
+    const batch = new CommitBatch();
+    this.#isNoting = true;
+    try {
+      this.#freeze(batch, null);
+      if (batch.isEmpty) return Buffer.alloc(0);
+      batch.changes.push({ key: commitKey, value: encodeCommit(this.#recordFor(batch)) });
+      return this.#journal.encode(batch.changes);
+    } catch {
+      // The commit, which meets the same, says so.
+      return null;
+    } finally {
+      // In the same tick: the next entry, and the commit, are to have all of it again.
+      this.#undo(batch);
+      this.#isNoting = false;
+    }
+  }
+
+  /** Whether so little is dirty that it is worth writing more than once. */
+  get #isSmall(): boolean {
+    const dirty = this.#dirtyInodes.size + this.#dirtyDirectories.size + this.#reaper.size;
+    return (
+      dirty <= limits.sync_journal_records_max &&
+      this.dirtyBytes <= limits.sync_journal_data_bytes_max &&
+      this.#decision === null &&
+      this.#failure === null &&
+      !this.#syncOwed &&
+      !this.#closed
+    );
+  }
+
+  async #appendToJournal(entry: Buffer): Promise<boolean> {
+    this.#isChanged = false;
+    try {
+      await this.#journal.append(entry);
+      return true;
+    } catch (error) {
+      this.#isChanged = true;
+      this.#options.log(`fsync commits, as its journal cannot be written: ${String(error)}`);
+      return false;
+    }
   }
 
   /**
@@ -240,6 +338,8 @@ export class Committer {
   async #run(): Promise<void> {
     this.#clearTimer();
     const { tree, content, sync, log } = this.#options;
+    // An entry belongs to the commit before.
+    await this.#journaling;
     const batch = new CommitBatch();
     const decision = this.#decision;
     if (decision !== null) {
@@ -249,6 +349,8 @@ export class Committer {
     }
     try {
       this.#freeze(batch, decision);
+      this.#isChanged = false;
+      this.#journal.stop();
       if (!batch.isEmpty) {
         const record = this.#recordFor(batch);
         batch.changes.push({ key: commitKey, value: encodeCommit(record) });
@@ -260,12 +362,8 @@ export class Committer {
         this.#driveRecords.settle(true);
       }
     } catch (error) {
-      this.#driveRecords.settle(false);
-      batch.failed(this.#reaper, (inode) => {
-        inode.dirty = true;
-        this.#dirtyInodes.add(inode);
-        if (inode.hasDirtyNames) this.#dirtyDirectories.add(inode);
-      });
+      this.#undo(batch);
+      this.#isChanged = true;
       this.#reportFailure(error);
       throw error;
     }
@@ -278,7 +376,18 @@ export class Committer {
     }
     if (this.#failure !== null) log('commits succeed again');
     this.#failure = null;
+    this.#journal.restart(syncBaseOf(this.#last, tree.head));
     this.#options.onCommitted();
+  }
+
+  /** All that a batch took up is dirty again. */
+  #undo(batch: CommitBatch): void {
+    this.#driveRecords.settle(false);
+    batch.failed(this.#reaper, (inode) => {
+      inode.dirty = true;
+      this.#dirtyInodes.add(inode);
+      if (inode.hasDirtyNames) this.#dirtyDirectories.add(inode);
+    });
   }
 
   /** What became dirty while a commit ran has no timer yet. A failed commit has set its own. */

@@ -3,12 +3,15 @@ import type { ContentStore } from '../content/content-store.js';
 import type { Tree } from '../tree/tree.js';
 import type { VersionPoint } from '../tree/version-point.js';
 import type { Clock } from './clock.js';
+import type { Journal } from './journal-writer.js';
 
 export interface DriveFileSystemOptions {
   tree: Tree;
   content: ContentStore;
   /** Brings everything appended so far to stable storage. */
   sync: () => Promise<void>;
+  /** Where fsync notes what is not committed yet. Without one it commits. */
+  journal?: Journal | null;
   readOnly: boolean;
   /** Who mounts: the owner of everything on a drive that is open for reading, unless `numericOwner`. */
   mountUid: number;

@@ -129,6 +129,7 @@ export class DriveFileSystem implements FileSystem {
         content,
         sealer,
         sync: options.sync,
+        journal: options.journal ?? null,
         claimSpace,
         last,
         superblock: await readSuperblock(view, {}),
@@ -152,7 +153,7 @@ export class DriveFileSystem implements FileSystem {
     });
     if (!readOnly) defragmenter = new Defragmenter(volume);
     const follower = readOnly ? new Follower(volume, tree, last) : null;
-    tellBlocks = (inode) => volume.tellBlocks(inode);
+    tellBlocks = (inode) => volume.tellBlocks(inode, committer?.isNoting);
     volume.version = () => committer?.version ?? follower?.last?.version ?? 0;
     const remover = new TreeRemover(volume);
     const parts = { volume, committer, follower, defragmenter, remover };

@@ -203,7 +203,7 @@ export class FileOperations {
 
   fsync(): Answer<void> {
     if (this.#volume.readOnly) return;
-    return this.#volume.committer.commit();
+    return this.#volume.committer.sync();
   }
 
   async fallocate(

@@ -115,6 +115,8 @@ export class Inode implements InodeRecord {
   everWritable = false;
   /** `blocks` that the kernel remembers, or one of the TOLD values. */
   toldBlocks = TOLD_NOTHING;
+  /** `blocks` in the last answer that the kernel did not pass over. */
+  surelyToldBlocks = 0;
   /** Used since the last look for what to forget. */
   touched = true;
   /** Deleted for good. */

@@ -45,6 +45,11 @@ export class Reaper {
     return this.#doomed.size === 0;
   }
 
+  /** Inodes that are being removed. */
+  get size(): number {
+    return this.#doomed.size;
+  }
+
   has(inode: Inode): boolean {
     return this.#doomed.has(inode.ino);
   }

@@ -121,6 +121,7 @@ export class Volume {
     const attributes = attributesOf(inode, this.owner);
     const { blocks } = attributes;
     const remembers = inode.toldBlocks;
+    if (isRead) inode.surelyToldBlocks = blocks;
     if (isRead || remembers === TOLD_NOTHING || remembers === blocks) inode.toldBlocks = blocks;
     else inode.toldBlocks = TOLD_ONE_OF_SEVERAL;
     return { attributes, attributesTimeoutSec: REMEMBER_SEC };
@@ -128,10 +129,14 @@ export class Volume {
 
   /**
    * The kernel remembers attributes for long, and cannot know how many blocks its own writes take. Where it remembers a
-   * wrong number, it is told to ask again.
+   * wrong number, it is told to ask again. What it asks then costs an append as much as the append itself, so before a
+   * commit (`isSoonAgain`) it is told only when the number is far off.
    */
-  tellBlocks(inode: Inode): void {
+  tellBlocks(inode: Inode, isSoonAgain = false): void {
     if (!this.#remembersWrongBlocks(inode)) return;
+    const blocks = Math.ceil(inode.allocatedBytes / 512);
+    const told = inode.surelyToldBlocks;
+    if (isSoonAgain && blocks < 2 * told && told < 2 * blocks) return;
     inode.toldBlocks = TOLD_NOTHING;
     this.kernel?.invalidateAttributes(inode.ino).catch((error: unknown) => {
       this.log(`cannot tell the kernel of inode ${inode.ino}: ${String(error)}`);

@@ -14,6 +14,8 @@ export type TracedEvent =
   | { kind: 'answer'; error: number; unique: string }
   /** A write to a write-ahead file of the store, which has ended. */
   | { kind: 'append'; file: string }
+  /** A write to the sync journal that succeeded: `begun` is the position among the events at which it began. */
+  | { kind: 'entry'; begun: number }
   /** A sync of such a file that succeeded: `begun` is the position among the events at which it began. */
   | { kind: 'sync'; file: string; begun: number };
 
@@ -114,6 +116,8 @@ function addEnd(events: TracedEvent[], { name, text, begun }: Unfinished): void 
     events.push({ kind: 'request', opcode: header.readUInt32LE(4), unique: uniqueOf(header) });
   } else if (name.includes('write') && file.endsWith('.log')) {
     events.push({ kind: 'append', file });
+  } else if (name.includes('write') && file.endsWith('/journal')) {
+    if (/\) += [1-9]\d*$/.test(text)) events.push({ kind: 'entry', begun });
   } else if (name.endsWith('sync') && file.endsWith('.log') && /\) += 0$/.test(text)) {
     events.push({ kind: 'sync', file, begun });
   }

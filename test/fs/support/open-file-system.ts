@@ -6,6 +6,7 @@ import { ChunkLog } from '../../../src/content/chunk-log.js';
 import { Chunker, defaultChunkerParameters } from '../../../src/content/chunker.js';
 import { DriveFileSystem } from '../../../src/fs/drive-file-system.js';
 import { initialChanges } from '../../../src/fs/initial-tree.js';
+import type { Journal } from '../../../src/fs/journal-writer.js';
 import { createEncryptionProvider } from '../../../src/log/encryption.js';
 import { StoreSync } from '../../../src/log/store-sync.js';
 import { HyperbeeTree } from '../../../src/tree/hyperbee-tree.js';
@@ -40,6 +41,8 @@ export interface OpenedFileSystem {
 export interface OpenOptions {
   /** Called in place of syncing the store. */
   sync?: () => Promise<void>;
+  /** Where fsync notes what is not committed yet. */
+  journal?: Journal;
   deadlineMs?: number;
   /** Of a drive that is made. */
   formatVersion?: number;
@@ -86,6 +89,7 @@ export async function openFileSystem(
     tree,
     content,
     sync: options.sync ?? (() => storeSync.sync()),
+    journal: options.journal ?? null,
     readOnly: false,
     mountUid: 0,
     mountGid: 0,

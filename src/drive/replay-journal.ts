@@ -1,0 +1,79 @@
+/** Commits what fsync made durable and the last process did not come to commit. */
+import { appendPuts } from '../content/append-puts.js';
+import type { ChunkPut } from '../content/content-store.js';
+import { DamagedError } from '../errors.js';
+import { decodeSyncEntry, type SyncBase, type SyncEntry, syncBaseOf } from '../fs/sync-entry.js';
+import { limits } from '../limits.js';
+import { StoreSync } from '../log/store-sync.js';
+import { readSyncJournal } from '../log/sync-journal.js';
+import { decodeCommit, encodeCommit } from '../tree/commit-record.js';
+import { HyperbeeTree } from '../tree/hyperbee-tree.js';
+import { commitKey } from '../tree/keys.js';
+import type { DriveLogs } from './drive-logs.js';
+import type { DrivePaths } from './home.js';
+import type { WriterKeys } from './key-derivation.js';
+
+export interface ReplayOptions {
+  logs: DriveLogs;
+  writer: WriterKeys;
+  paths: DrivePaths;
+  log: (line: string) => void;
+}
+
+/**
+ * To be called by the holder of the writer lease after an end that was not in order, before anybody else can get the
+ * lease, and with logs that are safe to append to. Throws DamagedError, StoreError, NoSpaceError; then it can be called
+ * again.
+ */
+export async function replayJournal(options: ReplayOptions): Promise<void> {
+  const { logs, writer, paths, log } = options;
+  const entries = (await readSyncJournal(paths.journal, writer.journalKey)).map(decodeSyncEntry);
+  if (entries.length === 0) return;
+  const tree = await HyperbeeTree.open({
+    core: logs.tree(true),
+    deadlineMs: limits.network_deadline_ms,
+  });
+  const content = logs.content(writer.contentLog.key, true);
+  try {
+    await content.ready();
+    const commit = tree.head.length === 0 ? null : await tree.get(commitKey);
+    if (commit === null) return;
+    const base = syncBaseOf(decodeCommit(commit), tree.head);
+    const { newest, puts } = continuationOf(entries, base);
+    if (newest === null) return;
+    await appendPuts(content, puts);
+    await tree.write(
+      newest.changes.map(({ key, value }) => {
+        if (value === null || !key.equals(commitKey)) return { key, value };
+        // The same head may have another fork by now.
+        return { key, value: encodeCommit({ ...decodeCommit(value), previous: tree.head }) };
+      }),
+    );
+    const storeSync = new StoreSync(paths.store);
+    await storeSync.sync().finally(() => storeSync.close());
+    log(`Committed version ${base.version + 1} from the journal of what was synced last`);
+  } finally {
+    await Promise.all([tree.close(), content.close()]);
+  }
+}
+
+/** The newest of the entries that continue a commit, and the chunks of all of them. */
+export function continuationOf(
+  entries: readonly SyncEntry[],
+  base: SyncBase,
+): { newest: SyncEntry | null; puts: ChunkPut[] } {
+  let newest: SyncEntry | null = null;
+  const puts: ChunkPut[] = [];
+  for (const [index, entry] of entries.entries()) {
+    const { version, timeMs, treeLength } = entry.base;
+    const isNext =
+      version === base.version && timeMs === base.timeMs && treeLength === base.treeLength;
+    if (!isNext || entry.sequence !== index) break;
+    newest = entry;
+    puts.push(...entry.puts);
+  }
+  if (newest !== null && !newest.changes.some(({ key }) => key.equals(commitKey))) {
+    throw new DamagedError('Cannot use the sync journal: an entry has no commit record');
+  }
+  return { newest, puts };
+}

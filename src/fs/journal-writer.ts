@@ -1,0 +1,70 @@
+/** Entries of the sync journal, each of which continues the last commit. */
+import type { ContentStore } from '../content/content-store.js';
+import { limits } from '../limits.js';
+import type { TreeChange } from '../tree/tree.js';
+import { encodeSyncEntry, type SyncBase } from './sync-entry.js';
+
+/** Where entries are made durable; see `log/sync-journal.ts`. */
+export interface Journal {
+  /** Whether entries can be written now. */
+  readonly isReady: boolean;
+  /** Bytes of the largest entry that there is room for. */
+  readonly room: number;
+  /** Resolves once the entry survives a loss of power. */
+  append(entry: Buffer): Promise<void>;
+  /** The next entry is the first again. */
+  restart(): void;
+}
+
+export class JournalWriter {
+  readonly #journal: Journal | null;
+  readonly #content: ContentStore;
+  /** The commit that entries continue; null until there is one that is on stable storage. */
+  #base: SyncBase | null = null;
+  #sequence = 0;
+
+  constructor(journal: Journal | null, content: ContentStore) {
+    this.#journal = journal;
+    this.#content = content;
+  }
+
+  /** Whether there is a commit to continue, and a place to write to. */
+  get isOpen(): boolean {
+    return this.#base !== null && this.#journal?.isReady === true;
+  }
+
+  /** A commit has taken up what is dirty: until it is on stable storage no entry can continue it. */
+  stop(): void {
+    this.#base = null;
+    this.#content.notePuts(limits.sync_journal_data_bytes_max);
+  }
+
+  /** That commit is on stable storage. */
+  restart(base: SyncBase): void {
+    this.#journal?.restart();
+    this.#sequence = 0;
+    this.#base = base;
+  }
+
+  /** The next entry, to be written; null when it is too large, or when more was stored than was noted. */
+  encode(changes: readonly TreeChange[]): Buffer | null {
+    const puts = this.#content.takePuts();
+    if (this.#base === null || this.#journal === null || puts === null) return null;
+    const entry = encodeSyncEntry({ base: this.#base, sequence: this.#sequence, changes, puts });
+    if (entry.length <= this.#journal.room) return entry;
+    // These chunks are noted nowhere now.
+    this.#base = null;
+    return null;
+  }
+
+  /** Rejects with StoreError, NoSpaceError; then there are no more entries until the next commit. */
+  async append(entry: Buffer): Promise<void> {
+    this.#sequence++;
+    try {
+      await this.#journal?.append(entry);
+    } catch (error) {
+      this.#base = null;
+      throw error;
+    }
+  }
+}

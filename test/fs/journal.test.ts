@@ -1,0 +1,157 @@
+/** When fsync is content with an entry of the journal, and when it commits. */
+
+import type { Assertions } from 'brittle';
+import test from 'brittle';
+import { StoreError } from '../../src/errors.js';
+import type { DriveFileSystem } from '../../src/fs/drive-file-system.js';
+import type { Journal } from '../../src/fs/journal-writer.js';
+import { decodeSyncEntry, type SyncEntry } from '../../src/fs/sync-entry.js';
+import { limits } from '../../src/limits.js';
+import { commitKey } from '../../src/tree/keys.js';
+import { randomBytes } from '../support/random-bytes.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+import { caller, openFileSystem } from './support/open-file-system.js';
+
+const O_RDWR = 2;
+const options = { fromPageCache: false, killSuidGid: false, openFlags: O_RDWR };
+
+/** Keeps entries in memory. */
+class MemoryJournal implements Journal {
+  isReady = true;
+  room = limits.sync_journal_bytes;
+  entries: SyncEntry[] = [];
+  restarts = 0;
+  fails = false;
+
+  async append(entry: Buffer): Promise<void> {
+    if (this.fails) throw new StoreError('the disk is gone');
+    this.entries.push(decodeSyncEntry(entry));
+  }
+
+  restart(): void {
+    this.entries = [];
+    this.restarts++;
+  }
+}
+
+async function open(t: Assertions) {
+  const journal = new MemoryJournal();
+  const opened = await openFileSystem(temporaryFolder(t, 'journal'), { journal });
+  return { journal, ...opened };
+}
+
+async function create(fileSystem: DriveFileSystem, name: string) {
+  const made = await fileSystem.create(1, name, 0o100644, O_RDWR, caller);
+  return { ino: made.entry.attributes.ino, handle: made.open.handle };
+}
+
+const versionOf = (fileSystem: DriveFileSystem): number => fileSystem.figures().version;
+
+test('journal: a small change is noted, again with all that is not committed, until a commit', async (t) => {
+  const { fileSystem, journal, close } = await open(t);
+  const { ino, handle } = await create(fileSystem, 'file');
+  await fileSystem.fsync();
+  t.is(journal.entries.length, 0, 'there is nothing to continue before the first commit');
+  const version = versionOf(fileSystem);
+
+  const written = randomBytes(5000, 1);
+  await fileSystem.write(ino, handle, 0, written, options, caller);
+  await fileSystem.fsync();
+  t.is(versionOf(fileSystem), version, 'no commit');
+  t.is(journal.entries.length, 1);
+  t.alike(
+    journal.entries[0]?.puts.map(({ data }) => data),
+    [written],
+  );
+  await fileSystem.fsync();
+  t.is(journal.entries.length, 1, 'nothing new, no entry');
+
+  await create(fileSystem, 'other');
+  await Promise.all([fileSystem.fsync(), fileSystem.fsync(), fileSystem.fsync()]);
+  t.is(journal.entries.length, 2, 'those who come together share one');
+  const [first, second] = journal.entries as [SyncEntry, SyncEntry];
+  t.alike([first.sequence, second.sequence], [0, 1]);
+  t.alike(second.base, first.base);
+  t.alike(second.puts, [], 'a chunk is noted once');
+  const keys = ({ changes }: SyncEntry) => changes.map(({ key }) => key.toString('hex'));
+  t.ok(
+    keys(first).every((key) => keys(second).includes(key)),
+    'a record as often as it is not committed',
+  );
+  t.ok(second.changes.some(({ key }) => key.equals(commitKey)));
+
+  const { restarts } = journal;
+  await fileSystem.commit();
+  t.is(journal.restarts, restarts + 1, 'a commit begins it anew');
+  await create(fileSystem, 'third');
+  await fileSystem.fsync();
+  t.is(journal.entries[0]?.base.version, version + 1);
+  t.is(journal.entries[0]?.sequence, 0);
+  await close();
+});
+
+test('journal: much is committed', async (t) => {
+  const { fileSystem, journal, close } = await open(t);
+  const { ino, handle } = await create(fileSystem, 'file');
+  await fileSystem.fsync();
+  let version = versionOf(fileSystem);
+  const commits = async (what: string): Promise<void> => {
+    await fileSystem.fsync();
+    t.is(versionOf(fileSystem), ++version, what);
+    t.is(journal.entries.length, 0);
+  };
+  const large = randomBytes(limits.sync_journal_data_bytes_max + 4096, 2);
+  await fileSystem.write(ino, handle, 0, large, options, caller);
+  await commits('many bytes');
+  for (let i = 0; i <= limits.sync_journal_records_max; i++) await create(fileSystem, `n${i}`);
+  await commits('many inodes');
+  journal.room = 100;
+  await create(fileSystem, 'more');
+  await commits('what has no room');
+  journal.room = limits.sync_journal_bytes;
+  journal.isReady = false;
+  await create(fileSystem, 'again');
+  await commits('what cannot be written now');
+  journal.isReady = true;
+  await create(fileSystem, 'last');
+  await fileSystem.fsync();
+  t.is(journal.entries.length, 1, 'and then little is noted again');
+  await close();
+});
+
+test('journal: one that cannot be written makes fsync commit', async (t) => {
+  const { fileSystem, journal, lines, close } = await open(t);
+  await create(fileSystem, 'file');
+  await fileSystem.fsync();
+  const version = versionOf(fileSystem);
+  journal.fails = true;
+  await create(fileSystem, 'other');
+  await fileSystem.fsync();
+  t.is(versionOf(fileSystem), version + 1);
+  t.ok(lines.some((line) => line.includes('journal cannot be written')));
+  await close();
+});
+
+test('journal: what fails to be committed is not noted behind an older commit', async (t) => {
+  const journal = new MemoryJournal();
+  let fails = false;
+  const sync = () => (fails ? Promise.reject(new StoreError('cannot sync')) : Promise.resolve());
+  const { fileSystem, close } = await openFileSystem(temporaryFolder(t, 'journal'), {
+    journal,
+    sync,
+  });
+  const { ino, handle } = await create(fileSystem, 'file');
+  await fileSystem.fsync();
+  fails = true;
+  await create(fileSystem, 'other');
+  await t.exception(fileSystem.commit(), /cannot sync/);
+  await fileSystem.write(ino, handle, 0, Buffer.from('new'), options, caller);
+  await t.exception(async () => fileSystem.fsync(), /cannot sync/);
+  t.is(journal.entries.length, 0);
+  fails = false;
+  await fileSystem.fsync();
+  await create(fileSystem, 'fourth');
+  await fileSystem.fsync();
+  t.is(journal.entries.length, 1);
+  await close();
+});
