@@ -3,8 +3,8 @@
  * object. Only the loop and its fsync are timed: data is made before, and Node is started before. Calls are synchronous:
  * one program that does one thing after the other, as `cp` or `tar` does.
  */
-import { createCipheriv } from 'node:crypto';
 import {
+  chmodSync,
   closeSync,
   fstatSync,
   fsyncSync,
@@ -13,10 +13,12 @@ import {
   openSync,
   readdirSync,
   readSync,
+  renameSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
 import path from 'node:path';
+import { incompressible } from './loops-data.js';
 
 /** What to do: `path` is a file or a folder, `count` the number of calls or files, `size` the bytes of each. */
 export interface LoopRequest {
@@ -161,6 +163,18 @@ const loops = {
     closeSync(fd);
     return result;
   },
+
+  /** Creates empty files, changes their modes, renames and removes them: four operations each, no data. */
+  changeNames({ path: folder, count }: LoopRequest): LoopResult {
+    mkdirSync(folder, { recursive: true });
+    const names = Array.from({ length: count }, (_, index) => path.join(folder, `name-${index}`));
+    return timed(count * 4, 0, () => {
+      for (const name of names) closeSync(openSync(name, 'w'));
+      for (const name of names) chmodSync(name, 0o600);
+      for (const name of names) renameSync(name, `${name}-renamed`);
+      for (const name of names) unlinkSync(`${name}-renamed`);
+    });
+  },
 } satisfies Record<string, (request: LoopRequest) => LoopResult>;
 
 export type LoopName = keyof typeof loops;
@@ -188,18 +202,6 @@ function timedCount(run: () => { operations: number; bytes: number }): LoopResul
 function writeAll(fd: number, data: Buffer, offset: number | null): void {
   const count = writeSync(fd, data, 0, data.length, offset);
   if (count !== data.length) throw new Error(`Short write: ${count} of ${data.length} bytes`);
-}
-
-/** The same bytes in every run, in which nothing repeats: no compression or deduplication helps. */
-function incompressible(length: number): Buffer {
-  const piece = 64 << 20;
-  const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, 7), Buffer.alloc(16));
-  const bytes = Buffer.allocUnsafe(length);
-  const zeros = Buffer.alloc(Math.min(piece, length));
-  for (let at = 0; at < length; at += piece) {
-    cipher.update(zeros.subarray(0, Math.min(piece, length - at))).copy(bytes, at);
-  }
-  return bytes;
 }
 
 function randomOffsets(fileSize: number, size: number, count: number): number[] {
