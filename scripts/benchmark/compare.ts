@@ -42,7 +42,7 @@ export async function compare(args: BenchArguments): Promise<CompareResult> {
         continue;
       }
       try {
-        await subjects.start(competitor, args.sizes);
+        await subjects.start(competitor);
         rates[competitor.name] = {};
         failures[competitor.name] = {};
       } catch (error) {
@@ -51,6 +51,7 @@ export async function compare(args: BenchArguments): Promise<CompareResult> {
       }
     }
     for (let round = 0; round < args.rounds; round++) {
+      subjects.newSource(round + 1);
       for (const workload of args.chosen) {
         // Whoever comes first has it easier or harder; so each time it is another one.
         for (const running of rotated(subjects.running, round)) {

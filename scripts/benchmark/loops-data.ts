@@ -1,10 +1,15 @@
 /** Data for the loops. */
 import { createCipheriv } from 'node:crypto';
 
-/** The same bytes in every run, in which nothing repeats: no compression or deduplication helps. */
-export function incompressible(length: number): Buffer {
+/**
+ * Bytes in which nothing repeats, the same for the same seed. With a seed that was never used, no compression and no
+ * deduplication helps.
+ */
+export function incompressible(length: number, seed = 0): Buffer {
   const piece = 64 << 20;
-  const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, 7), Buffer.alloc(16));
+  const initial = Buffer.alloc(16);
+  initial.writeUInt32BE(seed);
+  const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, 7), initial);
   const bytes = Buffer.allocUnsafe(length);
   const zeros = Buffer.alloc(Math.min(piece, length));
   for (let at = 0; at < length; at += piece) {

@@ -20,11 +20,15 @@ import {
 import path from 'node:path';
 import { incompressible } from './loops-data.js';
 
-/** What to do: `path` is a file or a folder, `count` the number of calls or files, `size` the bytes of each. */
+/**
+ * What to do: `path` is a file or a folder, `count` the number of calls or files, `size` the bytes of each, `seed` that of
+ * the data.
+ */
 export interface LoopRequest {
   path: string;
   count: number;
   size: number;
+  seed: number;
 }
 
 /** What was done: bytes moved and operations, in this time. */
@@ -38,8 +42,8 @@ const FILES_PER_FOLDER = 100;
 
 const loops = {
   /** Writes a new file in pieces, then one fsync. */
-  sequentialWrite({ path: file, count, size }: LoopRequest): LoopResult {
-    const data = incompressible(count * size);
+  sequentialWrite({ path: file, count, size, seed }: LoopRequest): LoopResult {
+    const data = incompressible(count * size, seed);
     return timed(count, count * size, () => {
       const fd = openSync(file, 'w');
       for (let index = 0; index < count; index++) {
@@ -83,8 +87,8 @@ const loops = {
   },
 
   /** Overwrites pieces at random places, then one fsync. */
-  randomWrite({ path: file, count, size }: LoopRequest): LoopResult {
-    const data = incompressible(count * size);
+  randomWrite({ path: file, count, size, seed }: LoopRequest): LoopResult {
+    const data = incompressible(count * size, seed);
     const fd = openSync(file, 'r+');
     const offsets = randomOffsets(fstatSync(fd).size, size, count);
     const result = timed(count, count * size, () => {
@@ -98,8 +102,8 @@ const loops = {
   },
 
   /** Creates files with some data each, in folders of a hundred. No fsync, as tools do it. */
-  createFiles({ path: folder, count, size }: LoopRequest): LoopResult {
-    const data = incompressible(count * size);
+  createFiles({ path: folder, count, size, seed }: LoopRequest): LoopResult {
+    const data = incompressible(count * size, seed);
     return timed(count, count * size, () => {
       for (let index = 0; index < count; index++) {
         if (index % FILES_PER_FOLDER === 0) mkdirSync(folderOf(folder, index), { recursive: true });
@@ -151,8 +155,8 @@ const loops = {
   },
 
   /** Appends to a log and syncs after each, as a database's journal does. */
-  appendAndSync({ path: file, count, size }: LoopRequest): LoopResult {
-    const data = incompressible(count * size);
+  appendAndSync({ path: file, count, size, seed }: LoopRequest): LoopResult {
+    const data = incompressible(count * size, seed);
     const fd = openSync(file, 'a');
     const result = timed(count, count * size, () => {
       for (let index = 0; index < count; index++) {
@@ -169,15 +173,26 @@ const loops = {
     mkdirSync(folder, { recursive: true });
     const names = Array.from({ length: count }, (_, index) => path.join(folder, `name-${index}`));
     return timed(count * 4, 0, () => {
+      // Synced in between: else nothing of a file that comes and goes would be stored.
       for (const name of names) closeSync(openSync(name, 'w'));
+      syncFolder(folder);
       for (const name of names) chmodSync(name, 0o600);
+      syncFolder(folder);
       for (const name of names) renameSync(name, `${name}-renamed`);
+      syncFolder(folder);
       for (const name of names) unlinkSync(`${name}-renamed`);
+      syncFolder(folder);
     });
   },
 } satisfies Record<string, (request: LoopRequest) => LoopResult>;
 
 export type LoopName = keyof typeof loops;
+
+function syncFolder(folder: string): void {
+  const fd = openSync(folder, 'r');
+  fsyncSync(fd);
+  closeSync(fd);
+}
 
 function folderOf(folder: string, index: number): string {
   return path.join(folder, `folder-${Math.floor(index / FILES_PER_FOLDER)}`);

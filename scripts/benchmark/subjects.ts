@@ -1,5 +1,5 @@
 /** Setting up what is compared, and taking it down, whatever happens. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { writeSourceTree } from '../../test/support/source-tree.js';
@@ -30,20 +30,32 @@ export class Subjects {
   readonly folder: string;
   readonly running: RunningSubject[] = [];
   readonly #source: string;
+  readonly #sizes: Sizes;
 
   constructor(parent: string, sizes: Sizes) {
     this.folder = mkdtempSync(path.join(parent, 'shoal-bench-'));
-    this.#source = mkdtempSync(path.join(this.folder, 'source-'));
-    writeSourceTree(this.#source, { files: sizes.treeFiles, bytes: sizes.treeBytes, seed: 1 });
+    this.#source = path.join(this.folder, 'source');
+    this.#sizes = sizes;
+    mkdirSync(this.#source);
   }
 
-  async start(competitor: Competitor, sizes: Sizes): Promise<void> {
+  /** A source tree that nobody has seen: what is stored already would be found again. */
+  newSource(seed: number): void {
+    const { treeFiles: files, treeBytes: bytes } = this.#sizes;
+    rmSync(this.#source, { recursive: true });
+    mkdirSync(this.#source);
+    writeSourceTree(this.#source, { files, bytes, seed });
+    // Not all that is compared has links.
+    for (const name of ['link', 'dangling', 'hard-link']) rmSync(path.join(this.#source, name));
+  }
+
+  async start(competitor: Competitor): Promise<void> {
     const subject = await competitor.start(path.join(this.folder, competitor.name));
     const { directory, pid, backing } = subject;
     const place: Place = {
       folder: directory === null ? backing : makeFolder(directory),
       source: this.#source,
-      sizes,
+      sizes: this.#sizes,
       backing,
     };
     await untilQuiet(pid);

@@ -7,6 +7,9 @@ import { dropCaches } from '../../test/support/drop-caches.js';
 import type { LoopName, LoopResult } from './loops.js';
 import type { Sizes } from './sizes.js';
 
+/** Data that was written before would be found again by a file system that stores it once. */
+let nextSeed = Date.now() >>> 0;
+
 const LOOPS = fileURLToPath(new URL('./loops.js', import.meta.url));
 const COMMAND_TIME_MS_MAX = 1_800_000;
 
@@ -79,7 +82,7 @@ export async function loop(
   count: number,
   size: number,
 ): Promise<LoopResult> {
-  const request = JSON.stringify({ path: target, count, size });
+  const request = JSON.stringify({ path: target, count, size, seed: nextSeed++ >>> 0 });
   const printed = await command(process.execPath, [LOOPS, name, request], {
     deadlineMs: COMMAND_TIME_MS_MAX,
   });
