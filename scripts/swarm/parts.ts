@@ -1,5 +1,5 @@
 /** What is measured of a swarm. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { writeContent } from '../../test/sharing/support/stream-content.js';
@@ -180,16 +180,4 @@ function nodeOf(network: Network, index: number): NetworkNode {
   const node = network.nodes[index];
   if (node === undefined) throw new Error(`The network has no machine ${index}`);
   return node;
-}
-
-/** Bytes and number of the regular files below a folder. */
-export function contentOf(folder: string): { bytes: number; files: number } {
-  let bytes = 0;
-  let files = 0;
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    files++;
-    bytes += statSync(path.join(entry.parentPath, entry.name)).size;
-  }
-  return { bytes, files };
 }

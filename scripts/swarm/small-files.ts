@@ -1,5 +1,5 @@
 /** A tree of small files that do not compress, 100 in a folder. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { SeededRandom } from '../../test/support/seeded-random.js';
 
@@ -20,4 +20,16 @@ export function writeSmallFiles(folder: string, files: number): number {
     bytes += size;
   }
   return bytes;
+}
+
+/** Bytes and number of the regular files below a folder. */
+export function contentOf(folder: string): { bytes: number; files: number } {
+  let bytes = 0;
+  let files = 0;
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    files++;
+    bytes += statSync(path.join(entry.parentPath, entry.name)).size;
+  }
+  return { bytes, files };
 }

@@ -38,6 +38,7 @@ export interface HyperdriveModules {
   Corestore: new (folder: string) => StoreInstance;
   Localdrive: new (folder: string) => { mirror(to: DriveInstance): { done(): Promise<void> } };
   Hyperswarm: new (options: object) => SwarmInstance;
+  HyperDHT: new (options: object) => unknown;
 }
 
 /** Loads them. Throws when one is missing. */
@@ -48,5 +49,6 @@ export function loadHyperdrive(folder: string): HyperdriveModules {
     Corestore: require('corestore'),
     Localdrive: require('localdrive'),
     Hyperswarm: require('hyperswarm'),
+    HyperDHT: require('hyperdht'),
   };
 }
