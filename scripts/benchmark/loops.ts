@@ -3,8 +3,8 @@
  * object. Only the loop and its fsync are timed: data is made before, and Node is started before. Calls are synchronous:
  * one program that does one thing after the other, as `cp` or `tar` does.
  */
-import { createCipheriv } from 'node:crypto';
 import {
+  chmodSync,
   closeSync,
   fstatSync,
   fsyncSync,
@@ -13,16 +13,22 @@ import {
   openSync,
   readdirSync,
   readSync,
+  renameSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
 import path from 'node:path';
+import { incompressible } from './loops-data.js';
 
-/** What to do: `path` is a file or a folder, `count` the number of calls or files, `size` the bytes of each. */
+/**
+ * What to do: `path` is a file or a folder, `count` the number of calls or files, `size` the bytes of each, `seed` that of
+ * the data.
+ */
 export interface LoopRequest {
   path: string;
   count: number;
   size: number;
+  seed: number;
 }
 
 /** What was done: bytes moved and operations, in this time. */
@@ -36,8 +42,8 @@ const FILES_PER_FOLDER = 100;
 
 const loops = {
   /** Writes a new file in pieces, then one fsync. */
-  sequentialWrite({ path: file, count, size }: LoopRequest): LoopResult {
-    const data = incompressible(count * size);
+  sequentialWrite({ path: file, count, size, seed }: LoopRequest): LoopResult {
+    const data = incompressible(count * size, seed);
     return timed(count, count * size, () => {
       const fd = openSync(file, 'w');
       for (let index = 0; index < count; index++) {
@@ -81,8 +87,8 @@ const loops = {
   },
 
   /** Overwrites pieces at random places, then one fsync. */
-  randomWrite({ path: file, count, size }: LoopRequest): LoopResult {
-    const data = incompressible(count * size);
+  randomWrite({ path: file, count, size, seed }: LoopRequest): LoopResult {
+    const data = incompressible(count * size, seed);
     const fd = openSync(file, 'r+');
     const offsets = randomOffsets(fstatSync(fd).size, size, count);
     const result = timed(count, count * size, () => {
@@ -96,8 +102,8 @@ const loops = {
   },
 
   /** Creates files with some data each, in folders of a hundred. No fsync, as tools do it. */
-  createFiles({ path: folder, count, size }: LoopRequest): LoopResult {
-    const data = incompressible(count * size);
+  createFiles({ path: folder, count, size, seed }: LoopRequest): LoopResult {
+    const data = incompressible(count * size, seed);
     return timed(count, count * size, () => {
       for (let index = 0; index < count; index++) {
         if (index % FILES_PER_FOLDER === 0) mkdirSync(folderOf(folder, index), { recursive: true });
@@ -149,8 +155,8 @@ const loops = {
   },
 
   /** Appends to a log and syncs after each, as a database's journal does. */
-  appendAndSync({ path: file, count, size }: LoopRequest): LoopResult {
-    const data = incompressible(count * size);
+  appendAndSync({ path: file, count, size, seed }: LoopRequest): LoopResult {
+    const data = incompressible(count * size, seed);
     const fd = openSync(file, 'a');
     const result = timed(count, count * size, () => {
       for (let index = 0; index < count; index++) {
@@ -161,9 +167,32 @@ const loops = {
     closeSync(fd);
     return result;
   },
+
+  /** Creates empty files, changes their modes, renames and removes them: four operations each, no data. */
+  changeNames({ path: folder, count }: LoopRequest): LoopResult {
+    mkdirSync(folder, { recursive: true });
+    const names = Array.from({ length: count }, (_, index) => path.join(folder, `name-${index}`));
+    return timed(count * 4, 0, () => {
+      // Synced in between: else nothing of a file that comes and goes would be stored.
+      for (const name of names) closeSync(openSync(name, 'w'));
+      syncFolder(folder);
+      for (const name of names) chmodSync(name, 0o600);
+      syncFolder(folder);
+      for (const name of names) renameSync(name, `${name}-renamed`);
+      syncFolder(folder);
+      for (const name of names) unlinkSync(`${name}-renamed`);
+      syncFolder(folder);
+    });
+  },
 } satisfies Record<string, (request: LoopRequest) => LoopResult>;
 
 export type LoopName = keyof typeof loops;
+
+function syncFolder(folder: string): void {
+  const fd = openSync(folder, 'r');
+  fsyncSync(fd);
+  closeSync(fd);
+}
 
 function folderOf(folder: string, index: number): string {
   return path.join(folder, `folder-${Math.floor(index / FILES_PER_FOLDER)}`);
@@ -188,18 +217,6 @@ function timedCount(run: () => { operations: number; bytes: number }): LoopResul
 function writeAll(fd: number, data: Buffer, offset: number | null): void {
   const count = writeSync(fd, data, 0, data.length, offset);
   if (count !== data.length) throw new Error(`Short write: ${count} of ${data.length} bytes`);
-}
-
-/** The same bytes in every run, in which nothing repeats: no compression or deduplication helps. */
-function incompressible(length: number): Buffer {
-  const piece = 64 << 20;
-  const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, 7), Buffer.alloc(16));
-  const bytes = Buffer.allocUnsafe(length);
-  const zeros = Buffer.alloc(Math.min(piece, length));
-  for (let at = 0; at < length; at += piece) {
-    cipher.update(zeros.subarray(0, Math.min(piece, length - at))).copy(bytes, at);
-  }
-  return bytes;
 }
 
 function randomOffsets(fileSize: number, size: number, count: number): number[] {

@@ -1,133 +1,93 @@
-/** Measures directories with fixed workloads: `scripts/bench [OPTIONS] DIR [DIR...]`. */
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
-import { writeSourceTree } from '../../test/support/source-tree.js';
-import { findMountProcess, MemorySampler, residentBytes } from './mount-process.js';
-import { type DirectoryReport, formatTable } from './report.js';
+/** Measures file systems with fixed workloads: `scripts/bench --help`. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { barChartSvg } from './bar-chart.js';
+import { type BenchArguments, parseBenchArguments, USAGE } from './bench-arguments.js';
+import { compare } from './compare.js';
 import {
-  FULL_SIZES,
-  makeFolder,
-  measure,
-  type Place,
-  QUICK_SIZES,
-  workloads,
-} from './workloads.js';
+  type BenchRecord,
+  type Comparison,
+  lossesSince,
+  mergeRecords,
+  parseRecord,
+  recordOf,
+} from './comparison.js';
+import { chartOf } from './comparison-chart.js';
+import { comparisonTable } from './comparison-table.js';
+import { competitorNamed } from './competitors/all.js';
+import { type Cost, costTable } from './costs.js';
+import { measureDirectories } from './directories.js';
+import { withSection } from './document.js';
 
-const USAGE = `Usage: scripts/bench [OPTIONS] DIR [DIR...]
-
-Measures each directory with the same workloads and prints rates, and their ratio to the first directory.
-Every workload starts with everything before it written back. "Cold" means that the kernel's caches were dropped,
-which needs root. Works in a folder of its own in DIR, and removes it.
-
-  --quick        small sizes: half a minute instead of minutes; rates are less sure
-  --only NAME    only workloads with NAME in their name; may be given several times
-  --pid PID      the process whose memory is shown (found by itself for a FUSE mount)
-  --json         print JSON
-  --help         print this`;
-
-/** How long a mount is left alone before its idle memory is read. */
-const IDLE_MS = 10_000;
-
-interface Measured {
-  place: Place;
-  report: DirectoryReport;
-  sampler: MemorySampler | null;
-}
+const RECORD = fileURLToPath(new URL('../../../docs/performance.json', import.meta.url));
 
 try {
-  process.exitCode = await main();
+  process.exitCode = await main(parseBenchArguments(process.argv.slice(2)));
 } catch (error) {
   console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
 }
 
-async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      quick: { type: 'boolean', default: false },
-      only: { type: 'string', multiple: true, default: [] },
-      pid: { type: 'string' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help || positionals.length === 0) {
-    console.log(USAGE);
-    return values.help ? 0 : 2;
-  }
-  for (const directory of positionals) {
-    if (!statSync(directory).isDirectory())
-      throw new Error(`Cannot measure '${directory}': it is no directory`);
-  }
-  const chosen = workloads.filter(
-    ({ name }) => values.only.length === 0 || values.only.some((only) => name.includes(only)),
-  );
-  if (chosen.length === 0)
-    throw new Error(`No workload has '${values.only.join("' or '")}' in its name`);
-  const isRoot = process.getuid?.() === 0;
-  if (!isRoot) console.error('bench: not root: caches are not dropped, and what says cold is warm');
-
-  const sizes = values.quick ? QUICK_SIZES : FULL_SIZES;
-  const source = mkdtempSync(path.join(tmpdir(), 'shoal-bench-'));
-  const measured: Measured[] = [];
-  const cleanUp = () => {
-    for (const { place, sampler } of measured) {
-      sampler?.stop();
-      rmSync(place.folder, { recursive: true, force: true });
-    }
-    rmSync(source, { recursive: true, force: true });
-  };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      cleanUp();
-      process.exit(1);
-    });
-  }
-  try {
-    writeSourceTree(source, { files: sizes.treeFiles, bytes: sizes.treeBytes, seed: 1 });
-    for (const directory of positionals) {
-      const given = values.pid === undefined ? null : Number(values.pid);
-      const pid = given ?? findMountProcess(directory);
-      const report: DirectoryReport = { directory, rates: {} };
-      if (pid !== null) {
-        const idleBefore = residentBytes(pid);
-        if (idleBefore === 0) throw new Error(`Cannot read the memory of process ${pid}`);
-        report.memory = { pid, idleBefore, peak: 0, idleAfter: 0 };
-      }
-      const place = { folder: makeFolder(directory), source, sizes };
-      measured.push({ place, report, sampler: pid === null ? null : new MemorySampler(pid) });
-    }
-    // One workload on all directories before the next one: what disturbs the machine disturbs all alike.
-    for (const workload of chosen) {
-      for (const { place, report } of measured) {
-        report.rates[workload.name] = await measure(workload, place);
-        if (!values.json)
-          console.error(
-            `${workload.name}: ${report.directory}: ${report.rates[workload.name]?.toFixed(1)} ${workload.unit}`,
-          );
-      }
-    }
-    await readIdleMemory(measured);
-  } finally {
-    cleanUp();
-  }
-  const reports = measured.map(({ report }) => report);
-  if (values.json) console.log(JSON.stringify({ sizes, cold: isRoot, reports }, null, 2));
-  else console.log(`\n${formatTable(chosen, reports)}`);
-  return 0;
+async function main(args: BenchArguments): Promise<number> {
+  if (args.mode === 'help') console.log(USAGE);
+  if (args.mode === 'directories') await measureDirectories(args);
+  if (args.mode === 'compare') await compareAndWrite(args);
+  return args.mode === 'check' ? await check(args) : 0;
 }
 
-async function readIdleMemory(measured: readonly Measured[]): Promise<void> {
-  if (measured.every(({ sampler }) => sampler === null)) return;
-  await sleep(IDLE_MS);
-  for (const { report, sampler } of measured) {
-    if (sampler === null || report.memory === undefined) continue;
-    sampler.stop();
-    report.memory.peak = sampler.peakBytes;
-    report.memory.idleAfter = residentBytes(report.memory.pid);
+async function compareAndWrite(args: BenchArguments): Promise<void> {
+  const { comparison, costs } = await compare(args);
+  print(args, comparison, costs);
+  write(args, comparison, costs);
+  if (!args.record) return;
+  const record = mergeRecords(readRecord(), recordOf(comparison));
+  writeFileSync(RECORD, `${JSON.stringify(record, null, 2)}\n`);
+}
+
+async function check(args: BenchArguments): Promise<number> {
+  const record = readRecord();
+  if (record === null) {
+    throw new Error(
+      `Cannot check: nothing is recorded in ${RECORD}; run with --against and --record first`,
+    );
   }
+  const names = record.competitors.filter((name) => name !== 'shoal');
+  const chosen = args.chosen.filter(({ id }) => record.rows[id] !== undefined);
+  if (chosen.length === 0) throw new Error('Cannot check: none of these workloads is recorded');
+  const against = args.against ?? names.map(competitorNamed);
+  const { comparison, costs } = await compare({ ...args, chosen, against });
+  print(args, comparison, costs);
+  write(args, comparison, costs);
+  const losses = lossesSince(record, comparison);
+  console.error(`bench: held against the record of ${record.circumstances.date}`);
+  for (const { name, before, after } of losses) {
+    console.error(
+      `bench: LOST: ${name}: ${before.toFixed(2)} of the best peer then, ${after.toFixed(2)} now`,
+    );
+  }
+  if (losses.length === 0) console.error('bench: no row lost more than 10 %');
+  return losses.length === 0 ? 0 : 1;
+}
+
+function print(args: BenchArguments, comparison: Comparison, costs: Record<string, Cost>): void {
+  if (args.json) {
+    console.log(JSON.stringify({ ...comparison, sizes: args.sizes, costs }, null, 2));
+    return;
+  }
+  console.log(comparisonTable(comparison));
+  if (Object.keys(costs).length > 0) console.log(`\n${costTable(costs)}`);
+}
+
+function write(args: BenchArguments, comparison: Comparison, costs: Record<string, Cost>): void {
+  if (args.markdown !== null) {
+    const old = existsSync(args.markdown) ? readFileSync(args.markdown, 'utf8') : '';
+    let text = withSection(old, 'comparison', comparisonTable(comparison));
+    if (Object.keys(costs).length > 0) text = withSection(text, 'costs', costTable(costs));
+    writeFileSync(args.markdown, text);
+  }
+  if (args.svg !== null) writeFileSync(args.svg, barChartSvg(chartOf(comparison)));
+}
+
+function readRecord(): BenchRecord | null {
+  return existsSync(RECORD) ? parseRecord(readFileSync(RECORD, 'utf8')) : null;
 }

@@ -1,4 +1,5 @@
 /** Printing what was measured. */
+import { formatNumber } from './number-format.js';
 
 /** One measured directory. */
 export interface DirectoryReport {
@@ -29,7 +30,7 @@ export function formatTable(rows: readonly Row[], reports: readonly DirectoryRep
     const first = reports[0]?.rates[name];
     const cells = reports.flatMap(({ rates }, index) => {
       const rate = rates[name];
-      const text = rate === undefined ? '-' : formatRate(rate);
+      const text = rate === undefined ? '-' : formatNumber(rate);
       if (index === 0) return [text];
       return [text, rate === undefined || first === undefined ? '-' : (rate / first).toFixed(2)];
     });
@@ -40,7 +41,7 @@ export function formatTable(rows: readonly Row[], reports: readonly DirectoryRep
       label,
       'MB',
       ...reports.flatMap(({ memory }, index) => {
-        const text = memory === undefined ? '-' : formatRate(memory[key] / 1e6);
+        const text = memory === undefined ? '-' : formatNumber(memory[key] / 1e6);
         return index === 0 ? [text] : [text, ''];
       }),
     ];
@@ -61,8 +62,4 @@ export function formatTable(rows: readonly Row[], reports: readonly DirectoryRep
         .trimEnd(),
     )
     .join('\n');
-}
-
-function formatRate(rate: number): string {
-  return rate >= 100 ? Math.round(rate).toLocaleString('en') : rate.toPrecision(3);
 }

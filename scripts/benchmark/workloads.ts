@@ -5,43 +5,13 @@ import { fileURLToPath } from 'node:url';
 import { command } from '../../test/support/command.js';
 import { dropCaches } from '../../test/support/drop-caches.js';
 import type { LoopName, LoopResult } from './loops.js';
+import type { Sizes } from './sizes.js';
+
+/** Data that was written before would be found again by a file system that stores it once. */
+let nextSeed = Date.now() >>> 0;
 
 const LOOPS = fileURLToPath(new URL('./loops.js', import.meta.url));
 const COMMAND_TIME_MS_MAX = 1_800_000;
-
-/** How much of everything. */
-export interface Sizes {
-  largeMebibytes: number;
-  randomReads: number;
-  randomWrites: number;
-  smallFiles: number;
-  appends: number;
-  commits: number;
-  treeFiles: number;
-  treeBytes: number;
-}
-
-export const FULL_SIZES: Sizes = {
-  largeMebibytes: 512,
-  randomReads: 4000,
-  randomWrites: 4000,
-  smallFiles: 4000,
-  appends: 500,
-  commits: 300,
-  treeFiles: 2000,
-  treeBytes: 50_000_000,
-};
-
-export const QUICK_SIZES: Sizes = {
-  largeMebibytes: 64,
-  randomReads: 500,
-  randomWrites: 500,
-  smallFiles: 500,
-  appends: 50,
-  commits: 30,
-  treeFiles: 300,
-  treeBytes: 5_000_000,
-};
 
 /** Where a workload runs. */
 export interface Place {
@@ -50,11 +20,17 @@ export interface Place {
   /** The source tree, on the machine's own disk. */
   source: string;
   sizes: Sizes;
+  /** Folder below the file system that is measured, where that keeps its data. */
+  backing?: string;
 }
 
 export interface Workload {
+  /** To choose it with, and what records of earlier runs go by. */
+  id: string;
   name: string;
   unit: 'MB/s' | 'ops/s' | 'files/s' | 'commits/s';
+  /** Not part of a comparison unless it is asked for. */
+  isExtra?: boolean;
   /** The kernel's caches are dropped before it. */
   cold?: boolean;
   /** Makes what it needs when it is not there, unmeasured. */
@@ -62,26 +38,51 @@ export interface Workload {
   run: (place: Place) => Promise<LoopResult>;
 }
 
+/** The workloads that are meant by words, each an id or a part of a name; all without words. Throws for other words. */
+export function chooseWorkloads(words: readonly string[]): Workload[] {
+  const means = (word: string) => {
+    const exact = workloads.filter(({ id }) => id === word);
+    return exact.length > 0 ? exact : workloads.filter(({ name }) => name.includes(word));
+  };
+  for (const word of words) {
+    if (means(word).length > 0) continue;
+    const ids = workloads.map(({ id }) => id).join(', ');
+    throw new Error(`Cannot measure '${word}': no workload is called so; there are ${ids}`);
+  }
+  const chosen = new Set(words.flatMap(means));
+  return workloads.filter((workload) => words.length === 0 || chosen.has(workload));
+}
+
 /** Prepares and runs a workload; returns its rate in its unit. */
 export async function measure(workload: Workload, place: Place): Promise<number> {
   await workload.prepare?.(place);
   await settle(place, workload.cold === true);
-  const { seconds, operations, bytes } = await workload.run(place);
-  return (workload.unit === 'MB/s' ? bytes / 1e6 : operations) / seconds;
+  return rateOf(workload, await workload.run(place));
 }
 
-async function settle(place: Place, cold: boolean): Promise<void> {
-  await command('sync', ['-f', place.folder], { deadlineMs: COMMAND_TIME_MS_MAX });
+/** In the workload's unit. */
+export function rateOf({ unit }: Workload, { seconds, operations, bytes }: LoopResult): number {
+  return (unit === 'MB/s' ? bytes / 1e6 : operations) / seconds;
+}
+
+/** Has all that was written before on the disk. */
+export async function settle(place: Place, cold: boolean): Promise<void> {
+  for (const folder of [place.folder, place.backing]) {
+    if (folder === undefined) continue;
+    // What the file system wrote below must be on the disk, too, or dropping caches leaves it there.
+    await command('sync', ['-f', folder], { deadlineMs: COMMAND_TIME_MS_MAX });
+  }
   if (cold) dropCaches(place.folder);
 }
 
-async function loop(
+/** Runs one of the loops in a process of its own. */
+export async function loop(
   name: LoopName,
   target: string,
   count: number,
   size: number,
 ): Promise<LoopResult> {
-  const request = JSON.stringify({ path: target, count, size });
+  const request = JSON.stringify({ path: target, count, size, seed: nextSeed++ >>> 0 });
   const printed = await command(process.execPath, [LOOPS, name, request], {
     deadlineMs: COMMAND_TIME_MS_MAX,
   });
@@ -141,8 +142,9 @@ async function needTree(place: Place): Promise<void> {
   if (!existsSync(tree(place))) await rsync(place);
 }
 
-function commits(name: string, mode: string): Workload {
+function commits(id: string, name: string, mode: string): Workload {
   return {
+    id,
     name,
     unit: 'commits/s',
     prepare: async (place) => {
@@ -167,12 +169,14 @@ function commits(name: string, mode: string): Workload {
 
 export const workloads: readonly Workload[] = [
   {
-    name: 'sequential write, 1 MiB, fsync',
+    id: 'seq-write',
+    name: 'sequential write, one fsync',
     unit: 'MB/s',
     prepare: async (place) => rmSync(large(place), { force: true }),
     run: writeLarge,
   },
   {
+    id: 'seq-read',
     name: 'sequential read, cold',
     unit: 'MB/s',
     cold: true,
@@ -180,47 +184,56 @@ export const workloads: readonly Workload[] = [
     run: (place) => loop('sequentialRead', large(place), 0, MEBIBYTE),
   },
   {
-    name: 'random 4 KiB reads, cold',
+    id: 'rand-read',
+    name: 'random 4 KiB read, cold',
     unit: 'ops/s',
     cold: true,
     prepare: needLarge,
     run: (place) => loop('randomRead', large(place), place.sizes.randomReads, SMALL),
   },
   {
-    name: 'random 4 KiB writes, fsync',
+    id: 'rand-write',
+    name: 'random 4 KiB write, one fsync',
     unit: 'ops/s',
     prepare: needLarge,
     run: (place) => loop('randomWrite', large(place), place.sizes.randomWrites, SMALL),
   },
   {
-    name: 'small files: create',
+    id: 'create',
+    name: 'create 4 KiB file',
     unit: 'files/s',
     prepare: async (place) => rmSync(small(place), { recursive: true, force: true }),
     run: createSmall,
   },
   {
-    name: 'small files: stat, cold',
+    id: 'stat',
+    name: 'stat, cold',
     unit: 'files/s',
     cold: true,
     prepare: needSmall,
     run: (place) => loop('statFiles', small(place), place.sizes.smallFiles, 0),
   },
   {
-    name: 'small files: walk, cold',
+    id: 'walk',
+    name: 'walk, for the second time',
     unit: 'files/s',
-    cold: true,
-    prepare: needSmall,
+    prepare: async (place) => {
+      await needSmall(place);
+      await loop('walkFiles', small(place), 0, 0);
+    },
     run: (place) => loop('walkFiles', small(place), 0, 0),
   },
   {
-    name: 'small files: read, cold',
+    id: 'read',
+    name: 'read 4 KiB file, cold',
     unit: 'files/s',
     cold: true,
     prepare: needSmall,
     run: (place) => loop('readFiles', small(place), place.sizes.smallFiles, SMALL),
   },
   {
-    name: 'small files: remove',
+    id: 'unlink',
+    name: 'unlink',
     unit: 'files/s',
     prepare: needSmall,
     run: async (place) => {
@@ -230,33 +243,37 @@ export const workloads: readonly Workload[] = [
     },
   },
   {
+    id: 'append',
     name: 'append 4 KiB and fsync',
     unit: 'ops/s',
     run: (place) =>
       loop('appendAndSync', path.join(place.folder, 'log'), place.sizes.appends, SMALL),
   },
-  commits('sqlite commits, rollback journal', 'DELETE'),
-  commits('sqlite commits, WAL', 'WAL'),
+  commits('sqlite', 'sqlite commits, rollback journal', 'DELETE'),
+  { ...commits('sqlite-wal', 'sqlite commits, WAL', 'WAL'), isExtra: true },
   {
-    name: 'rsync -a, into it',
+    id: 'rsync',
+    name: 'rsync in',
     unit: 'files/s',
     prepare: async (place) => rmSync(tree(place), { recursive: true, force: true }),
     run: rsync,
   },
   {
-    name: 'rsync -a, nothing to do, cold',
+    id: 'rsync-again',
+    name: 'rsync again, nothing to do, cold',
     unit: 'files/s',
     cold: true,
     prepare: needTree,
     run: rsync,
   },
   {
+    id: 'diff',
     name: 'diff -r with the source, cold',
-    unit: 'MB/s',
+    unit: 'files/s',
     cold: true,
     prepare: needTree,
     run: (place) =>
-      program(0, place.sizes.treeBytes, [
+      program(place.sizes.treeFiles, place.sizes.treeBytes, [
         'diff',
         '-r',
         '--no-dereference',
@@ -265,6 +282,7 @@ export const workloads: readonly Workload[] = [
       ]),
   },
   {
+    id: 'git',
     name: 'git add and commit',
     unit: 'files/s',
     prepare: async (place) => {
@@ -280,6 +298,7 @@ export const workloads: readonly Workload[] = [
     },
   },
   {
+    id: 'rm',
     name: 'rm -r',
     unit: 'files/s',
     prepare: async (place) => {

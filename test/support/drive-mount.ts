@@ -26,6 +26,10 @@ export interface MachineOptions {
   parent?: string;
   /** Where its drives are, in place of its folder. Not removed with it. */
   home?: string;
+  /** Words before each command, which run it elsewhere: in another network namespace. */
+  through?: readonly string[];
+  /** Milliseconds that a command may take (60,000). */
+  deadlineMs?: number;
 }
 
 /** A machine: a home of its own with its drives, and a folder for its mount points. */
@@ -34,12 +38,16 @@ export class Machine {
   readonly folder: string;
   readonly home: string;
   readonly #environment: Record<string, string | undefined>;
+  readonly #through: readonly string[];
+  readonly #deadlineMs: number;
   readonly #mounts = new Map<string, DriveMount>();
   #directories = 0;
 
   constructor(options: MachineOptions = {}) {
     this.folder = mkdtempSync(path.join(options.parent ?? tmpdir(), 'machine-'));
     this.home = options.home ?? path.join(this.folder, 'home');
+    this.#through = options.through ?? [];
+    this.#deadlineMs = options.deadlineMs ?? COMMAND_TIME_MS_MAX;
     this.#environment = { SHOAL_HOME: this.home };
     if (options.bootstrap !== undefined) this.#environment.SHOAL_BOOTSTRAP = options.bootstrap;
   }
@@ -53,17 +61,15 @@ export class Machine {
 
   /** Runs a command that must succeed; returns what it printed. */
   shoal(...args: string[]): Promise<string> {
-    return command(process.execPath, [SHOAL, ...args], this.#options());
+    const [program, ...words] = this.#words(args);
+    return command(program, words, this.#options());
   }
 
   /** Runs a command and returns its result, whatever the exit code. */
   tryShoal(args: string[], input?: string): Promise<CommandResult> {
     const options = this.#options();
-    return tryCommand(
-      process.execPath,
-      [SHOAL, ...args],
-      input === undefined ? options : { ...options, input },
-    );
+    const [program, ...words] = this.#words(args);
+    return tryCommand(program, words, input === undefined ? options : { ...options, input });
   }
 
   /** A new empty directory to mount at. */
@@ -108,8 +114,12 @@ export class Machine {
     this.#mounts.delete(mount.directory);
   }
 
+  #words(args: readonly string[]): [string, ...string[]] {
+    return wordsThrough(this.#through, [SHOAL, ...args]);
+  }
+
   #options() {
-    return { env: this.#environment, deadlineMs: COMMAND_TIME_MS_MAX };
+    return { env: this.#environment, deadlineMs: this.#deadlineMs };
   }
 }
 
@@ -172,9 +182,15 @@ export class BootstrapNode {
     return node;
   }
 
-  static async start(): Promise<BootstrapNode> {
+  /** As for tests, to be closed by the caller; another `host` than this machine is reached `through` some words. */
+  static async start(
+    options: { host?: string; through?: readonly string[] } = {},
+  ): Promise<BootstrapNode> {
     const port = await freeUdpPort();
-    const child = spawn(process.execPath, [SHOAL, 'bootstrap', '--port', String(port)], {
+    const host = options.host ?? '127.0.0.1';
+    const args = [SHOAL, 'bootstrap', '--host', host, '--port', String(port)];
+    const [program, ...words] = wordsThrough(options.through ?? [], args);
+    const child = spawn(program, words, {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const end = ended(child);
@@ -195,6 +211,11 @@ export class BootstrapNode {
     this.#child.kill('SIGTERM');
     await this.#end;
   }
+}
+
+function wordsThrough(through: readonly string[], args: string[]): [string, ...string[]] {
+  const [program = process.execPath, ...words] = [...through, process.execPath];
+  return [program, ...words, ...args];
 }
 
 /** Whether a process runs; one that has ended and was not waited for does not. */
