@@ -118,7 +118,8 @@ test('check - where the segments of a file are lost it does not read as zeros', 
     [0, 3 * MIB],
     [3 * MIB, content.length],
   ] as const) {
-    appendFileSync(join(first.directory, 'file'), content.subarray(start, end), { flush: true });
+    appendFileSync(join(first.directory, 'file'), content.subarray(start, end));
+    await first.commit();
   }
   await first.unmount();
   const saved = new SavedStore(machine);
@@ -195,9 +196,8 @@ async function driveOfSmallFiles(
       files.set(path, text);
       writeFileSync(join(mount.directory, path), text);
     }
-    writeFileSync(join(mount.directory, `d${i}/f0`), String(files.get(`d${i}/f0`)), {
-      flush: true,
-    });
+    writeFileSync(join(mount.directory, `d${i}/f0`), String(files.get(`d${i}/f0`)));
+    await mount.commit();
   }
   await mount.unmount();
   return { machine, files };

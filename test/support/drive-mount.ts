@@ -9,6 +9,8 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Assertions } from 'brittle';
+import { callControl } from '../../src/control/client.js';
+import { runningHolder } from '../../src/drive/store-lock.js';
 import { type CommandResult, command, ended, tryCommand } from './command.js';
 import { LineReader } from './line-reader.js';
 import { detach, mountsBelow } from './runner/leftovers.js';
@@ -143,6 +145,12 @@ export class DriveMount {
     await this.machine.shoal('unmount', this.directory, ...options);
     await this.ended();
     this.machine.forget(this);
+  }
+
+  /** Commits what is dirty; an fsync need not. */
+  async commit(): Promise<void> {
+    const lock = path.join(this.machine.home, 'drives', this.name, 'lock');
+    await callControl(runningHolder(lock)?.socket as string, 'sync');
   }
 
   /** Kills the process as a crash does (or with another signal), and waits for the mount to be gone. */
