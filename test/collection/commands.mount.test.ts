@@ -16,12 +16,12 @@ test(
     const machine = Machine.forTest(t);
     let mount = await machine.createAndMount('drive', ['--offline']);
     await machine.shoal('retention', 'drive', '--keep', '0');
-    rewrite(join(mount.directory, 'small'), 1);
+    await rewrite(mount, 'small', 1);
     await mount.unmount();
     // Not while it is mounted: the database takes space for its write-ahead log in advance.
     const before = storeBytes(mount);
     mount = await machine.mount('drive', ['--offline']);
-    const content = rewrite(join(mount.directory, 'small'), REWRITES);
+    const content = await rewrite(mount, 'small', REWRITES);
     await mount.unmount();
     const grown = storeBytes(mount) - before;
     t.ok(grown > REWRITES * 3000, `it grew by ${grown} bytes`);
@@ -41,7 +41,7 @@ test(
     t.absent(/repaired/.test(repaired), 'nothing is to be repaired');
     const again = await machine.mount('drive', ['--offline']);
     t.ok(readFileSync(join(again.directory, 'small')).equals(content));
-    rewrite(join(again.directory, 'small'), 20);
+    await rewrite(again, 'small', 20);
     await again.unmount();
     const { chunkBlocks } = JSON.parse(await machine.shoal('collect', 'drive', '--json'));
     t.is(chunkBlocks, 20, 'and what came since is collected without a mount');

@@ -29,20 +29,20 @@ test('a collection - is killed at any moment without harm', { timeout: 180_000 }
   await machine.shoal('retention', 'drive', '--keep', '0');
   writeContent(join(mount.directory, 'kept'), 1, 4 * MIB);
   let small: Buffer = Buffer.alloc(0);
-  const makeGarbage = (i: number): void => {
+  const makeGarbage = async (i: number): Promise<void> => {
     writeContent(join(mount.directory, `doomed ${i}`), 100 + i, 2 * MIB);
-    small = rewrite(join(mount.directory, 'small'), 25);
+    small = await rewrite(mount, 'small', 25);
     rmSync(join(mount.directory, `doomed ${i}`));
-    small = rewrite(join(mount.directory, 'small'), 2);
+    small = await rewrite(mount, 'small', 2);
   };
-  makeGarbage(0);
+  await makeGarbage(0);
   const beganMs = performance.now();
   await collectNow(mount);
   const tookMs = performance.now() - beganMs;
   const bytes = storeBytes(mount);
   let killed = 0;
   for (let i = 1; i <= KILLS; i++) {
-    makeGarbage(i);
+    await makeGarbage(i);
     const collecting = collectNow(mount).then(
       () => false,
       () => true,

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'brittle';
-import { commit, eventually, SHARING_TIME, SharedDrive } from '../sharing/support/shared-drive.js';
+import { eventually, SHARING_TIME, SharedDrive } from '../sharing/support/shared-drive.js';
 import { contentAt, writeContent } from '../sharing/support/stream-content.js';
 import type { DriveMount } from '../support/drive-mount.js';
 import { checkedBlocks, rewrite } from './support/collection.js';
@@ -18,13 +18,13 @@ test(
     writeContent(join(origin.directory, 'kept'), 1, FILE_BYTES);
     writeContent(join(origin.directory, 'unread'), 2, FILE_BYTES);
     writeContent(join(origin.directory, 'doomed'), 3, FILE_BYTES);
-    rewrite(join(origin.directory, 'small'), 40);
+    await rewrite(origin, 'small', 40);
     const reader = await drive.addReader();
     t.ok(readFileSync(join(reader.directory, 'kept')).equals(contentAt(1, 0, FILE_BYTES)));
     t.ok(readFileSync(join(reader.directory, 'doomed')).equals(contentAt(3, 0, FILE_BYTES)));
-    const small = rewrite(join(origin.directory, 'small'), 40);
+    const small = await rewrite(origin, 'small', 40);
     writeContent(join(origin.directory, 'doomed'), 4, FILE_BYTES);
-    commit(origin);
+    await origin.commit();
 
     await origin.machine.shoal('retention', 'origin', '--keep', '0');
     const report = JSON.parse(await origin.machine.shoal('collect', 'origin', '--json'));
@@ -32,7 +32,7 @@ test(
     t.ok(report.chunkBlocks > 0, `${report.chunkBlocks} blocks of the chunk log were collected`);
 
     writeFileSync(join(origin.directory, 'after'), 'after');
-    commit(origin);
+    await origin.commit();
     await eventually('the reader follows', () => existsSync(join(reader.directory, 'after')));
     t.ok(readFileSync(join(reader.directory, 'small')).equals(small));
     t.ok(readFileSync(join(reader.directory, 'unread')).equals(contentAt(2, 0, FILE_BYTES)));
@@ -53,7 +53,7 @@ test(
         });
         t.is((await checkedBlocks(fresh)).notHere, 0);
         writeFileSync(join(origin.directory, 'last'), 'last');
-        commit(origin);
+        await origin.commit();
         for (const each of [reader, fresh]) {
           await eventually('the newest version', () => existsSync(join(each.directory, 'last')));
         }

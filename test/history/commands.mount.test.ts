@@ -19,7 +19,7 @@ import { exitCodes } from '../../src/cli/exit-codes.js';
 import type { LogPage } from '../../src/fs/history/change-log.js';
 import type { PathDifference } from '../../src/fs/history/version-diff.js';
 import { type ListedFile, listTree } from '../format/tree-listing.js';
-import { commit, statusOf } from '../sharing/support/shared-drive.js';
+import { statusOf } from '../sharing/support/shared-drive.js';
 import { type DriveMount, Machine } from '../support/drive-mount.js';
 import { randomBytes } from '../support/random-bytes.js';
 import { mknod, utimensat } from '../support/syscalls.js';
@@ -32,7 +32,7 @@ const S_IFIFO = 0o010000;
 /** Runs a command with the drive mounted and again without; both must print the same. */
 async function both(t: Assertions, mount: DriveMount, args: string[]): Promise<string> {
   const { machine, name } = mount;
-  commit(mount);
+  await mount.commit();
   const mounted = await shoalHere(machine, ...args);
   await mount.unmount();
   const unmounted = await shoalHere(machine, ...args);
@@ -84,17 +84,17 @@ test('log: what each version changed, in pages, and of one path', TIME, async (t
   const at = (name: string): string => path.join(mount.directory, name);
   mkdirSync(at('docs'));
   writeFileSync(at('docs/a'), 'a');
-  commit(mount);
+  await mount.commit();
   writeFileSync(at('docs/b'), 'b');
-  commit(mount);
+  await mount.commit();
   appendFileSync(at('docs/a'), 'more');
-  commit(mount);
+  await mount.commit();
   appendFileSync(at('docs/b'), 'more');
-  commit(mount);
+  await mount.commit();
   renameSync(at('docs/b'), at('c'));
-  commit(mount);
+  await mount.commit();
   rmSync(at('c'));
-  commit(mount);
+  await mount.commit();
   const all: LogPage = JSON.parse(await both(t, mount, ['log', 'drive', '--json']));
   // A version may have done no more than delete the records of a file that has no name any more.
   const seen = all.versions.filter(({ changes }) => changes === null || changes.length > 0);

@@ -17,7 +17,6 @@ import path from 'node:path';
 import test from 'brittle';
 import { exitCodes } from '../../src/cli/exit-codes.js';
 import {
-  commit,
   errorCode,
   eventually,
   SHARING_TIME,
@@ -49,7 +48,7 @@ async function fill(mount: DriveMount): Promise<[number, number, number]> {
 }
 
 async function versionAfterCommit(mount: DriveMount): Promise<number> {
-  commit(mount);
+  await mount.commit();
   const printed = await shoalHere(mount.machine, 'status', mount.name, '--json');
   return JSON.parse(printed).mount.fileSystem.version;
 }

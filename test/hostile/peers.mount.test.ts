@@ -5,7 +5,7 @@ import { type Assertions, test } from 'brittle';
 import { MemorySampler } from '../../scripts/benchmark/mount-process.js';
 import { parseCapability } from '../../src/drive/capability.js';
 import { Home } from '../../src/drive/home.js';
-import { commit, eventually } from '../sharing/support/shared-drive.js';
+import { eventually } from '../sharing/support/shared-drive.js';
 import { tryCommand } from '../support/command.js';
 import { BootstrapNode, type DriveMount, isRunning, Machine } from '../support/drive-mount.js';
 import { randomBytes } from '../support/random-bytes.js';
@@ -47,7 +47,7 @@ async function expectServed(t: Assertions, scene: Scene, name: string, seed: num
   const { origin, reader } = scene;
   const content = randomBytes(FILE_BYTES, seed);
   writeFileSync(join(origin.directory, `${seed}`), content);
-  commit(origin);
+  await origin.commit();
   const path = join(reader.directory, `${seed}`);
   const cmp = () => tryCommand('cmp', [path, '-'], { input: content, deadlineMs: READ_MS_MAX });
   await eventually(`${name}: served`, async () => (await cmp()).code === 0);

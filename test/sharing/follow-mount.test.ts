@@ -28,13 +28,7 @@ import { type Assertions, test } from 'brittle';
 import type { DriveMount } from '../support/drive-mount.js';
 import { MemoryMap } from '../support/memory-map.js';
 import { getxattr, listxattr, removexattr, setxattr } from '../support/xattr.js';
-import {
-  commit,
-  errorCode,
-  eventually,
-  SHARING_TIME,
-  SharedDrive,
-} from './support/shared-drive.js';
+import { errorCode, eventually, SHARING_TIME, SharedDrive } from './support/shared-drive.js';
 import { contentAt } from './support/stream-content.js';
 
 const LARGE_BYTES = 2 << 20;
@@ -66,7 +60,7 @@ test('a reader - follows the origin', SHARING_TIME, async (t) => {
       const at = (file: string) => join(origin.directory, directory, file);
       const seen = (file: string) => join(reader.directory, directory, file);
       const follows = async (check: () => boolean) => {
-        commit(origin);
+        await origin.commit();
         const delayMs = await eventually(name, check);
         delaysMs.push(delayMs);
         t.pass(`seen after ${delayMs} ms`);

@@ -23,7 +23,7 @@ import { test } from 'brittle';
 import { ended } from '../support/command.js';
 import { assertSameTree } from '../support/compare-trees.js';
 import { SeededRandom, seedOfRun } from '../support/seeded-random.js';
-import { commit, eventually, SHARING_TIME, SharedDrive } from './support/shared-drive.js';
+import { eventually, SHARING_TIME, SharedDrive } from './support/shared-drive.js';
 
 const ROUNDS = 40;
 const CHANGES_PER_ROUND_MAX = 40;
@@ -44,7 +44,7 @@ test('a reader - is the same as the origin after random changes', SHARING_TIME, 
   for (let round = 0; round < ROUNDS; round++) {
     const changes = 1 + random.below(CHANGES_PER_ROUND_MAX);
     for (let i = 0; i < changes; i++) changeOne(top, random);
-    commit(drive.origin);
+    await drive.origin.commit();
     const delayMs = await eventually(`the state of round ${round}, seed ${seed}`, () => {
       assertSameTree(reader.directory, top);
       return true;

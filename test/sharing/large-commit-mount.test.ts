@@ -16,7 +16,7 @@ import {
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { test } from 'brittle';
-import { commit, eventually, SHARING_TIME, SharedDrive } from './support/shared-drive.js';
+import { eventually, SHARING_TIME, SharedDrive } from './support/shared-drive.js';
 
 const FILES = 6000;
 /** Names so long that a second's worth of them does not fit into a commit's list, however slow the machine is. */
@@ -31,7 +31,7 @@ test('a reader - follows commits with thousands of changes', SHARING_TIME, async
   for (const name of ['changed', 'moved', 'removed', 'kept']) {
     writeFileSync(join(origin.directory, 'other', name), `${name} before`);
   }
-  commit(origin);
+  await origin.commit();
   const reader = await drive.addReader();
   const seen = (name: string) => join(reader.directory, name);
   const at = (name: string) => join(origin.directory, name);
@@ -57,7 +57,7 @@ test('a reader - follows commits with thousands of changes', SHARING_TIME, async
       rmSync(at('other/removed'));
     }
   }
-  commit(origin);
+  await origin.commit();
   const created = await eventually(
     'all files, also under names that were not there',
     () =>
@@ -78,7 +78,7 @@ test('a reader - follows commits with thousands of changes', SHARING_TIME, async
   for (const name of readdirSync(seen('many'))) lstatSync(seen(`many/${name}`));
   rmSync(at('many'), { recursive: true });
   writeFileSync(at('other/last'), 'last');
-  commit(origin);
+  await origin.commit();
   const removed = await eventually(
     'all files gone',
     () =>
@@ -92,7 +92,7 @@ test('a reader - follows commits with thousands of changes', SHARING_TIME, async
 
   mkdirSync(at('many'));
   writeFileSync(at(`many/${probed[0]}`), 'again');
-  commit(origin);
+  await origin.commit();
   await eventually('the directory again', () => existsSync(seen('many')));
   t.is(readFileSync(seen(`many/${probed[0]}`), 'utf8'), 'again');
   t.alike(readdirSync(seen('many')), [probed[0]]);

@@ -5,7 +5,6 @@ import { command } from '../support/command.js';
 import type { DriveMount } from '../support/drive-mount.js';
 import { getxattr, listxattr, removexattr, setxattr } from '../support/xattr.js';
 import {
-  commit,
   errorCode,
   eventually,
   SHARING_TIME,
@@ -24,7 +23,7 @@ test('what is here of a file, its hash and who has it', SHARING_TIME, async (t) 
   writeContent(join(origin.directory, 'same'), 1, bytes);
   writeContent(join(origin.directory, 'other'), 2, bytes);
   writeFileSync(join(origin.directory, 'small'), 'small');
-  commit(origin);
+  await origin.commit();
   const reader = await drive.addReader();
   t.is(xattr(reader, 'file', 'local'), `0/${bytes}`);
   t.is(xattr(origin, 'file', 'local'), `${bytes}/${bytes}`);

@@ -15,7 +15,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'brittle';
 import { command } from '../support/command.js';
 import type { DriveMount } from '../support/drive-mount.js';
-import { commit, SHARING_TIME, SharedDrive, statusOf } from './support/shared-drive.js';
+import { SHARING_TIME, SharedDrive, statusOf } from './support/shared-drive.js';
 import { contentAt, writeContent } from './support/stream-content.js';
 
 const MIB = 1 << 20;
@@ -41,7 +41,7 @@ test(
       }
     }
     symlinkSync('directory-1/file-1', join(origin.directory, 'link'));
-    commit(origin);
+    await origin.commit();
 
     const beganMs = performance.now();
     const reader = await drive.addReader();

@@ -7,7 +7,7 @@ import { type Assertions, test } from 'brittle';
 import { command, ended, tryCommand } from '../support/command.js';
 import type { DriveMount } from '../support/drive-mount.js';
 import { dropCaches } from '../support/drop-caches.js';
-import { commit, eventually, SHARING_TIME, SharedDrive, statusOf } from './support/shared-drive.js';
+import { eventually, SHARING_TIME, SharedDrive, statusOf } from './support/shared-drive.js';
 import { contentAt, writeContent } from './support/stream-content.js';
 
 const MIB = 1 << 20;
@@ -27,7 +27,7 @@ async function withTwoFiles(
   writeContent(join(origin.directory, 'read'), 1, FILE_BYTES);
   writeContent(join(origin.directory, 'unread'), 2, FILE_BYTES);
   writeContent(join(origin.directory, 'unread-too'), 3, FILE_BYTES);
-  commit(origin);
+  await origin.commit();
   const reader = await drive.addReader(readerOptions);
   t.ok(readFileSync(join(reader.directory, 'read')).equals(contentAt(1, 0, FILE_BYTES)));
   // The tree comes in the background.
@@ -86,7 +86,7 @@ test(
 
     await drive.returnOrigin();
     writeFileSync(join(drive.origin.directory, 'new'), 'new text');
-    commit(drive.origin);
+    await drive.origin.commit();
     const delayMs = await eventually('what is new', () =>
       existsSync(join(reader.directory, 'new')),
     );
@@ -124,7 +124,7 @@ test(
 
     process.kill(origin.pid, 'SIGCONT');
     writeFileSync(join(origin.directory, 'new'), 'new text');
-    commit(origin);
+    await origin.commit();
     const delayMs = await eventually('what is new', () =>
       existsSync(join(reader.directory, 'new')),
     );

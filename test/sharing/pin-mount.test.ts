@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { test } from 'brittle';
 import type { PinFigures } from '../../src/drive/pinner.js';
 import { Machine } from '../support/drive-mount.js';
-import { commit, eventually, SHARING_TIME, SharedDrive, statusOf } from './support/shared-drive.js';
+import { eventually, SHARING_TIME, SharedDrive, statusOf } from './support/shared-drive.js';
 import { contentAt, writeContent } from './support/stream-content.js';
 
 const MIB = 1 << 20;
@@ -15,7 +15,7 @@ test('what is pinned is here, stays here, and follows', SHARING_TIME, async (t) 
   writeContent(join(origin.directory, 'kept/below/a'), 1, 6 * MIB);
   writeContent(join(origin.directory, 'other'), 2, 6 * MIB);
   writeFileSync(join(origin.directory, 'kept/small'), 'small');
-  commit(origin);
+  await origin.commit();
   const reader = await drive.addReader();
   const { machine } = reader;
   const pinsOf = async (): Promise<PinFigures[]> =>
@@ -33,7 +33,7 @@ test('what is pinned is here, stays here, and follows', SHARING_TIME, async (t) 
   t.ok(downloadedBytes >= 6 * MIB && downloadedBytes < 8 * MIB, `${downloadedBytes} bytes came`);
 
   writeContent(join(origin.directory, 'kept/below/b'), 3, 4 * MIB);
-  commit(origin);
+  await origin.commit();
   await eventually('the new file is here', async () => {
     const [pin] = await pinsOf();
     return pin?.files === 5 && pin.blocks === pin.blocksHere;
@@ -60,7 +60,7 @@ test(
     const { origin } = drive;
     writeContent(join(origin.directory, 'pinned'), 1, 80 * MIB);
     writeContent(join(origin.directory, 'streamed'), 2, 80 * MIB);
-    commit(origin);
+    await origin.commit();
     const machine = Machine.forTest(t, { bootstrap: drive.bootstrap });
     const first = await machine.mount(drive.key, ['--name', 'reader']);
     await first.unmount();

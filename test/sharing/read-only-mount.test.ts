@@ -21,7 +21,7 @@ import { join } from 'node:path';
 import { test } from 'brittle';
 import { mknod, RENAME_EXCHANGE, rename } from '../support/syscalls.js';
 import { getxattr, removexattr, setxattr } from '../support/xattr.js';
-import { commit, errorCode, SHARING_TIME, SharedDrive, statusOf } from './support/shared-drive.js';
+import { errorCode, SHARING_TIME, SharedDrive, statusOf } from './support/shared-drive.js';
 
 test('a reader - refuses every change', SHARING_TIME, async (t) => {
   const drive = await SharedDrive.forTest(t);
@@ -30,7 +30,7 @@ test('a reader - refuses every change', SHARING_TIME, async (t) => {
   writeFileSync(join(origin.directory, 'other'), 'other text');
   setxattr(join(origin.directory, 'file'), 'user.one', Buffer.from('1'));
   mkdirSync(join(origin.directory, 'directory'));
-  commit(origin);
+  await origin.commit();
   const reader = await drive.addReader();
   const at = (name: string) => join(reader.directory, name);
 

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'brittle';
 import type { DriveMount } from '../support/drive-mount.js';
-import { commit, eventually, SHARING_TIME, SharedDrive, statusOf } from './support/shared-drive.js';
+import { eventually, SHARING_TIME, SharedDrive, statusOf } from './support/shared-drive.js';
 import { contentAt, writeContent } from './support/stream-content.js';
 
 const MIB = 1 << 20;
@@ -20,7 +20,7 @@ test(
     const { origin } = drive;
     writeContent(join(origin.directory, 'file'), 1, FILE_BYTES);
     writeContent(join(origin.directory, 'never read'), 2, FILE_BYTES);
-    commit(origin);
+    await origin.commit();
     const first = await drive.addReader();
     t.ok(readFileSync(join(first.directory, 'file')).equals(contentAt(1, 0, FILE_BYTES)));
     await origin.kill();
@@ -38,7 +38,7 @@ test(
     await t.test('and what is new from the origin when it is back', async (t) => {
       await drive.returnOrigin();
       writeFileSync(join(drive.origin.directory, 'new'), 'new text');
-      commit(drive.origin);
+      await drive.origin.commit();
       for (const reader of [first, second]) {
         const path = join(reader.directory, 'new');
         await eventually('what is new', () => existsSync(path));

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } fr
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'brittle';
-import { commit, eventually, SHARING_TIME } from '../sharing/support/shared-drive.js';
+import { eventually, SHARING_TIME } from '../sharing/support/shared-drive.js';
 import { command, tryCommand } from '../support/command.js';
 import { BootstrapNode, type DriveMount, Machine } from '../support/drive-mount.js';
 import { testDirectory } from '../support/run-behaviours.js';
@@ -84,7 +84,7 @@ test('a reader goes by lists, and follows them', { ...SHARING_TIME, skip: !isRoo
   writeFileSync(file, 'text');
   chmodSync(file, 0o600);
   await command('setfacl', ['-m', 'u:12345:r', file]);
-  commit(origin);
+  await origin.commit();
   const key = (await home.shoal('share', 'origin')).trim();
   const options = ['--name', 'reader', '--numeric-owner', ...ACL];
   const reader = await away.mount(key, options);
@@ -97,7 +97,7 @@ test('a reader goes by lists, and follows them', { ...SHARING_TIME, skip: !isRoo
   t.ok(await mayRead(12_345));
   t.absent(await mayRead(12_346));
   await command('setfacl', ['-x', 'u:12345', '-m', 'u:12346:r', file]);
-  commit(origin);
+  await origin.commit();
   await eventually('the new list counts', async () => await mayRead(12_346));
   t.absent(await mayRead(12_345));
   t.is(await getfacl(seen), await getfacl(file));

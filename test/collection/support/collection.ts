@@ -1,7 +1,7 @@
 /** What tests of collection share. */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { CheckReport } from '../../../src/drive/check-report.js';
 import type { DriveMount } from '../../support/drive-mount.js';
@@ -9,14 +9,12 @@ import type { DriveMount } from '../../support/drive-mount.js';
 const SMALL_FILE_BYTES = 3000;
 
 /** Writes a small file anew many times, each a version of the drive. Returns what it has in the end. */
-export function rewrite(path: string, times: number): Buffer {
+export async function rewrite(mount: DriveMount, name: string, times: number): Promise<Buffer> {
   let content = Buffer.alloc(0);
   for (let i = 0; i < times; i++) {
     content = randomBytes(SMALL_FILE_BYTES);
-    const fd = openSync(path, 'w');
-    writeSync(fd, content);
-    fsyncSync(fd);
-    closeSync(fd);
+    writeFileSync(path.join(mount.directory, name), content, { flush: true });
+    await mount.commit();
   }
   return content;
 }

@@ -1,5 +1,4 @@
 /** A drive that one machine writes and others read, over a private network on the loopback address. */
-import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Assertions } from 'brittle';
 import type { MountStatus } from '../../../src/drive/mounted-drive.js';
@@ -49,16 +48,6 @@ export class SharedDrive {
   /** The origin's process is gone: mounts the drive there again. */
   async returnOrigin(): Promise<void> {
     this.origin = await this.origin.machine.mount(this.name);
-  }
-}
-
-/** Commits everything that was changed through a mount. */
-export function commit(mount: DriveMount): void {
-  const fd = openSync(mount.directory, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
   }
 }
 
