@@ -206,6 +206,13 @@ export const limits = {
   /** How long a drive that was joined with a write key waits for the answer of the copy that may write. */
   writer_lease_wait_ms: 10_000,
 
+  /** Who takes a drive over believes that its peers know of nothing more once nothing came for so long. */
+  take_over_quiet_ms_min: 2000,
+  /** A drive whose write key was handed out looks so long at a mount whether it was taken over. */
+  taken_over_look_ms_max: 3000,
+  /** Once a peer has said how far it is, it has so long to show a newer fork. */
+  taken_over_proof_ms_max: 500,
+
   /** After a loss of power: how long to wait for a peer, or for the next block of what was lost, and in all. */
   lost_tail_quiet_ms_max: 3000,
   lost_tail_ms_max: 60_000,

@@ -30,10 +30,10 @@ import type { LogLengths } from './lease-messages.js';
 import { LocalCache, mayForget, planCache } from './local-cache.js';
 import { readPins } from './pin-file.js';
 import { Pinner } from './pinner.js';
-import { checkNotShorter, recoverFromPowerLoss } from './power-loss.js';
 import { StateFile } from './state-file.js';
 import { StoreLock } from './store-lock.js';
-import { type LeaseAnswer, WriterLease } from './writer-lease.js';
+import type { WriterLease } from './writer-lease.js';
+import { WriterRole } from './writer-role.js';
 
 export interface OpenDriveOptions {
   /** What the process does, for others who find the drive locked. */
@@ -52,6 +52,8 @@ export interface OpenDriveOptions {
   deadlineMs?: number;
   /** How long to ask other copies for the writer lease. */
   leaseWaitMs?: number;
+  /** Go on with the drive when the copy that has the lease does not answer: it is gone for good. */
+  takeOver?: boolean;
   /** One line for the drive's log. */
   log: (line: string) => void;
   /** One line for the person who opens the drive. */
@@ -87,6 +89,7 @@ interface DriveParts {
   superblock: Superblock;
   /** Null for a drive that is kept whole. */
   cache: LocalCache | null;
+  role: WriterRole;
   /** Whether the last process closed the drive in order. */
   wasClean: boolean;
   /** See {@link Drive.openedUncleanlyAfterReboot}. */
@@ -138,6 +141,10 @@ export class Drive {
   }
   get writable(): boolean {
     return this.#parts.tree.writable;
+  }
+  /** Aborts when it is learnt that another machine has taken the drive over: nothing more is to be written here. */
+  get takenOver(): AbortSignal {
+    return this.#parts.role.takenOver;
   }
   /**
    * The last process did not close the drive and the machine was started again since, so what was appended last may
@@ -212,7 +219,7 @@ export class Drive {
 
   async #close(): Promise<void> {
     const { tree, content, contentCore, swarm, storeSync, logs, stateFile, lock } = this.#parts;
-    const { wasClean, cache } = this.#parts;
+    const { wasClean, cache, role } = this.#parts;
     // A closed log is not writable any more.
     const wasWriting = tree.writable;
     const errors: unknown[] = [];
@@ -222,6 +229,7 @@ export class Drive {
     await attempt(() => content.close());
     await attempt(async () => cache?.close());
     await attempt(() => storeSync.sync());
+    role.close();
     await attempt(async () => swarm?.close());
     const lengths: LogLengths = {
       treeFork: tree.head.fork,
@@ -331,44 +339,22 @@ async function openLocked(
     await stateFile.update({ clean: wasClean, bootId: stateFile.state.bootId });
   });
 
-  const appends = holdsLease && !readOnly ? keys.writer : null;
-  if (holdsLease && keys.writer !== null && openedUncleanlyAfterReboot) {
-    // Before any peer can add to the logs: what survived fits together, and what a peer adds may not.
-    const survived = state.survived ?? (await logs.lengths(keys.writer.contentLog.key));
-    await stateFile.update({ survived });
-  } else if (appends !== null) {
-    const lengths = await logs.lengths(appends.contentLog.key);
-    checkNotShorter(lengths, state.lengths, record.name);
-    await stateFile.update({ bootId });
-  }
-
-  const maySafelyGive = !openedUncleanlyAfterReboot;
-  const lease = await openLease(logs, keys, stateFile, { readOnly, maySafelyGive }, log);
+  const role = await WriterRole.open({
+    ...{ record, logs, keys, stateFile, bootId, readOnly, offline, deadlineMs, log },
+    storeDirectory: paths.store,
+    mayHaveLost: openedUncleanlyAfterReboot,
+    takeOver: options.takeOver === true,
+    leaseWaitMs: options.leaseWaitMs ?? limits.writer_lease_wait_ms,
+    onNotice: options.onNotice,
+    signal: options.signal,
+  });
+  undo.push(async () => role.close());
   let swarm: Swarm | null = null;
   if (!offline) {
-    swarm = startSwarm(logs, keys, lease, options);
+    swarm = startSwarm(logs, keys, role.lease, options);
     undo.push(() => (swarm as Swarm).close());
   }
-  if (appends !== null && openedUncleanlyAfterReboot) {
-    const contentKey = appends.contentLog.key;
-    await recoverFromPowerLoss({ ...options, logs, contentKey, stateFile, name: record.name });
-    await stateFile.update({ bootId, survived: null });
-  }
-  if (swarm !== null && lease !== null && !lease.writing && !readOnly) {
-    const answer = await obtainLease(lease, logs, keys, options, deadlineMs);
-    if (answer.granted) {
-      // What the giver had synced must be so here, before this is the copy that the others follow.
-      await syncOnce(paths.store);
-      await stateFile.update({ lengths: answer.lengths });
-      await lease.take(answer.generation);
-    }
-  }
-  const writing = lease?.writing === true;
-  if (lease !== null && !writing && !readOnly) {
-    options.onNotice?.(
-      `Opened '${record.name}' read-only: the machine that wrote last has to hand over first; mount it there with --read-only, then mount here again`,
-    );
-  }
+  const writing = await role.settle();
 
   const core = logs.tree(writing);
   const tree = await HyperbeeTree.open({ core, deadlineMs });
@@ -420,6 +406,7 @@ async function openLocked(
     contentCore,
     superblock,
     cache,
+    role,
     wasClean,
     openedUncleanlyAfterReboot,
     log,
@@ -439,53 +426,4 @@ function startSwarm(
     log: options.log,
     ...(lease === null ? {} : { onConnection: (connection) => lease.attach(connection) }),
   });
-}
-
-/** This copy's part in agreeing on the writer; null without the write key. */
-async function openLease(
-  logs: DriveLogs,
-  keys: DriveKeys,
-  stateFile: StateFile,
-  mode: { readOnly: boolean; maySafelyGive: boolean },
-  log: (line: string) => void,
-): Promise<WriterLease | null> {
-  const { writer } = keys;
-  if (writer === null) return null;
-  return new WriterLease({
-    leaseKey: writer.leaseKey,
-    topic: topicOf(keys),
-    storeId: stateFile.state.storeId,
-    lease: stateFile.state.lease,
-    ...mode,
-    lengths: () => logs.lengths(writer.contentLog.key),
-    record: (lease) => stateFile.update({ lease }),
-    log,
-  });
-}
-
-/** Asks for the lease and, if it is granted, waits until the logs are as long as the giver's. */
-async function obtainLease(
-  lease: WriterLease,
-  logs: DriveLogs,
-  keys: DriveKeys,
-  options: OpenDriveOptions,
-  deadlineMs: number,
-): Promise<LeaseAnswer> {
-  const { writer } = keys;
-  if (writer === null) return { granted: false };
-  const answer = await lease.request(
-    options.leaseWaitMs ?? limits.writer_lease_wait_ms,
-    options.signal,
-  );
-  if (answer.granted) await logs.reach(writer.contentLog.key, answer.lengths, deadlineMs);
-  return answer;
-}
-
-async function syncOnce(storeDirectory: string): Promise<void> {
-  const sync = new StoreSync(storeDirectory);
-  try {
-    await sync.sync();
-  } finally {
-    await sync.close();
-  }
 }

@@ -49,6 +49,7 @@ export interface MountDriveOptions {
   deadlineMs: number;
   /** Null for the default. */
   cacheBytes: number | null;
+  takeOver?: boolean;
   log: (line: string) => void;
   onNotice: (line: string) => void;
   signal?: AbortSignal;
@@ -189,7 +190,7 @@ export class MountedDrive {
     return this.#mount.directory;
   }
   get readOnly(): boolean {
-    return !this.#drive.writable;
+    return !this.#drive.writable || this.#drive.takenOver.aborted;
   }
 
   /** Older versions that are mounted or open, which a collection must leave alone. */
@@ -244,6 +245,10 @@ export class MountedDrive {
     }
     this.#drive.lock.update({ socket: path });
     this.#collections.start();
+    const { takenOver } = this.#drive;
+    const stop = (): void => void this.#track(this.#fileSystem.stopWriting(takenOver.reason));
+    if (takenOver.aborted) stop();
+    else takenOver.addEventListener('abort', stop, { once: true });
   }
 
   status(): MountStatus {

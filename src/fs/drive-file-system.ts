@@ -181,6 +181,11 @@ export class DriveFileSystem implements FileSystem {
     };
   }
 
+  /** Commits what was written; from now on every change fails with `reason`. Never rejects. */
+  async stopWriting(reason: Error): Promise<void> {
+    await this.#committer?.stop(reason);
+  }
+
   /** Throws ReadOnlyError. */
   get committer(): Committer {
     return this.#volume.committer;

@@ -104,7 +104,7 @@ export class Volume {
 
   /** Throws ReadOnlyError. */
   requireWritable(): void {
-    void this.committer;
+    this.committer.requireRunning();
   }
 
   // Answers
