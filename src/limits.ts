@@ -259,6 +259,12 @@ export const limits = {
   list_page_bytes_max: 256 << 10,
   listed_names_max: 100_000,
 
+  // Storage hosts
+  /** Hosts in one plan, for ever: an index names one. */
+  hosts_max: 1024,
+  /** Why a host refuses a drive. */
+  host_refusal_bytes_max: 200,
+
   // Control
   /** One request or answer on the control socket. */
   control_message_bytes_max: 1 << 20,
