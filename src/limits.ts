@@ -260,10 +260,17 @@ export const limits = {
   listed_names_max: 100_000,
 
   // Storage hosts
-  /** Hosts in one plan, for ever: an index names one. */
-  hosts_max: 1024,
   /** Why a host refuses a drive. */
   host_refusal_bytes_max: 200,
+  /** Hosts of a plan, those that are gone included, and epochs. */
+  plan_hosts_max: 1024,
+  plan_epochs_max: 1024,
+  /** A host's label in the plan. */
+  plan_host_label_bytes_max: 64,
+  /** Ranges of blocks of one log in a plan's record of garbage; the longest are listed. */
+  plan_garbage_ranges_max: 12_000,
+  /** Data and parity shards of a stripe together: the code is one over bytes. */
+  stripe_shards_max: 255,
 
   // Control
   /** One request or answer on the control socket. */

@@ -77,7 +77,7 @@ const ROLES = ['reader', 'owner', 'host'] as const;
 const STATUSES = ['here', 'absent', 'busy'] as const;
 const HELLO_BYTES_MAX = 2 + OWNER_PROOF_BYTES;
 const UINT_BYTES_MAX = 9;
-const STATE_BYTES_MAX = 2 + UINT_BYTES_MAX * (16 + 2 * limits.hosts_max);
+const STATE_BYTES_MAX = 2 + UINT_BYTES_MAX * (16 + 2 * limits.plan_hosts_max);
 const REQUEST_BYTES_MAX = 2 + 2 * UINT_BYTES_MAX;
 /** A block of any of the logs as it is stored, at most. */
 export const STORED_BLOCK_BYTES_MAX = limits.block_bytes_max + 4096;
@@ -133,8 +133,8 @@ export function decodeHostState(bytes: Buffer): HostState {
     capacityBytes: readUint(state, 'bytes'),
     freeBytes: readUint(state, 'bytes'),
     leaving: readByte(state, 'flags', 1) === 1,
-    missed: readAscending(state, 'host', limits.hosts_max),
-    failing: readAscending(state, 'host', limits.hosts_max),
+    missed: readAscending(state, 'host', limits.plan_hosts_max),
+    failing: readAscending(state, 'host', limits.plan_hosts_max),
   }));
 }
 
