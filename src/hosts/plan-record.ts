@@ -42,16 +42,20 @@ export interface PlanHost {
   label: string;
 }
 
-/** How blocks of the chunk log from one on are kept safe. It reaches to the next epoch. */
-export interface PlanEpoch {
-  /** First block of the chunk log it is about. */
-  fromBlock: number;
+/** How blocks are kept safe. */
+export interface Scheme {
   /** Copies: of each block on several hosts. Erasure: `data` blocks and `parity` computed ones are a stripe. */
   kind: 'copies' | 'erasure';
   /** Data blocks of a stripe; 1 with copies. */
   data: number;
   /** Parity blocks of a stripe; with copies, the number of copies less one. So many hosts may be lost. */
   parity: number;
+}
+
+/** The scheme of the blocks of the chunk log from one on. It reaches to the next epoch. */
+export interface PlanEpoch extends Scheme {
+  /** First block of the chunk log it is about. */
+  fromBlock: number;
   /** Number in the stripe log of the epoch's first stripe. */
   stripeBase: number;
   /** Number in the parity log of the epoch's first parity block. */
@@ -64,6 +68,8 @@ export interface Plan {
   timeMs: number;
   /** A host that is missed for longer is replaced. */
   repairAfterMs: number;
+  /** What the owner wants for new blocks. While there are too few hosts for it, the newest epoch has copies. */
+  scheme: Scheme;
   /** Ascending by `fromBlock`. */
   epochs: PlanEpoch[];
   /** In the order in which they were added; never shorter. */
@@ -90,12 +96,11 @@ export function encodePlan(plan: Plan): Buffer {
     writeByte(state, PLAN_VERSION);
     writeUint(state, plan.timeMs);
     writeUint(state, plan.repairAfterMs);
+    writeScheme(state, plan.scheme);
     writeUint(state, atMost(plan.epochs.length, limits.plan_epochs_max, 'epochs'));
     for (const epoch of plan.epochs) {
       writeUint(state, epoch.fromBlock);
-      writeByte(state, epoch.kind === 'erasure' ? KIND_ERASURE : KIND_COPIES);
-      writeUint(state, epoch.data);
-      writeUint(state, epoch.parity);
+      writeScheme(state, epoch);
       writeUint(state, epoch.stripeBase);
       writeUint(state, epoch.parityBase);
     }
@@ -119,6 +124,7 @@ export function decodePlan(bytes: Buffer): Plan {
     readVersion(state, PLAN_VERSION);
     const timeMs = readUint(state, 'time', MS_MAX);
     const repairAfterMs = readUint(state, 'time until repair', MS_MAX);
+    const scheme = readScheme(state);
     const epochs: PlanEpoch[] = [];
     const epochCount = readUint(state, 'number of epochs', limits.plan_epochs_max);
     for (let i = 0; i < epochCount; i++) epochs.push(readEpoch(state, epochs[i - 1]));
@@ -134,15 +140,20 @@ export function decodePlan(bytes: Buffer): Plan {
     }
     const garbage = readUint(state, 'record of garbage', limits.log_blocks_max);
     const garbageBlock = garbage === 0 ? null : garbage - 1;
-    return { timeMs, repairAfterMs, epochs, hosts, garbageBlock };
+    return { timeMs, repairAfterMs, scheme, epochs, hosts, garbageBlock };
   });
 }
 
-function readEpoch(state: CodecState, before: PlanEpoch | undefined): PlanEpoch {
-  const fromBlock = readUint(state, 'first block', limits.log_blocks_max);
-  const kindByte = readByte(state, 'kind of an epoch');
+function writeScheme(state: CodecState, { kind, data, parity }: Scheme): void {
+  writeByte(state, kind === 'erasure' ? KIND_ERASURE : KIND_COPIES);
+  writeUint(state, data);
+  writeUint(state, parity);
+}
+
+function readScheme(state: CodecState): Scheme {
+  const kindByte = readByte(state, 'kind of a scheme');
   if (kindByte !== KIND_COPIES && kindByte !== KIND_ERASURE) {
-    throw new Error(`kind ${kindByte} of an epoch is unknown`);
+    throw new Error(`kind ${kindByte} of a scheme is unknown`);
   }
   const kind = kindByte === KIND_ERASURE ? 'erasure' : 'copies';
   const data = readUint(state, 'data shards', limits.stripe_shards_max);
@@ -151,6 +162,12 @@ function readEpoch(state: CodecState, before: PlanEpoch | undefined): PlanEpoch 
   if (kind === 'erasure' && (data < 1 || parity < 1 || data + parity > limits.stripe_shards_max)) {
     throw new Error(`there is no erasure code with ${data} data and ${parity} parity shards`);
   }
+  return { kind, data, parity };
+}
+
+function readEpoch(state: CodecState, before: PlanEpoch | undefined): PlanEpoch {
+  const fromBlock = readUint(state, 'first block', limits.log_blocks_max);
+  const scheme = readScheme(state);
   const stripeBase = readUint(state, 'first stripe', limits.log_blocks_max);
   const parityBase = readUint(state, 'first parity block', limits.log_blocks_max);
   if (before !== undefined) {
@@ -159,7 +176,7 @@ function readEpoch(state: CodecState, before: PlanEpoch | undefined): PlanEpoch 
       throw new Error('stripes of an epoch begin before those of the epoch before');
     }
   }
-  return { fromBlock, kind, data, parity, stripeBase, parityBase };
+  return { fromBlock, ...scheme, stripeBase, parityBase };
 }
 
 function readHost(state: CodecState): PlanHost {

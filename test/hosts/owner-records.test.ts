@@ -33,6 +33,7 @@ function plan(fields: Partial<Plan> = {}): Plan {
   return {
     timeMs: 1.8e12,
     repairAfterMs: 86_400_000,
+    scheme: { kind: 'erasure', data: 4, parity: 2 },
     epochs: [copies, erasure],
     hosts: [host(1), host(2, { status: 'dropped', label: '' }), host(3, { status: 'leaving' })],
     garbageBlock: 0,

@@ -12,11 +12,13 @@ import type { SeededRandom } from '../../support/seeded-random.js';
 import { brokenInput } from '../mutate.js';
 import { attempt, type Target } from '../target.js';
 
+const scheme = { kind: 'erasure', data: 4, parity: 2 } as const;
 const plans = [
-  encodePlan({ timeMs: 1e12, repairAfterMs: 0, epochs: [], hosts: [], garbageBlock: null }),
+  encodePlan({ timeMs: 1e12, repairAfterMs: 0, scheme, epochs: [], hosts: [], garbageBlock: null }),
   encodePlan({
     timeMs: 1e12,
     repairAfterMs: 86_400_000,
+    scheme,
     epochs: [
       { fromBlock: 0, kind: 'copies', data: 1, parity: 2, stripeBase: 0, parityBase: 0 },
       { fromBlock: 300, kind: 'erasure', data: 4, parity: 2, stripeBase: 0, parityBase: 0 },
