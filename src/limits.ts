@@ -259,7 +259,21 @@ export const limits = {
   list_page_bytes_max: 256 << 10,
   listed_names_max: 100_000,
 
-  // Hosts
+  // Storage hosts
+  /** Why a host refuses a drive. */
+  host_refusal_bytes_max: 200,
+  /** Messages of a peer to a host, blocks apart: at once, and each second on end. */
+  host_messages_burst_max: 64,
+  host_messages_per_second_max: 16,
+  /** Blocks that a peer may ask a host for by their number: at once, each second on end, and under way. */
+  host_reads_burst_max: 512,
+  host_reads_per_second_max: 512,
+  host_reads_served_max: 16,
+  /** Such reads that wait for one peer's answer, and how long one waits. */
+  host_reads_asked_max: 64,
+  host_read_ms_max: 15_000,
+  /** A channel that closed is opened again after this. */
+  host_channel_retry_ms: 2000,
   /** Hosts of a plan, those that are gone included, and epochs. */
   plan_hosts_max: 1024,
   plan_epochs_max: 1024,

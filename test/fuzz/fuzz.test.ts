@@ -35,6 +35,13 @@ const TARGETS = [
   'FUSE requests',
   'nodes of the tree',
   'messages of a peer',
+  'invite',
+  'admission request',
+  'admission answer',
+  'greeting of a host',
+  'state of a host',
+  'audit request',
+  'audit answer',
 ];
 
 test(

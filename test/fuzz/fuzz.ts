@@ -4,6 +4,7 @@ import { SeededRandom } from '../support/seeded-random.js';
 import type { Target } from './target.js';
 import { fuseTarget } from './targets/fuse.js';
 import { hostRecordTargets } from './targets/host-records.js';
+import { hostTargets } from './targets/hosts.js';
 import { peerTarget } from './targets/peer.js';
 import { recordTargets } from './targets/records.js';
 import { textTargets } from './targets/texts.js';
@@ -42,6 +43,7 @@ export class Fuzzer {
       ...recordTargets,
       ...hostRecordTargets,
       ...textTargets(),
+      ...hostTargets,
       fuseTarget,
       ...opened,
     ]);
