@@ -259,6 +259,12 @@ export const limits = {
   list_page_bytes_max: 256 << 10,
   listed_names_max: 100_000,
 
+  // Storage hosts
+  /** Leaf hashes asked for at once when a block is put back: a way up to a root may need those of the whole log. */
+  put_back_leaves_max: 4096,
+  /** Blocks put back with one write of the store. */
+  put_back_batch_blocks: 64,
+
   // Control
   /** One request or answer on the control socket. */
   control_message_bytes_max: 1 << 20,
