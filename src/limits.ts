@@ -313,6 +313,10 @@ export const limits = {
   plan_garbage_ranges_max: 12_000,
   /** Data and parity shards of a stripe together: the code is one over bytes. */
   stripe_shards_max: 255,
+  /** Leaf hashes asked for at once when a block is put back: a way up to a root may need those of the whole log. */
+  put_back_leaves_max: 4096,
+  /** Blocks put back with one write of the store. */
+  put_back_batch_blocks: 64,
 
   // Control
   /** One request or answer on the control socket. */

@@ -7,6 +7,7 @@ import { addCollectCommand } from './commands/collect.js';
 import { addCreateCommand } from './commands/create.js';
 import { addDuCommand } from './commands/du.js';
 import { addHistoryCommands } from './commands/history.js';
+import { addHostCommands } from './commands/host.js';
 import { addListCommand } from './commands/list.js';
 import { addLsCommand } from './commands/ls.js';
 import { addMountCommand } from './commands/mount.js';
@@ -72,6 +73,7 @@ function buildProgram(context: CliContext): Command {
   addPinCommands(program, context);
   addRetentionCommand(program, context);
   addCollectCommand(program, context);
+  addHostCommands(program, context);
   addBootstrapCommand(program, context);
   addMountProcessCommand(program);
   // Only now, so that the commands do not inherit it: an unknown command arrives as an argument.
