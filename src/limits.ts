@@ -317,6 +317,14 @@ export const limits = {
   put_back_leaves_max: 4096,
   /** Blocks put back with one write of the store. */
   put_back_batch_blocks: 64,
+  /** A host that is missed for longer is replaced, unless the owner says otherwise. */
+  host_repair_after_ms: 24 * 3600 * 1000,
+  /** Parity that is appended in one batch, about, and stripes in one. */
+  encode_batch_bytes: 2 << 20,
+  encode_batch_stripes_max: 64,
+  /** In the background the owner encodes so long, and rests so long then. */
+  encode_work_ms: 10,
+  encode_rest_ms: 30,
 
   // Control
   /** One request or answer on the control socket. */
