@@ -274,6 +274,36 @@ export const limits = {
   host_read_ms_max: 15_000,
   /** A channel that closed is opened again after this. */
   host_channel_retry_ms: 2000,
+  /** What a host keeps to: connections, drives, invites that are not used up, drives on its lists. */
+  host_connections_max: 1024,
+  hosted_drives_max: 64,
+  host_invites_max: 64,
+  host_listed_drives_max: 64,
+  /** The smallest capacity: the store itself needs some megabytes to work in. */
+  host_capacity_bytes_min: 64 << 20,
+  /** A host with less than this free takes no new drive. */
+  host_free_bytes_min: 8 << 20,
+  /** Blocks that a host asks for at once, in one request of each log. */
+  host_batch_blocks: 512,
+  /** Blocks of one log looked at for what to ask for. */
+  host_wanted_blocks_max: 4096,
+  /** A block that nobody delivered for so long is asked for later again, or rebuilt. */
+  host_fetch_stall_ms: 1500,
+  /** Pause until it is asked for again: first, and in the end. */
+  host_fetch_again_ms_min: 2000,
+  host_fetch_again_ms_max: 30_000,
+  /** How often a host looks at its peers and its blocks. */
+  host_look_ms: 500,
+  /** A host says how it stands at most so often, and at least so often. */
+  host_state_ms_min: 1000,
+  host_state_ms_max: 10_000,
+  /** Pause until a host of the plan that is not connected is tried again: first, and in the end. */
+  host_reconnect_ms_min: 2000,
+  host_reconnect_ms_max: 60_000,
+  /** Work on one piece in the background until others get their turn. */
+  host_work_ms: 8,
+  /** Records of the plan log that are gone back over to find the newest plan. */
+  host_plan_records_max: 256,
   /** Hosts of a plan, those that are gone included, and epochs. */
   plan_hosts_max: 1024,
   plan_epochs_max: 1024,
@@ -283,6 +313,10 @@ export const limits = {
   plan_garbage_ranges_max: 12_000,
   /** Data and parity shards of a stripe together: the code is one over bytes. */
   stripe_shards_max: 255,
+  /** Leaf hashes asked for at once when a block is put back: a way up to a root may need those of the whole log. */
+  put_back_leaves_max: 4096,
+  /** Blocks put back with one write of the store. */
+  put_back_batch_blocks: 64,
   /** A host that is missed for longer is replaced, unless the owner says otherwise. */
   host_repair_after_ms: 24 * 3600 * 1000,
   /** Parity that is appended in one batch, about, and stripes in one. */

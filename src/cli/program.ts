@@ -8,6 +8,7 @@ import { addCreateCommand } from './commands/create.js';
 import { addDuCommand } from './commands/du.js';
 import { addHealthCommand } from './commands/health.js';
 import { addHistoryCommands } from './commands/history.js';
+import { addHostCommands } from './commands/host.js';
 import { addHostsCommand } from './commands/hosts.js';
 import { addListCommand } from './commands/list.js';
 import { addLsCommand } from './commands/ls.js';
@@ -80,6 +81,7 @@ function buildProgram(context: CliContext): Command {
   addProtectCommand(program, context);
   addSyncCommand(program, context);
   addHealthCommand(program, context);
+  addHostCommands(program, context);
   addBootstrapCommand(program, context);
   addMountProcessCommand(program);
   // Only now, so that the commands do not inherit it: an unknown command arrives as an argument.

@@ -9,7 +9,7 @@ import { ReadOnlyError, UnavailableError, UsageError } from '../errors.js';
 import type { DriveFileSystem } from '../fs/drive-file-system.js';
 import type { AuditEvidence } from '../hosts/audits.js';
 import type { VersionLengths } from '../hosts/confirmations.js';
-import type { StoredBook } from '../hosts/host-book.js';
+import type { StoredBook } from '../hosts/owner-book.js';
 import type { CollectedBlocks } from '../hosts/plan-garbage.js';
 import { PlanLog } from '../hosts/plan-log.js';
 import { Protector } from '../hosts/protector.js';

@@ -3,7 +3,7 @@ import type Hypercore from 'hypercore';
 import { limits } from '../limits.js';
 import { audit, pickAudited } from './auditor.js';
 import type { AuditEvidence } from './audits.js';
-import type { KnownHost } from './host-book.js';
+import type { KnownHost } from './owner-book.js';
 import type { CollectedBlocks } from './plan-garbage.js';
 import type { Plan } from './plan-record.js';
 import type { Layout } from './stripes.js';

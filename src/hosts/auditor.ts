@@ -5,7 +5,7 @@ import { limits } from '../limits.js';
 import { leafHash } from '../log/leaf-hashes.js';
 import { signedLeafHash } from '../log/signed-leaf-hash.js';
 import type { AuditEvidence } from './audits.js';
-import type { KnownHost } from './host-book.js';
+import type { KnownHost } from './owner-book.js';
 import { Placement } from './placement.js';
 import type { Plan } from './plan-record.js';
 import { groupAt, groupCount, holdersOfGroup, type Layout, type ShardBlock } from './stripes.js';

@@ -38,15 +38,17 @@ export interface PlacedHost {
   live: boolean;
 }
 
-const SEED_BYTES = 8;
+/** The shortest hash that libsodium makes; of it, two words are used. */
+const SEED_BYTES = 16;
 /** Numbers of a step: what is drawn for. */
 const DRAW_ENTRY = 0;
 const DRAW_SLOT = 1;
 const DRAW_SPARE = 2;
 
 interface WeightedHost extends PlacedHost {
-  /** Where its random numbers start. */
-  seed: readonly [number, number];
+  /** Two words of its own, so that hosts draw independently of each other. */
+  seedA: number;
+  seedB: number;
 }
 
 /** One host of the list, and how it takes a slot of those before it. */
@@ -56,6 +58,8 @@ interface Step {
   /** A host has a slot with probability min(1, share × weight): before this step, and after it. */
   shareBefore: number;
   shareAfter: number;
+  /** Whether every host before it had a share below 1: then all are equally likely to lose their slot. */
+  isUniform: boolean;
 }
 
 /**
@@ -71,7 +75,7 @@ export class Placement {
   constructor(hosts: readonly PlacedHost[]) {
     this.#hosts = hosts
       .filter((host) => host.capacityBytes > 0)
-      .map((host) => ({ ...host, seed: seedOf(host.id) }));
+      .map((host) => ({ ...host, ...seedsOf(host.id) }));
     this.#isAllLive = this.#hosts.every((host) => host.live);
   }
 
@@ -105,57 +109,42 @@ export class Placement {
   #dealt(stripe: StripeName, shards: number): (WeightedHost | null)[] {
     const slots = Array<WeightedHost | null>(shards).fill(null);
     const steps = this.#stepsFor(shards);
-    for (const [i, host] of this.#hosts.entries()) {
+    const hosts = this.#hosts;
+    const word = wordOf(stripe);
+    const entryWord = purposeWord(stripe, DRAW_ENTRY, 0);
+    const slotWord = purposeWord(stripe, DRAW_SLOT, 0);
+    for (let i = 0; i < hosts.length; i++) {
+      const host = hosts[i] as WeightedHost;
       if (i < shards) {
         // A random one of the free slots.
-        let nth = Math.floor(draw(stripe, host, DRAW_SLOT, 0) * (shards - i));
+        let nth = Math.floor(draw(word, slotWord, host) * (shards - i));
         let slot = 0;
         while (slots[slot] !== null || nth-- > 0) slot++;
         slots[slot] = host;
         continue;
       }
       const step = steps[i] as Step;
-      if (draw(stripe, host, DRAW_ENTRY, 0) >= step.entry) continue;
-      slots[this.#slotToLose(stripe, slots, host, step)] = host;
+      if (draw(word, entryWord, host) >= step.entry) continue;
+      slots[slotToLose(slots, step, draw(word, slotWord, host))] = host;
     }
     return slots;
   }
 
-  /** A host loses its slot as much more often as its fair share shrinks. */
-  #slotToLose(
-    stripe: StripeName,
-    slots: readonly (WeightedHost | null)[],
-    newcomer: WeightedHost,
-    { entry, shareBefore, shareAfter }: Step,
-  ): number {
-    // The chances of all slots add up to 1, but for rounding.
-    let rest = draw(stripe, newcomer, DRAW_SLOT, 0) * entry;
-    let slot = 0;
-    for (; slot < slots.length - 1; slot++) {
-      const { capacityBytes } = slots[slot] as WeightedHost;
-      rest -=
-        1 - Math.min(1, shareAfter * capacityBytes) / Math.min(1, shareBefore * capacityBytes);
-      if (rest < 0) break;
-    }
-    return slot;
-  }
-
   #replaceLost(stripe: StripeName, slots: (WeightedHost | null)[]): void {
-    const used = new Set(slots);
-    for (const [slot, host] of slots.entries()) {
-      if (host?.live === true) continue;
+    const word = wordOf(stripe);
+    for (let slot = 0; slot < slots.length; slot++) {
+      if (slots[slot]?.live === true) continue;
+      const spareWord = purposeWord(stripe, DRAW_SPARE, slot);
       let best: WeightedHost | null = null;
       let bestScore = 0;
       for (const spare of this.#hosts) {
-        if (!spare.live || used.has(spare)) continue;
-        // Exponentially distributed with the weight as rate: the smallest of them is each one's in proportion.
-        const score =
-          -naturalLogarithm(1 - draw(stripe, spare, DRAW_SPARE, slot)) / spare.capacityBytes;
+        if (!spare.live || slots.includes(spare)) continue;
+        // Exponentially distributed with the weight as rate: each one's is the smallest as often as its weight says.
+        const score = -naturalLogarithm(1 - draw(word, spareWord, spare)) / spare.capacityBytes;
         if (best !== null && score >= bestScore) continue;
         best = spare;
         bestScore = score;
       }
-      used.add(best);
       slots[slot] = best;
     }
   }
@@ -191,15 +180,34 @@ export function copyHosts(
   return new Placement(hosts).copies(group, copies);
 }
 
+/** A host loses its slot as much more often as its fair share shrinks. */
+function slotToLose(
+  slots: readonly (WeightedHost | null)[],
+  { entry, shareBefore, shareAfter, isUniform }: Step,
+  random: number,
+): number {
+  if (isUniform) return Math.floor(random * slots.length);
+  // The chances of all slots add up to 1, but for rounding.
+  let rest = random * entry;
+  let slot = 0;
+  for (; slot < slots.length - 1; slot++) {
+    const { capacityBytes } = slots[slot] as WeightedHost;
+    rest -= 1 - Math.min(1, shareAfter * capacityBytes) / Math.min(1, shareBefore * capacityBytes);
+    if (rest < 0) break;
+  }
+  return slot;
+}
+
 function stepsOf(weights: readonly number[], shards: number): Step[] {
   const steps: Step[] = [];
   const sorted: number[] = [];
   let shareBefore = Number.MAX_VALUE;
   for (const weight of weights) {
+    const isUniform = shareBefore * (sorted[0] ?? 0) <= 1;
     const place = sorted.findIndex((other) => other < weight);
     sorted.splice(place < 0 ? sorted.length : place, 0, weight);
     const shareAfter = shareOf(sorted, shards);
-    steps.push({ entry: Math.min(1, shareAfter * weight), shareBefore, shareAfter });
+    steps.push({ entry: Math.min(1, shareAfter * weight), shareBefore, shareAfter, isUniform });
     shareBefore = shareAfter;
   }
   return steps;
@@ -218,22 +226,29 @@ function shareOf(weights: readonly number[], shards: number): number {
   }
 }
 
-/** Two words of a host's own, so that hosts draw independently of each other. */
-function seedOf(id: Uint8Array): readonly [number, number] {
-  const seed = Buffer.alloc(SEED_BYTES * 2);
+function seedsOf(id: Uint8Array): { seedA: number; seedB: number } {
+  const seed = Buffer.alloc(SEED_BYTES);
   sodium.crypto_generichash(seed, Buffer.concat([Buffer.from('shoal placement 1'), id]));
-  return [seed.readUInt32LE(0), seed.readUInt32LE(4)];
+  return { seedA: seed.readInt32LE(0), seedB: seed.readInt32LE(4) };
 }
 
-/** A random number of a host for a stripe, 0 ≤ number < 1, with 52 bits. */
-function draw(stripe: StripeName, host: WeightedHost, purpose: number, slot: number): number {
-  const low = stripe.stripe >>> 0;
-  const high = Math.floor(stripe.stripe / 2 ** 32);
-  let a = host.seed[0] ^ mixed(low + Math.imul(high, 0x9e3779b1));
-  let b = host.seed[1] ^ mixed(stripe.epochIndex + Math.imul(purpose * 256 + slot + 1, 0x85ebca6b));
+/** What all draws for a stripe begin with. */
+function wordOf({ stripe }: StripeName): number {
+  return mixed((stripe | 0) + Math.imul(Math.floor(stripe / 2 ** 32), 0x9e3779b1));
+}
+
+/** What all hosts' draws for one purpose begin with. */
+function purposeWord({ epochIndex }: StripeName, purpose: number, slot: number): number {
+  return mixed(epochIndex + Math.imul(purpose * 256 + slot + 1, 0x85ebca6b));
+}
+
+/** A random number of a host, 0 ≤ number < 1, with 52 bits. */
+function draw(stripeWord: number, purpose: number, host: WeightedHost): number {
+  let a = host.seedA ^ stripeWord;
+  let b = host.seedB ^ purpose;
   // Two rounds, after which each bit depends on all.
-  a = mixed(a + b);
-  b = mixed(b + Math.imul(a, 0xc2b2ae35));
+  a = mixed((a + b) | 0);
+  b = mixed((b + Math.imul(a, 0xc2b2ae35)) | 0);
   a = mixed(a ^ b);
   return ((a >>> 6) * 2 ** 26 + (b >>> 6)) / 2 ** 52;
 }

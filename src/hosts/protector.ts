@@ -21,8 +21,8 @@ import {
 } from './confirmations.js';
 import { nextEpochs, possibleScheme } from './epochs.js';
 import type { HostFigures, ProtectionFigures } from './figures.js';
-import { HostBook, type StoredBook } from './host-book.js';
 import type { Invite } from './invite.js';
+import { OwnerBook, type StoredBook } from './owner-book.js';
 import { type CollectedBlocks, planGarbage } from './plan-garbage.js';
 import type { PlanLog } from './plan-log.js';
 import type { HostStatus, Plan, PlanHost, Scheme } from './plan-record.js';
@@ -59,7 +59,7 @@ export interface ProtectorOptions {
 export class Protector {
   readonly #options: ProtectorOptions;
   readonly #writer: StripeWriter;
-  readonly #book: HostBook;
+  readonly #book: OwnerBook;
   readonly #versions = new VersionHistoryLengths();
   readonly #startedMs = Date.now();
   #wire: HostsWire | null = null;
@@ -77,7 +77,7 @@ export class Protector {
 
   constructor(options: ProtectorOptions) {
     this.#options = options;
-    this.#book = new HostBook(options.stored);
+    this.#book = new OwnerBook(options.stored);
     const { content, stripe: stripes, parity } = options.logs;
     const isGarbage = (block: number): boolean => this.#garbage.content.has(block);
     this.#writer = new StripeWriter({ content, stripes, parity, isGarbage });
