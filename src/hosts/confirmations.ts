@@ -97,11 +97,11 @@ export class VersionHistoryLengths {
   }
 
   /** The newest version that lies within the lengths; null when none of those that are known does. */
-  newestWithin({ treeLength, contentLength }: ConfirmedLengths): number | null {
+  newestWithin({ treeLength, contentLength }: ConfirmedLengths): VersionLengths | null {
     const point = this.#points.findLast(
       (each) => each.treeLength <= treeLength && each.contentLength <= contentLength,
     );
-    return point?.version ?? null;
+    return point ?? null;
   }
 }
 

@@ -33,6 +33,8 @@ export interface ProtectionFigures {
   version: number;
   /** The newest version of which every block is confirmed; 0 for none. */
   protectedVersion: number;
+  /** Whether all hosts that are counted on have told what they have since the plan changed last. */
+  isPlanConfirmed: boolean;
   contentLength: number;
   /** Blocks of the chunk log, from the first on, that are confirmed. */
   confirmedContentLength: number;

@@ -1,6 +1,7 @@
 /** What an owner knows of his hosts from what they said: kept over restarts in a small file. */
 import { limits } from '../limits.js';
 import { AuditScore } from './audits.js';
+import type { VersionLengths } from './confirmations.js';
 import type { HostState } from './wire/hosts-messages.js';
 
 /** Kept of a host: longer away, and it is looked at anew. */
@@ -28,18 +29,21 @@ interface StoredHost {
 
 /** What is in the file. */
 export interface StoredBook {
-  protectedVersion: number;
+  protected: VersionLengths | null;
   hosts: Record<string, StoredHost>;
 }
 
 export class OwnerBook {
   readonly #hosts = new Map<string, KnownHost>();
-  /** The newest version that all hosts confirmed. */
-  protectedVersion = 0;
+  /** The newest version that all hosts confirmed; null for none. */
+  protected: VersionLengths | null = null;
 
   constructor(stored: Record<string, unknown> | null) {
-    const { protectedVersion, hosts } = stored ?? {};
-    if (isCount(protectedVersion)) this.protectedVersion = protectedVersion;
+    const { protected: point, hosts } = stored ?? {};
+    const { version, treeLength, contentLength } = (point ?? {}) as Partial<VersionLengths>;
+    if (isCount(version) && isCount(treeLength) && isCount(contentLength)) {
+      this.protected = { version, treeLength, contentLength };
+    }
     for (const [id, host] of Object.entries(hosts ?? {})) {
       const { lastSeenMs, storedBytes, passed, failed, lastAuditMs } = host as Partial<StoredHost>;
       if (!/^[0-9a-f]{64}$/.test(id) || ![lastSeenMs, storedBytes, passed, failed].every(isCount)) {
@@ -81,7 +85,7 @@ export class OwnerBook {
       const { passed, failed } = audits;
       hosts[id] = { lastSeenMs, storedBytes, passed, failed, lastAuditMs };
     }
-    return { protectedVersion: this.protectedVersion, hosts };
+    return { protected: this.protected, hosts };
   }
 }
 

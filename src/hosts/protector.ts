@@ -72,6 +72,8 @@ export class Protector {
   #changing: Promise<unknown> = Promise.resolve();
   #problem: string | null = null;
   #isClosed = false;
+  /** All hosts that are counted on have told what they have under the plan in force. */
+  #isPlanConfirmed = false;
   #savedText = '';
   #confirmed: ConfirmedLengths = { treeLength: 0, contentLength: 0 };
 
@@ -113,7 +115,14 @@ export class Protector {
   async start(fork: number): Promise<void> {
     const { swarm, logs, planLog, planKeyPair, sync, log } = this.#options;
     await this.#takeGarbage();
-    const epochs = nextEpochs({ ...this.#epochInputs() });
+    const now = this.#options.version();
+    const before = this.#book.protected;
+    // After a loss of power the drive may go on before it.
+    const isBefore =
+      before !== null && before.version <= now.version && before.treeLength <= now.treeLength;
+    if (isBefore) this.#versions.note(before);
+    else this.#book.protected = null;
+    const epochs = nextEpochs(this.#epochInputs());
     if (await this.#writer.recover(epochs, fork)) {
       log('Cut the stripe and the parity log back to what fits the chunk log');
       await sync();
@@ -201,7 +210,8 @@ export class Protector {
       activeHosts: active.length,
       reachableHosts: active.filter((host) => this.#wire?.host(host.id) !== undefined).length,
       version,
-      protectedVersion: Math.min(version, this.#book.protectedVersion),
+      protectedVersion: this.#book.protected?.version ?? 0,
+      isPlanConfirmed: this.#isPlanConfirmed,
       contentLength: this.#options.logs.content.length,
       confirmedContentLength: this.#confirmed.contentLength,
       stripesBehind: this.#writer.behind(this.plan.epochs),
@@ -341,6 +351,7 @@ export class Protector {
         if (plan.hosts.length === 0) return plan;
         return { ...plan, epochs: nextEpochs(this.#epochInputs(plan)) };
       });
+      this.#isPlanConfirmed = false;
       await this.#options.sync();
     });
     this.#soon();
@@ -431,15 +442,14 @@ export class Protector {
     }
     this.#confirmed =
       hosts === 0 ? { treeLength: 0, contentLength: 0 } : { treeLength, contentLength };
-    if (hosts === 0) this.#book.protectedVersion = 0;
-    const version = this.#versions.newestWithin(this.#confirmed);
-    if (version !== null) this.#book.protectedVersion = version;
+    this.#book.protected = this.#versions.newestWithin(this.#confirmed);
+    this.#isPlanConfirmed = hosts > 0;
   }
 
   /** A leaving host is gone once all that the others owe instead of it is confirmed. */
   async #retireHosts(): Promise<void> {
     const { version, protectedVersion, stripesBehind } = this.figures();
-    if (protectedVersion < version || stripesBehind > 0) return;
+    if (!this.#isPlanConfirmed || protectedVersion < version || stripesBehind > 0) return;
     if (this.#confirmed.contentLength < this.#options.logs.content.length) return;
     for (const [index, { status, id }] of this.plan.hosts.entries()) {
       if (status !== 'leaving') continue;

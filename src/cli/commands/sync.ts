@@ -36,7 +36,7 @@ export function addSyncCommand(program: Command, context: CliContext): void {
         const figures = await askProtection(homeOf(context), name, context, asked, async (call) => {
           let now = (await call('protection', { commit: true, look: true })) as ProtectionFigures;
           const { version } = now;
-          while (now.protectedVersion < version) {
+          while (now.protectedVersion < version || !now.isPlanConfirmed) {
             progress.show(
               `${name}: ${progressLine(now)}`,
               now.confirmedContentLength,
