@@ -1,7 +1,7 @@
 /** Audits of an owner: one host after the other, at random, for as long as the drive is open. */
 import type Hypercore from 'hypercore';
 import { limits } from '../limits.js';
-import { audit, pickAudited } from './auditor.js';
+import { audit, pickAudited } from './owner-audit.js';
 import type { AuditEvidence } from './audits.js';
 import type { KnownHost } from './owner-book.js';
 import type { CollectedBlocks } from './plan-garbage.js';
