@@ -98,6 +98,18 @@ declare module 'hypercore' {
     };
     updateContiguousLength(change: { start: number; length: number; drop: boolean }): void;
     _setBitfieldRanges(start: number, end: number, value: boolean): void;
+    /**
+     * Verifies a block of a peer and stores it: `nodes` are the siblings on the way up to a node that is in the store.
+     * Throws INVALID_CHECKSUM and INVALID_OPERATION.
+     */
+    verify(proof: {
+      fork: number;
+      block: { index: number; value: Buffer; nodes: TreeNode[] };
+      hash: null;
+      seek: null;
+      upgrade: null;
+      manifest: null;
+    }): Promise<boolean>;
     readonly replicator: Replicator;
     readonly opened: boolean;
     readonly closed: boolean;
