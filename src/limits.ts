@@ -322,6 +322,8 @@ export const limits = {
   stripe_shards_max: 255,
   /** Leaf hashes asked for at once when a block is put back: a way up to a root may need those of the whole log. */
   put_back_leaves_max: 4096,
+  /** Stripes that a reader rebuilds at once. */
+  rescued_stripes_at_once: 8,
   /** Blocks put back with one write of the store. */
   put_back_batch_blocks: 64,
   /** A host that is missed for longer is replaced, unless the owner says otherwise. */

@@ -15,6 +15,7 @@ import {
   sliceChunk,
 } from './block-format.js';
 import { BlockReader } from './block-reader.js';
+import type { BlockRescuer } from './block-rescuer.js';
 import { chunkHash } from './chunk-hash.js';
 import { ChunkIndex } from './chunk-index.js';
 import type { Chunker } from './chunker.js';
@@ -54,6 +55,8 @@ export interface ChunkLogOptions {
   spaceGuard?: SpaceGuard;
   /** Bounds what is kept of `core` on this machine: of a log that somebody else writes. The caller's to close. */
   diskCache?: DiskCache | null;
+  /** Brings back blocks of `core` that no connected peer has. */
+  rescuer?: BlockRescuer | null;
   /** Default: the limits of `src/limits.ts`. */
   pendingBytesMax?: number;
   cacheBytesMax?: number;
@@ -112,7 +115,15 @@ export class ChunkLog implements ContentStore {
         const encryption = encryptionOf(log);
         readers.set(
           index,
-          new BlockReader(log, encryption, index, cache, deadlineMs, diskCache ?? null),
+          new BlockReader(
+            log,
+            encryption,
+            index,
+            cache,
+            deadlineMs,
+            diskCache ?? null,
+            (log === core ? options.rescuer : null) ?? null,
+          ),
         );
       }
       if (writer < 0) {

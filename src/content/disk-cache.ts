@@ -103,6 +103,11 @@ export class DiskCache {
     return this.#pinnedBytes;
   }
 
+  /** A block came otherwise than from a peer. */
+  note(block: number, bytes: number): void {
+    if (!this.#closed) this.#came(block, bytes);
+  }
+
   /** A block is read. */
   touch(block: number): void {
     this.#table.touch(block, this.#epoch);

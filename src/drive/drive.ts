@@ -8,6 +8,7 @@ import { Chunker } from '../content/chunker.js';
 import { type DiskCache, readaheadBytesOf } from '../content/disk-cache.js';
 import { requireZstd } from '../content/zstd.js';
 import { CapabilityError } from '../errors.js';
+import { StripeRescuer } from '../hosts/stripe-rescuer.js';
 import { limits } from '../limits.js';
 import { SpaceGuard } from '../log/space-guard.js';
 import { asShoalError } from '../log/store-errors.js';
@@ -32,6 +33,7 @@ import { readPins } from './pin-file.js';
 import { Pinner } from './pinner.js';
 import { StateFile } from './state-file.js';
 import { StoreLock } from './store-lock.js';
+import { stripeLogsOf } from './stripe-logs.js';
 import type { WriterLease } from './writer-lease.js';
 import { WriterRole } from './writer-role.js';
 
@@ -387,6 +389,13 @@ async function openLocked(
   const content = await ChunkLog.open({
     core: contentCore,
     diskCache: cache?.disk ?? null,
+    rescuer: offline
+      ? null
+      : new StripeRescuer({
+          logs: stripeLogsOf(logs, tree, contentKey),
+          keepsParity: writing,
+          log,
+        }),
     ...(plan === null ? {} : { readaheadBytesMax: readaheadBytesOf(plan.bytesMax) }),
     writer: writing ? 0 : -1,
     chunker: new Chunker(superblock.chunker, deriveChunkerKey(keys.readSecret)),
