@@ -173,7 +173,10 @@ export class StripeWriter {
       return hash;
     });
     const bytes = data.reduce((sum, block) => sum + (block?.bytes ?? 0), 0);
-    return { encoded: { record: encodeStripe({ data, parityBytes, parityHashes }), parity }, bytes };
+    return {
+      encoded: { record: encodeStripe({ data, parityBytes, parityHashes }), parity },
+      bytes,
+    };
   }
 
   /** A block as it is stored; null for one that was collected. */
