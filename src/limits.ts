@@ -345,6 +345,20 @@ export const limits = {
   /** Parity that is appended in one batch, about, and stripes in one. */
   encode_batch_bytes: 2 << 20,
   encode_batch_stripes_max: 64,
+  /** Versions of which the owner remembers how far the logs went. */
+  version_points_max: 4096,
+  /** The owner looks so long after a commit whether there is something to encode. */
+  protector_look_ms: 200,
+  /** And so often whether hosts came or went, and tries those again that are not connected. */
+  protector_interval_ms: 5000,
+  /** A host that is asked to keep a drive must answer in this time, a connection included. */
+  host_admission_ms_max: 30_000,
+  /** The owner reads a random block back from a host so often, and sooner once one failed. */
+  audit_interval_ms: 60_000,
+  audit_again_ms: 2000,
+  /** Of the last audits of a host so many may fail before it is dropped. */
+  audits_noted_max: 32,
+  audits_failed_max: 3,
   /** In the background the owner encodes so long, and rests so long then. */
   encode_work_ms: 10,
   encode_rest_ms: 30,

@@ -128,6 +128,13 @@ export class Drive {
   get superblock(): Superblock {
     return this.#parts.superblock;
   }
+  get logs(): DriveLogs {
+    return this.#parts.logs;
+  }
+  /** How often the right to write went from one machine to another, this one's turn included. */
+  get leaseGeneration(): number {
+    return this.#parts.stateFile.state.lease.generation;
+  }
   /** Null when offline. */
   get swarm(): Swarm | null {
     return this.#parts.swarm;

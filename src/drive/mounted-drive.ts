@@ -30,6 +30,8 @@ import { MemoryWatch } from './memory-watch.js';
 import { MOUNT_SUBTYPE, mountSource } from './mount-table.js';
 import { pinHandlers } from './pin-control.js';
 import type { PinFigures, Pinner } from './pinner.js';
+import { Protection } from './protection.js';
+import { type ProtectionFigures, protectionHandlers } from './protection-control.js';
 import { reportUsage, type UsageReport } from './usage-report.js';
 
 export interface MountDriveOptions {
@@ -84,6 +86,8 @@ export interface MountStatus {
   residentBytes: number;
   fileSystem: DriveFileSystemFigures;
   pins: PinFigures[];
+  /** Null for a drive without hosts, or that another machine writes. */
+  protection: ProtectionFigures | null;
   requests: DriverStatistics;
 }
 
@@ -96,6 +100,7 @@ export class MountedDrive {
   readonly #memoryWatch: MemoryWatch;
   readonly #pinner: Pinner;
   readonly #collections: Collections;
+  readonly #protection: Protection;
   /** The file system with its past; null when it is mounted as it was. */
   #past: HistoryFileSystem | null = null;
   readonly #headsInUse = new HeadsInUse();
@@ -127,6 +132,7 @@ export class MountedDrive {
     this.#history = new DriveHistory(fileSystem, drive.tree, this.#headsInUse);
     this.#log = log;
     this.#collections = new Collections(drive, fileSystem, () => this.headsInUse(), log);
+    this.#protection = new Protection({ drive, fileSystem, inBackground: true, log });
     this.#memoryWatch = new MemoryWatch(() => this.#releaseMemory());
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
@@ -215,6 +221,12 @@ export class MountedDrive {
           return null;
         },
         ...historyHandlers(this.#history),
+        ...protectionHandlers({
+          drive: this.#drive,
+          fileSystem: this.#fileSystem,
+          protection: this.#protection,
+          signal: this.#abort.signal,
+        }),
         usage: ({ path, depth }) => this.#track(this.#usage(path, depth)),
         list: (request) => this.#track(listPage(this.#fileSystem, request, this.#abort.signal)),
         remove: ({ path, wait }) => this.#track(this.#remove(path, wait === true)),
@@ -244,6 +256,7 @@ export class MountedDrive {
     }
     this.#drive.lock.update({ socket: path });
     this.#collections.start();
+    this.#protection.start();
   }
 
   status(): MountStatus {
@@ -271,6 +284,7 @@ export class MountedDrive {
       residentBytes: process.memoryUsage.rss(),
       fileSystem: this.#fileSystem.figures(),
       pins: this.#pinner.figures(),
+      protection: this.#protection.protector?.figures() ?? null,
       requests: this.#mount.statistics(),
     };
   }
@@ -380,6 +394,7 @@ export class MountedDrive {
       this.#log(`Cannot close '${this.name}' in order: ${errorText(error)}`);
       commitError ??= error instanceof Error ? error : new Error(String(error));
     };
+    await this.#protection.close().catch(keep);
     await this.#fileSystem.close().catch(keep);
     await Promise.allSettled(this.#underWay);
     // Before the lock is let go: afterwards the socket's path is the next mount's.

@@ -3,10 +3,10 @@
  * what the stripe consists of to the stripe log.
  */
 import type Hypercore from 'hypercore';
-import type { CoreContext } from 'hypercore';
 import { DamagedError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { leafHash, setLeafHash } from '../log/leaf-hashes.js';
+import { signedLeafHash } from '../log/signed-leaf-hash.js';
 import { encodedLengths, type StripePlace, stripeAt } from './epochs.js';
 import { createErasureCode, type ErasureCode } from './erasure.js';
 import type { PlanEpoch } from './plan-record.js';
@@ -25,14 +25,7 @@ export interface StripeWriterParts {
   isGarbage: (block: number) => boolean;
 }
 
-export interface EncodeOptions {
-  /** Called often: may wait, so that others get on. Throws to end the run. */
-  pause: () => Promise<void> | undefined;
-  /** Called after each batch. */
-  onBatch?: () => void;
-}
-
-/** What a run did. */
+/** What a batch did. */
 export interface EncodeReport {
   stripes: number;
   /** Of the data. */
@@ -42,6 +35,8 @@ export interface EncodeReport {
 interface Encoded {
   record: Buffer;
   parity: Buffer[];
+  /** Of the data. */
+  bytes: number;
 }
 
 export class StripeWriter {
@@ -59,36 +54,40 @@ export class StripeWriter {
   }
 
   /**
-   * Encodes what is complete. Not synced yet. Throws DamagedError for a block whose bytes are not what was signed,
-   * UnavailableError for one that is on no connected machine, and what the store throws.
+   * Encodes some of what is complete: one batch, in bounded memory; nothing when all is. Not synced yet. Throws
+   * DamagedError for a block whose bytes are not what was signed, UnavailableError for one that is on no connected
+   * machine, and what the store throws.
+   *
+   * @param pause Called often: may wait, so that others get on. Throws to end the run.
    */
-  async encode(epochs: readonly PlanEpoch[], options: EncodeOptions): Promise<EncodeReport> {
+  async encodeBatch(
+    epochs: readonly PlanEpoch[],
+    pause: () => Promise<void> | undefined,
+  ): Promise<EncodeReport> {
     const { content, stripes, parity } = this.#parts;
-    const report: EncodeReport = { stripes: 0, bytes: 0 };
-    for (;;) {
-      const end = encodedLengths(epochs, content.length).stripes;
-      const batch: Encoded[] = [];
-      let parityBytes = 0;
-      while (
-        stripes.length + batch.length < end &&
-        batch.length < limits.encode_batch_stripes_max &&
-        parityBytes < limits.encode_batch_bytes
-      ) {
-        await options.pause();
-        const place = stripeAt(epochs, stripes.length + batch.length);
-        if (place === null) break;
-        const { encoded, bytes } = await this.#encode(place);
-        batch.push(encoded);
-        parityBytes += encoded.parity.reduce((sum, block) => sum + block.length, 0);
-        report.bytes += bytes;
-      }
-      if (batch.length === 0) return report;
+    const end = encodedLengths(epochs, content.length).stripes;
+    const batch: Encoded[] = [];
+    let bytes = 0;
+    let parityBytes = 0;
+    while (
+      stripes.length + batch.length < end &&
+      batch.length < limits.encode_batch_stripes_max &&
+      parityBytes < limits.encode_batch_bytes
+    ) {
+      await pause();
+      const place = stripeAt(epochs, stripes.length + batch.length);
+      if (place === null) break;
+      const encoded = await this.#encode(place);
+      batch.push(encoded);
+      bytes += encoded.bytes;
+      parityBytes += encoded.parity.reduce((sum, block) => sum + block.length, 0);
+    }
+    if (batch.length > 0) {
       // First the parity: a stripe that has a record has all that the record names.
       await parity.append(batch.flatMap((each) => each.parity));
       await stripes.append(batch.map((each) => each.record));
-      report.stripes += batch.length;
-      options.onBatch?.();
     }
+    return { stripes: batch.length, bytes };
   }
 
   /**
@@ -137,18 +136,20 @@ export class StripeWriter {
   }
 
   async #isOfThisLog(place: StripePlace, record: StripeRecord): Promise<boolean> {
+    const { content } = this.#parts;
     const { epoch, firstBlock } = place;
     const { data, parityHashes } = record;
     if (data.length !== epoch.data || parityHashes.length !== epoch.parity) return false;
     for (const [i, block] of data.entries()) {
       if (block === null) continue;
-      const hash = await this.#signedHash(firstBlock + i);
+      const hash = await signedLeafHash(content, firstBlock + i);
       if (hash === null || !hash.equals(block.leafHash)) return false;
     }
     return true;
   }
 
-  async #encode(place: StripePlace): Promise<{ encoded: Encoded; bytes: number }> {
+  async #encode(place: StripePlace): Promise<Encoded> {
+    const { content } = this.#parts;
     const { epoch, firstBlock } = place;
     const numbers = Array.from({ length: epoch.data }, (_, i) => firstBlock + i);
     const blocks = await Promise.all(numbers.map((block) => this.#read(block)));
@@ -156,7 +157,7 @@ export class StripeWriter {
       blocks.map(async (bytes, i) => {
         if (bytes === null) return null;
         const hash = leafHash(bytes);
-        const signed = await this.#signedHash(firstBlock + i);
+        const signed = await signedLeafHash(content, firstBlock + i);
         if (signed === null || !signed.equals(hash)) {
           throw new DamagedError(
             `Cannot protect block ${firstBlock + i}: its bytes are damaged; 'shoal check --repair' may bring them back`,
@@ -173,18 +174,16 @@ export class StripeWriter {
       return hash;
     });
     const bytes = data.reduce((sum, block) => sum + (block?.bytes ?? 0), 0);
-    return {
-      encoded: { record: encodeStripe({ data, parityBytes, parityHashes }), parity },
-      bytes,
-    };
+    return { record: encodeStripe({ data, parityBytes, parityHashes }), parity, bytes };
   }
 
   /** A block as it is stored; null for one that was collected. */
   async #read(block: number): Promise<Buffer | null> {
     const { content, isGarbage } = this.#parts;
+    // Also while it is still here: hosts may have been told to let it go.
+    if (isGarbage(block)) return null;
     const stored = await content.get(block, { raw: true, wait: false });
     if (stored !== null) return stored;
-    if (isGarbage(block)) return null;
     // The owner's disk may be a cache by now; its hosts have the block.
     try {
       return await content.get(block, { raw: true, timeout: FETCH_MS_MAX });
@@ -194,15 +193,6 @@ export class StripeWriter {
         { cause: error },
       );
     }
-  }
-
-  async #signedHash(block: number): Promise<Buffer | null> {
-    const { content } = this.#parts;
-    if (block >= content.length) return null;
-    const batch = (content.core as CoreContext).state.storage.read();
-    const node = batch.getTreeNode(2 * block);
-    batch.tryFlush();
-    return (await node)?.hash ?? null;
   }
 
   #codeOf({ data, parity }: PlanEpoch): ErasureCode {

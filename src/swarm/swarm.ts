@@ -8,6 +8,7 @@ import type { NodeAddress } from 'hyperdht';
 import HyperDHT from 'hyperdht';
 import type { Discovery, PeerConnection, PeerInfo } from 'hyperswarm';
 import Hyperswarm from 'hyperswarm';
+import { UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { isLoopback, isPrivateNetwork } from './address.js';
 import { GuardedMux, type PeerFault } from './guarded-mux.js';
@@ -120,6 +121,38 @@ export class Swarm {
     if (this.#closing !== null) return;
     if (!this.isConnected(id)) this.#swarm.leavePeer(id);
     this.#swarm.joinPeer(id);
+  }
+
+  /**
+   * The connection to a peer that is known by its identity, once there is one. Throws UnavailableError after the
+   * deadline, and the signal's reason.
+   */
+  async connectionTo(id: Buffer, timeoutMs: number, signal?: AbortSignal): Promise<PeerConnection> {
+    const giveUpAt = Date.now() + timeoutMs;
+    for (;;) {
+      signal?.throwIfAborted();
+      for (const connection of this.#connections.keys()) {
+        if (connection.remotePublicKey.equals(id) && !connection.destroyed) return connection;
+      }
+      if (Date.now() >= giveUpAt || this.#closing !== null) {
+        throw new UnavailableError(
+          `Cannot reach peer ${id.toString('hex', 0, 4)}: it does not answer`,
+        );
+      }
+      this.joinPeer(id);
+      await this.#connected(Math.min(limits.peer_lookup_interval_ms_max, giveUpAt - Date.now()));
+    }
+  }
+
+  /** Resolves at the next connection, or after the time. */
+  async #connected(timeMs: number): Promise<void> {
+    let arrived: () => void = () => undefined;
+    const arrival = new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    this.#swarm.once('connection', arrived);
+    await withinTime(arrival, timeMs);
+    this.#swarm.off('connection', arrived);
   }
 
   /** Ends {@link joinPeer}; a connection stays. */

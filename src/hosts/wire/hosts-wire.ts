@@ -5,8 +5,9 @@
 import type Hypercore from 'hypercore';
 import type { ReplicatorPeer } from 'hypercore';
 import type { PeerConnection } from 'hyperswarm';
+import Protomux from 'protomux';
 import { limits } from '../../limits.js';
-import type { Hello, HostedLog, HostState } from './hosts-messages.js';
+import { type Hello, HOSTS_PROTOCOL, type HostedLog, type HostState } from './hosts-messages.js';
 import { HostsPeer } from './hosts-peer.js';
 import { verifyOwnerProof } from './owner-proof.js';
 
@@ -28,7 +29,7 @@ export interface HostsWireOptions {
 export class HostsWire {
   readonly #options: HostsWireOptions;
   readonly #peers = new Map<PeerConnection, HostsPeer>();
-  readonly #onAdd = (peer: ReplicatorPeer): void => this.#attach(peer.stream as PeerConnection);
+  readonly #onAdd = (peer: ReplicatorPeer): void => this.#meet(peer.stream as PeerConnection);
   #isClosed = false;
 
   constructor(options: HostsWireOptions) {
@@ -58,6 +59,14 @@ export class HostsWire {
     this.#options.planCore.off('peer-add', this.#onAdd);
     for (const peer of this.#peers.values()) peer.close();
     this.#peers.clear();
+  }
+
+  /** Speaks first, and answers when the other side does: it may come to know the plan log later. */
+  #meet(connection: PeerConnection): void {
+    const id = this.#options.planCore.discoveryKey;
+    const mux = Protomux.from(connection);
+    mux.pair({ protocol: HOSTS_PROTOCOL, id }, () => this.#attach(connection));
+    this.#attach(connection);
   }
 
   #attach(connection: PeerConnection): void {
