@@ -6,8 +6,10 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Hypercore from 'hypercore';
+import type { Download } from 'hypercore';
 import { DamagedError, InterruptedError, UnavailableError } from '../errors.js';
 import { readCommit } from '../fs/follower.js';
+import type { StripeLogs } from '../hosts/stripe-rescuer.js';
 import { limits } from '../limits.js';
 import { HyperbeeTree } from '../tree/hyperbee-tree.js';
 import type { Head } from '../tree/tree.js';
@@ -15,6 +17,7 @@ import type { DriveLogs } from './drive-logs.js';
 import type { LogLengths } from './lease-messages.js';
 import { fits } from './lost-tail.js';
 import type { StateFile } from './state-file.js';
+import { stripeLogsOf } from './stripe-logs.js';
 
 const POLL_MS = 50;
 /** Forks that a writer which has not heard of this may begin after losses of power. */
@@ -61,6 +64,8 @@ export async function takeOver(options: TakeOverOptions): Promise<TakenOver> {
   try {
     await end.open();
     await end.reached();
+    // With hosts, what they go by is needed, too: the plan, and what the stripes consist of.
+    if (await end.openHostLogs()) await end.reached();
     lengths = await end.newestWithData();
     highestFork = end.highestFork;
   } finally {
@@ -89,6 +94,9 @@ class LogsEnd {
   readonly #treeCore: Hypercore;
   readonly #content: Hypercore;
   #tree: HyperbeeTree | null = null;
+  /** Those of a drive that hosts keep. */
+  #hostLogs: StripeLogs | null = null;
+  readonly #downloads: Download[] = [];
   #asking = false;
   #events = 0;
 
@@ -100,15 +108,28 @@ class LogsEnd {
 
   async open(): Promise<void> {
     await Promise.all([this.#treeCore.ready(), this.#content.ready()]);
-    for (const core of [this.#treeCore, this.#content]) {
-      for (const event of ['append', 'truncate', 'download', 'peer-add'] as const) {
-        core.on(event, () => {
-          this.#events++;
-        });
-      }
-    }
+    for (const core of [this.#treeCore, this.#content]) this.#watch(core);
     const { deadlineMs } = this.#options;
     this.#tree = await HyperbeeTree.open({ core: this.#treeCore.session(), deadlineMs });
+  }
+
+  /** False for a drive without hosts. */
+  async openHostLogs(): Promise<boolean> {
+    const { logs, contentKey } = this.#options;
+    this.#hostLogs = await stripeLogsOf(logs, this.#tree as HyperbeeTree, contentKey)();
+    if (this.#hostLogs === null) return false;
+    const { plan, stripe, parity } = this.#hostLogs;
+    for (const core of [plan, stripe, parity]) this.#watch(core);
+    for (const core of [plan, stripe]) this.#downloads.push(core.download({ start: 0, end: -1 }));
+    return true;
+  }
+
+  #watch(core: Hypercore): void {
+    for (const event of ['append', 'truncate', 'download', 'peer-add'] as const) {
+      core.on(event, () => {
+        this.#events++;
+      });
+    }
   }
 
   /** Of all that was heard of. */
@@ -164,8 +185,10 @@ class LogsEnd {
   }
 
   async close(): Promise<void> {
+    for (const download of this.#downloads) download.destroy();
     await this.#tree?.close();
-    await Promise.all([this.#treeCore.close(), this.#content.close()]);
+    const cores = [this.#treeCore, this.#content, ...Object.values(this.#hostLogs ?? {})];
+    await Promise.all(cores.map((core) => core.close()));
   }
 
   /** What is not here yet, for a person; null when nothing is missing. */
@@ -178,19 +201,29 @@ class LogsEnd {
       if (core.peers.length === 0) {
         return 'no peer that has it is connected; start one, or give --offline, too, to go on from what is on this machine, which may be older than what peers have';
       }
-      if ([core, this.#content].some((log) => isBehind(log))) {
+      if (this.#logs.some((log) => isBehind(log))) {
         return 'a connected peer knows of newer blocks and does not deliver them';
       }
+    }
+    const { plan, stripe } = this.#hostLogs ?? {};
+    if ([plan, stripe].some((log) => log !== undefined && log.contiguousLength < log.length)) {
+      return 'what its hosts go by is not all here, and no connected peer has the rest';
     }
     const { head } = tree;
     if (head.length === core.length && head.fork === core.fork && tree.isWhole) return null;
     return 'its directory tree is not all here, and no connected peer has the rest';
   }
 
+  get #logs(): Hypercore[] {
+    const { plan, stripe, parity } = this.#hostLogs ?? {};
+    const logs = [this.#treeCore, this.#content, plan, stripe, parity];
+    return logs.filter((log) => log !== undefined);
+  }
+
   #ask(): void {
     if (this.#asking) return;
     this.#asking = true;
-    const asked = [this.#treeCore, this.#content].map((core) =>
+    const asked = this.#logs.map((core) =>
       // A peer that goes away; the next round asks those that are left.
       core.peers.length === 0 ? null : core.update({ wait: true }).catch(() => undefined),
     );

@@ -143,7 +143,8 @@ export class StripeWriter {
     for (const [i, block] of data.entries()) {
       if (block === null) continue;
       const hash = await signedLeafHash(content, firstBlock + i);
-      if (hash === null || !hash.equals(block.leafHash)) return false;
+      // Who took the drive over need not have it. The last writer signed the record after the block.
+      if (hash !== null && !hash.equals(block.leafHash)) return false;
     }
     return true;
   }
