@@ -23,6 +23,7 @@ import { type CheckReport, cutReport } from './check-report.js';
 import { Collections } from './collections.js';
 import { controlSocketPath } from './control-socket-path.js';
 import { type Drive, openDrive } from './drive.js';
+import { describeFileHealth } from './drive-health.js';
 import { historyHandlers } from './history-session.js';
 import type { Home } from './home.js';
 import { listPage } from './list-page.js';
@@ -134,6 +135,10 @@ export class MountedDrive {
     this.#log = log;
     this.#collections = new Collections(drive, fileSystem, () => this.headsInUse(), log);
     this.#protection = new Protection({ drive, fileSystem, inBackground: true, log });
+    fileSystem.health = async (blocks) => {
+      const { protector } = this.#protection;
+      return protector === null ? null : await describeFileHealth(protector, blocks);
+    };
     this.#memoryWatch = new MemoryWatch(() => this.#releaseMemory());
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;

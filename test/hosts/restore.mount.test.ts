@@ -4,11 +4,16 @@ import path from 'node:path';
 import { test } from 'brittle';
 import { commit, SHARING_TIME, statusOf } from '../sharing/support/shared-drive.js';
 import { contentAt, writeContent } from '../sharing/support/stream-content.js';
-import { BootstrapNode, Machine } from '../support/drive-mount.js';
+import { BootstrapNode, type DriveMount, Machine } from '../support/drive-mount.js';
+import { getxattr } from '../support/xattr.js';
 import { HostProcess, until } from './support/host-process.js';
 
 const FILE_BYTES = 2 << 20;
 const FILES = 4;
+
+function healthOf({ directory }: DriveMount, name: string): string {
+  return getxattr(path.join(directory, name), 'user.shoal.health').toString();
+}
 
 test(
   'everything comes back with the write key and any two of three hosts',
@@ -25,6 +30,10 @@ test(
     await origin.shoal('hosts', 'add', 'photos', ...hosts.map(({ invite }) => invite));
     await origin.shoal('protect', 'photos', '--data', '2', '--parity', '1');
     await origin.shoal('sync', 'photos');
+    const health = healthOf(mount, 'file-0');
+    // More than one while the first copies are not dropped yet.
+  t.ok(/^any [12] of 3 connected hosts may fail; checked \d{4}-.*Z$/.test(health), health);
+
     const writeKey = (await origin.shoal('share', 'photos', '--write')).trim();
     await mount.kill();
     renameSync(origin.home, `${origin.home}.lost`);
@@ -42,6 +51,8 @@ test(
       const text = readFileSync(path.join(restored.directory, `file-${i}`));
       t.ok(text.equals(contentAt(i + 1, 0, FILE_BYTES)), `file-${i}`);
     }
+    const withoutOne = healthOf(restored, 'file-0');
+    t.ok(/^no host may fail.*1 of 3 hosts is not connected/.test(withoutOne), withoutOne);
     const { receivedBytes } = await statusOf(restored);
     t.comment(
       `mounted after ${Math.round(mountedMs)} ms, all read after ${Math.round(performance.now() - beganMs)} ms, ${receivedBytes} bytes received for ${FILES * FILE_BYTES}`,
