@@ -2,18 +2,31 @@
  * How many losses each stripe can still take, by what the connected hosts say they have now. What is on hosts that are not
  * connected is not claimed: it was not checked.
  */
+
+import type { Placement } from './placement.js';
 import type { PlanEpoch } from './plan-record.js';
-import { groupAt, groupCount, type Layout, parityBlock, type ShardBlock } from './stripes.js';
+import { groupAt, groupCount, holdersOfGroup, type Layout, type ShardBlock } from './stripes.js';
 
 /** Stripes that are listed one by one, the worst. */
 const LISTED_MAX = 100;
 /** Cells of a picture. */
 export const MAP_CELLS = 1024;
 
+/** What a connected host says. */
+export interface CheckedHost {
+  index: number;
+  /** It told that it has this block. */
+  has: (shard: ShardBlock) => boolean;
+  /** It told that it has all that it owes as far as this block. */
+  hasOwed: (shard: ShardBlock) => boolean;
+}
+
 export interface HealthInputs {
   layout: Layout;
-  /** Connected hosts, and whether one says that it has a block. */
-  hosts: readonly { index: number; has: (shard: ShardBlock) => boolean }[];
+  /** Who is to have what. */
+  placement: Placement;
+  /** Connected hosts. */
+  hosts: readonly CheckedHost[];
   /** Blocks of the chunk log that were collected. */
   isGarbage: (block: number) => boolean;
   /** Only groups with such a block; null for all. */
@@ -114,31 +127,39 @@ async function healthOf(
   if (kept.length === 0) return null;
   if (inputs.isWanted !== null && !kept.some(inputs.isWanted)) return null;
   const place = { epoch: epochIndex, stripe, from, to };
+  const shards = holdersOfGroup(group, inputs.placement).map(([shard, owing]) => ({
+    shard,
+    at: holders(inputs.hosts, shard, owing),
+  }));
   if (!encoded) {
-    const copies = kept.map((block) => holders(inputs, { log: 'content', block }).length);
-    const live = Math.min(...copies);
+    const copies = shards.filter(({ shard }) => !inputs.isGarbage(shard.block));
+    const live = Math.min(...copies.map(({ at }) => at.length));
     return { ...place, live, of: epoch.parity + 1, needed: 1, spare: live - 1 };
   }
   const found: number[][] = [];
-  for (const [shard, block] of blocks.entries()) {
-    const at = holders(inputs, { log: 'content', block });
+  for (const [slot, { shard, at }] of shards.entries()) {
     const isZeros =
       at.length === 0 &&
-      inputs.isGarbage(block) &&
-      (await inputs.isZeros(epochIndex, stripe, shard));
+      shard.log === 'content' &&
+      inputs.isGarbage(shard.block) &&
+      (await inputs.isZeros(epochIndex, stripe, slot));
     // Zeros need no host: everybody has them.
     found.push(isZeros ? inputs.hosts.map(({ index }) => index) : at);
-  }
-  for (let shard = 0; shard < epoch.parity; shard++) {
-    found.push(holders(inputs, { log: 'parity', block: parityBlock(epoch, stripe, shard) }));
   }
   const live = found.filter((at) => at.length > 0).length;
   const spare = live < epoch.data ? live - epoch.data : lossesLeft(found, epoch.data);
   return { ...place, live, of: epoch.data + epoch.parity, needed: epoch.data, spare };
 }
 
-function holders({ hosts }: HealthInputs, shard: ShardBlock): number[] {
-  return hosts.filter(({ has }) => has(shard)).map(({ index }) => index);
+function holders(
+  hosts: readonly CheckedHost[],
+  shard: ShardBlock,
+  owing: readonly number[],
+): number[] {
+  const having = hosts.filter(
+    (host) => (owing.includes(host.index) && host.hasOwed(shard)) || host.has(shard),
+  );
+  return having.map(({ index }) => index);
 }
 
 /**

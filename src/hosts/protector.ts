@@ -4,7 +4,7 @@
  */
 import type Hypercore from 'hypercore';
 import type { KeyPair } from 'hypercore';
-import { NotFoundError, UsageError } from '../errors.js';
+import { UsageError } from '../errors.js';
 import { limits } from '../limits.js';
 import { BlockSet } from '../log/block-set.js';
 import type { Swarm } from '../swarm/swarm.js';
@@ -21,8 +21,10 @@ import {
 } from './confirmations.js';
 import { nextEpochs, possibleScheme } from './epochs.js';
 import type { HostFigures, ProtectionFigures } from './figures.js';
+import { findHost } from './find-host.js';
 import type { Invite } from './invite.js';
 import { OwnerBook, type StoredBook } from './owner-book.js';
+import { Placement } from './placement.js';
 import { type CollectedBlocks, planGarbage } from './plan-garbage.js';
 import type { PlanLog } from './plan-log.js';
 import type { HostStatus, Plan, PlanHost, Scheme } from './plan-record.js';
@@ -186,7 +188,7 @@ export class Protector {
 
   /** Has a host's shards placed elsewhere; it is gone from the plan once they are. Throws NotFoundError. */
   async removeHost(which: string): Promise<HostFigures> {
-    const index = this.#find(which);
+    const index = findHost(this.plan, which);
     await this.#setStatus(index, 'leaving');
     return this.hosts()[index] as HostFigures;
   }
@@ -250,6 +252,19 @@ export class Protector {
         ? []
         : [{ index, peer }];
     });
+  }
+
+  /** Who is to have what now. */
+  placement(): Placement {
+    const live = this.#live();
+    return new Placement(
+      this.plan.hosts.map(({ id, capacityBytes }, index) => ({
+        index,
+        id,
+        capacityBytes,
+        live: live[index] === true,
+      })),
+    );
   }
 
   /** Encodes what there is, and sees what hosts have confirmed. Never rejects: `figures` tells of problems. */
@@ -467,22 +482,6 @@ export class Protector {
 
   #indexOf(id: Buffer): number {
     return this.plan.hosts.findIndex((host) => host.id.equals(id));
-  }
-
-  /** By label, by the beginning of its id, or by its number. Throws NotFoundError, UsageError. */
-  #find(which: string): number {
-    const { hosts } = this.plan;
-    const found = hosts.flatMap(({ id, label }, index) => {
-      const isIt =
-        label === which ||
-        String(index) === which ||
-        (which.length >= 4 && id.toString('hex').startsWith(which.toLowerCase()));
-      return isIt ? [index] : [];
-    });
-    const [first] = found;
-    if (first === undefined) throw new NotFoundError(`No host '${which}' in the plan`);
-    if (found.length > 1) throw new UsageError(`'${which}' means more than one host`);
-    return first;
   }
 
   async #save(): Promise<void> {
