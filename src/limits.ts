@@ -289,6 +289,8 @@ export const limits = {
   host_wanted_blocks_max: 4096,
   /** A block that nobody delivered for so long is asked for later again, or rebuilt. */
   host_fetch_stall_ms: 1500,
+  /** One request for blocks ends after this, and others follow. */
+  host_fetch_ms_max: 10_000,
   /** Pause until it is asked for again: first, and in the end. */
   host_fetch_again_ms_min: 2000,
   host_fetch_again_ms_max: 30_000,
@@ -302,6 +304,27 @@ export const limits = {
   host_reconnect_ms_max: 60_000,
   /** Work on one piece in the background until others get their turn. */
   host_work_ms: 8,
+  /** Default of what a host spends on repairing, on the network, and on verifying what it has, in bytes a second. */
+  host_repair_bytes_per_second: 16 << 20,
+  host_verify_bytes_per_second: 1 << 20,
+  /** Blocks rebuilt at once, and hosts that are asked for one shard. */
+  host_rebuild_blocks: 16,
+  host_shard_askers_max: 16,
+  /** While the owner is connected, nothing is rebuilt until nothing came for so long: he may just be slow. */
+  host_owner_quiet_ms: 10_000,
+  /** Stripe records held decoded. */
+  host_stripes_cached_max: 1024,
+  /** How often a host looks for blocks that it need not keep any more. */
+  host_surplus_look_ms: 3000,
+  /** Default pause between two audits. */
+  host_audit_interval_ms: 30_000,
+  /** Stripes drawn to find one of which a host should have a shard. */
+  host_audit_draws_max: 64,
+  /** Audits that fail one after the other until a host is not counted on, and that are good until it is again. */
+  host_audits_failed_max: 3,
+  host_audits_good_min: 20,
+  /** What is kept of hosts' wrongs, in bytes; the file before is kept. */
+  host_evidence_bytes_max: 1 << 20,
   /** Records of the plan log that are gone back over to find the newest plan. */
   host_plan_records_max: 256,
   /** Hosts of a plan, those that are gone included, and epochs. */

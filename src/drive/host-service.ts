@@ -1,8 +1,10 @@
 /** A host as a process: its folder, its store, and the control socket that commands reach it over. */
+import { appendFileSync, renameSync, statSync } from 'node:fs';
 import Corestore from 'corestore';
 import type { NodeAddress } from 'hyperdht';
 import { ControlServer } from '../control/server.js';
 import { NotFoundError, StoreError, UsageError } from '../errors.js';
+import type { Evidence } from '../hosts/auditor.js';
 import { isCapacity } from '../hosts/capacity.js';
 import { formatDriveId, HostBook } from '../hosts/host-book.js';
 import { formatInvite } from '../hosts/invite.js';
@@ -22,6 +24,10 @@ export interface HostServiceOptions {
   capacityBytes: number | null;
   /** Nodes of a private DHT; absent for the public one. */
   bootstrap?: NodeAddress[] | undefined;
+  /** See StorageHostOptions. */
+  repairBytesPerSecond?: number | undefined;
+  verifyBytesPerSecond?: number | undefined;
+  auditIntervalMs?: number | undefined;
   environment: NodeJS.ProcessEnv;
   log: (line: string) => void;
 }
@@ -98,6 +104,10 @@ export class HostService {
           sync: () => storeSync.sync(),
         },
         bootstrap,
+        repairBytesPerSecond: options.repairBytesPerSecond,
+        verifyBytesPerSecond: options.verifyBytesPerSecond,
+        auditIntervalMs: options.auditIntervalMs,
+        onEvidence: (evidence) => keepEvidence(paths.evidence, evidence, log),
         log,
       });
       undo.push(() => host.close());
@@ -164,6 +174,21 @@ export function listsOf(book: HostBook) {
     denied: book.denied.map((key) => formatDriveId(key)),
     unusedInvites: book.unusedInvites,
   };
+}
+
+/** A JSON object a line; of the file and the one before, each of bounded size. */
+function keepEvidence(path: string, evidence: Evidence, log: (line: string) => void): void {
+  const { host, log: name, block, verdict } = evidence;
+  log(`Audit of host ${host.slice(0, 8)}: block ${block} of the ${name} log is ${verdict}`);
+  try {
+    const line = `${JSON.stringify({ time: new Date().toISOString(), ...evidence })}\n`;
+    appendFileSync(path, '', { mode: 0o600 });
+    const isFull = statSync(path).size + line.length > limits.host_evidence_bytes_max;
+    if (isFull) renameSync(path, `${path}.1`);
+    appendFileSync(path, line, { mode: 0o600 });
+  } catch (error) {
+    log(`Cannot keep evidence: ${String(error)}`);
+  }
 }
 
 async function openStore(directory: string, capacityBytes: number): Promise<Corestore> {

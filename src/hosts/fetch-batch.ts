@@ -5,18 +5,27 @@ import { limits } from '../limits.js';
 
 const LOOK_MS = 100;
 
-/** Resolves with those that did not come: nobody delivered any for a while, or the signal ended the wait. Never rejects. */
+export interface FetchedBatch {
+  /** Blocks that did not come. */
+  absent: number[];
+  /** Nobody delivered any of them for a while; else there was only no time for them. */
+  isStalled: boolean;
+}
+
+/** Ends after some seconds at the latest, or when the signal aborts. Never rejects. */
 export async function fetchBatch(
   core: Hypercore,
   blocks: readonly number[],
   signal: AbortSignal,
-): Promise<number[]> {
+): Promise<FetchedBatch> {
   const { bitfield } = core.core as CoreContext;
   const absent = (): number[] => blocks.filter((block) => !bitfield.get(block));
-  if (core.peers.length === 0 || signal.aborted) return absent();
+  if (core.peers.length === 0 || signal.aborted) return { absent: absent(), isStalled: false };
   const left = new Set(absent());
-  if (left.size === 0) return [];
-  let lastMs = performance.now();
+  if (left.size === 0) return { absent: [], isStalled: false };
+  const beganMs = performance.now();
+  let lastMs = beganMs;
+  let isStalled = false;
   const download = core.download({ blocks: [...left].sort((a, b) => a - b) });
   await new Promise<void>((resolve) => {
     const onDownload = (block: number): void => {
@@ -29,13 +38,15 @@ export async function fetchBatch(
       resolve();
     };
     const timer = setInterval(() => {
-      const isStalled = performance.now() - lastMs > limits.host_fetch_stall_ms;
-      if (isStalled || core.peers.length === 0 || core.closing !== null) end();
+      const nowMs = performance.now();
+      isStalled = nowMs - lastMs > limits.host_fetch_stall_ms;
+      const isLate = nowMs - beganMs > limits.host_fetch_ms_max;
+      if (isStalled || isLate || core.peers.length === 0 || core.closing !== null) end();
     }, LOOK_MS);
     core.on('download', onDownload);
     signal.addEventListener('abort', end, { once: true });
     download.done().then(end, end);
   });
   download.destroy();
-  return absent();
+  return { absent: absent(), isStalled };
 }

@@ -10,6 +10,8 @@ export interface MissingBlocks {
   completeTo: number;
   /** The first of them that are worth asking for now. */
   wanted: number[];
+  /** The first of them that nobody delivered lately. */
+  stuck: number[];
 }
 
 /**
@@ -22,7 +24,7 @@ export function missingBlocks(
   skip: BlockSet,
 ): MissingBlocks {
   const { bitfield } = core.core as CoreContext;
-  const missing: MissingBlocks = { count: 0, completeTo: core.length, wanted: [] };
+  const missing: MissingBlocks = { count: 0, completeTo: core.length, wanted: [], stuck: [] };
   for (const set of owed) {
     for (const [start, end] of set.runs()) {
       const last = Math.min(end, core.length);
@@ -31,9 +33,8 @@ export function missingBlocks(
         if (block < 0 || block >= last) break;
         missing.count++;
         missing.completeTo = Math.min(missing.completeTo, block);
-        if (missing.wanted.length < limits.host_wanted_blocks_max && !skip.has(block)) {
-          missing.wanted.push(block);
-        }
+        const list = skip.has(block) ? missing.stuck : missing.wanted;
+        if (list.length < limits.host_wanted_blocks_max) list.push(block);
       }
     }
   }

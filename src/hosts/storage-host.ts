@@ -6,9 +6,14 @@ import type { PeerConnection } from 'hyperswarm';
 import { UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { Swarm, type SwarmStatistics } from '../swarm/swarm.js';
+import type { AuditScore, Evidence } from './auditor.js';
 import { Capacity } from './capacity.js';
 import { formatDriveId, type HostBook } from './host-book.js';
 import { HostedDrive } from './hosted-drive.js';
+import type { HostStatus } from './plan-record.js';
+import { RateBudget } from './rate-budget.js';
+import type { RepairFigures } from './rebuilder.js';
+import type { ScrubFigures } from './scrubber.js';
 import { serveAdmission } from './wire/admission-channel.js';
 import type {
   AdmissionAnswer,
@@ -36,6 +41,12 @@ export interface StorageHostOptions {
   space: HostSpace;
   /** Nodes of a private DHT; absent for the public one. */
   bootstrap?: NodeAddress[] | undefined;
+  /** Bytes a second for repairs, and for reading what is stored; milliseconds between audits. Defaults in limits. */
+  repairBytesPerSecond?: number | undefined;
+  verifyBytesPerSecond?: number | undefined;
+  auditIntervalMs?: number | undefined;
+  /** Keeps what a host did wrong. */
+  onEvidence: (evidence: Evidence & { drive: string }) => void;
   log: (line: string) => void;
 }
 
@@ -50,6 +61,24 @@ export interface HostedDriveReport {
   peers: number;
   /** Null until the plan is here. */
   state: HostState | null;
+  /** Blocks rebuilt from others since the start. */
+  repaired: RepairFigures;
+  /** What was read of the store to verify it. */
+  verified: ScrubFigures;
+  hosts: OtherHostReport[];
+}
+
+/** What is known of another host of a drive. */
+export interface OtherHostReport {
+  id: string;
+  label: string;
+  status: HostStatus;
+  connected: boolean;
+  /** For so long it has been away, as far as this host knows. */
+  awayMs: number;
+  /** It is not counted on: missed by most, or its audits fail. */
+  gone: boolean;
+  audits: AuditScore | null;
 }
 
 export interface StorageHostReport {
@@ -65,6 +94,11 @@ export class StorageHost {
   readonly #options: StorageHostOptions;
   readonly #capacity: Capacity;
   readonly #swarm: Swarm;
+  readonly #repairBudget: RateBudget;
+  readonly #verifyBudget: RateBudget;
+  #removedBytes = 0;
+  #reclaiming: Promise<void> | null = null;
+  #isLeaving = false;
   /** By the key of the plan log, in hex. */
   readonly #drives = new Map<string, HostedDrive>();
   /** Admissions and removals, one after the other. */
@@ -79,6 +113,12 @@ export class StorageHost {
       reserveBytes: space.reserveBytes,
       measure: () => space.usedBytes(),
     });
+    this.#repairBudget = new RateBudget(
+      options.repairBytesPerSecond ?? limits.host_repair_bytes_per_second,
+    );
+    this.#verifyBudget = new RateBudget(
+      options.verifyBytesPerSecond ?? limits.host_verify_bytes_per_second,
+    );
     this.#swarm = new Swarm({
       store,
       bootstrap,
@@ -124,6 +164,9 @@ export class StorageHost {
         servedBytes: drive?.servedBytes ?? 0,
         peers: drive?.wire.peers.length ?? 0,
         state: drive?.state ?? null,
+        repaired: drive?.rebuilder.figures ?? { blocks: 0, bytes: 0, fetchedBytes: 0 },
+        verified: drive?.scrubber.figures ?? { blocks: 0, damaged: 0, roundMs: null },
+        hosts: drive === undefined ? [] : hostsOf(drive, book.id),
       };
     });
     return {
@@ -152,6 +195,8 @@ export class StorageHost {
 
   async #close(): Promise<void> {
     await this.#changing.catch(() => undefined);
+    await Promise.all([...this.#drives.values()].map((drive) => drive.stop()));
+    await this.#reclaiming;
     await Promise.all([...this.#drives.values()].map((drive) => drive.close()));
     await this.#swarm.close();
   }
@@ -167,9 +212,40 @@ export class StorageHost {
       keys,
       capacity: this.#capacity,
       sync: () => space.sync(),
+      onRemoved: (bytes) => this.#onRemoved(bytes),
+      repairBudget: this.#repairBudget,
+      verifyBudget: this.#verifyBudget,
+      auditIntervalMs: this.#options.auditIntervalMs ?? limits.host_audit_interval_ms,
+      onEvidence: (evidence) =>
+        this.#options.onEvidence({ drive: formatDriveId(keys.plan), ...evidence }),
       log: (line) => log(`${formatDriveId(keys.plan).slice(0, 8)}: ${line}`),
     });
+    if (this.#isLeaving) hosted.leave();
     this.#drives.set(keys.plan.toString('hex'), hosted);
+  }
+
+  /** The disk space of what was removed comes back once it is much: giving it back moves what is still in use. */
+  #onRemoved(bytes: number): void {
+    this.#removedBytes += bytes;
+    const { capacityBytes, usedBytes, freeBytes } = this.#capacity;
+    const isMuch = this.#removedBytes > usedBytes * limits.collect_compact_share_min;
+    const isTight = freeBytes < capacityBytes * limits.collect_compact_share_min;
+    if (this.#reclaiming !== null || !(isMuch || isTight)) return;
+    this.#reclaiming = this.#reclaim()
+      .catch((error: unknown) => this.#options.log(`Cannot give space back: ${String(error)}`))
+      .finally(() => {
+        this.#reclaiming = null;
+      });
+  }
+
+  async #reclaim(): Promise<void> {
+    this.#removedBytes = 0;
+    for (const drive of this.#drives.values()) {
+      for (const name of ['content', 'parity', 'tree'] as const) {
+        await this.#options.space.reclaim(drive.logs.get(name), 1);
+      }
+    }
+    await this.#capacity.measure();
   }
 
   async #drop(planKey: Buffer): Promise<void> {
@@ -236,6 +312,21 @@ export class StorageHost {
     log(`Keeping drive ${formatDriveId(keys.plan)} from now on`);
     return null;
   }
+}
+
+function hostsOf(drive: HostedDrive, self: Buffer): OtherHostReport[] {
+  const { duty, wire, auditor, liveness } = drive;
+  if (duty === null) return [];
+  const hosts = duty.view.plan.hosts.map(({ id, label, status }, index) => ({
+    id: formatDriveId(id),
+    label,
+    status,
+    connected: wire.host(id) !== undefined,
+    awayMs: liveness.awayMs(id),
+    gone: duty.gone.has(index),
+    audits: auditor.scoreOf(id),
+  }));
+  return hosts.filter(({ id }) => id !== formatDriveId(self));
 }
 
 function sameKeys(some: HostedLogKeys, other: HostedLogKeys): boolean {

@@ -2,6 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import test from 'brittle';
+import z32 from 'z32';
 import { formatInvite, parseInvite } from '../../src/hosts/invite.js';
 import { BootstrapNode } from '../support/drive-mount.js';
 import { HostProcess, until } from './support/host-process.js';
@@ -14,35 +15,19 @@ test('host - keeps what it owes of a drive, and says so', TIME, async (t) => {
   const owner = await LittleOwner.forTest(t, { bootstrap });
   await owner.appendTree(30);
   await owner.append(41);
-  const hosts = [];
-  for (let i = 0; i < 4; i++) hosts.push(await HostProcess.forTest(t, { bootstrap }));
-  await owner.add(...hosts.map(({ invite }) => invite));
-  for (const { invite } of hosts) await owner.untilComplete(invite);
+  const hosts = await HostProcess.severalForTest(t, 4, { bootstrap });
+  const invites = hosts.map(({ invite }) => invite);
+  await owner.add(...invites);
+  for (const invite of invites) await owner.untilComplete(invite);
   // A stripe has 3 shards on 4 hosts: nobody has all of them, and each is somewhere.
-  const shards = await Promise.all(
-    hosts.map(async (host) => {
-      const peer = owner.wire.host(parseInvite(host.invite).hostId);
-      const here: string[] = [];
-      for (let block = 0; block < 41; block++) {
-        const answer = await peer?.readBlock('content', block);
-        if (answer?.status !== 'here') continue;
-        t.alike(answer.stored, await owner.cores.content.get(block));
-        here.push(`content ${block}`);
-      }
-      for (let block = 0; block < 20; block++) {
-        const answer = await peer?.readBlock('parity', block);
-        if (answer?.status === 'here') here.push(`parity ${block}`);
-      }
-      return here;
-    }),
-  );
+  const shards = await owner.shardsAt(...invites);
   // The last block is not in a stripe yet: it has two copies.
   t.is(shards.flat().length, 40 + 20 + 2);
   t.is(new Set(shards.flat()).size, 61);
   for (const here of shards) t.ok(here.length < 30, `${here.length} shards`);
   await owner.append(20);
   await owner.appendTree(1);
-  for (const { invite } of hosts) await owner.untilComplete(invite);
+  for (const invite of invites) await owner.untilComplete(invite);
   const report = await (hosts[0] as HostProcess).status();
   t.is(report.drives.length, 1);
   t.ok((report.drives[0]?.storedBytes ?? 0) > 0);
@@ -94,7 +79,6 @@ test('host - a drive can be allowed without an invite, and denied', TIME, async 
   const { hostId } = parseInvite(host.invite);
   const uninvited = formatInvite({ hostId, token: Buffer.alloc(16) });
   t.absent((await owner.ask(uninvited)).accepted);
-  const z32 = (await import('z32')).default;
   const id = z32.encode(owner.keys.plan);
   await host.shoal('allow', id);
   await owner.add(uninvited);

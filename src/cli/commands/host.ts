@@ -9,7 +9,7 @@ import { formatDriveId } from '../../hosts/host-book.js';
 import { formatInvite } from '../../hosts/invite.js';
 import type { HostedDriveReport, StorageHostReport } from '../../hosts/storage-host.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
-import { bootstrapOf, parseBytes } from '../options.js';
+import { bootstrapOf, parseBytes, parseDuration } from '../options.js';
 import { formatBytes, formatTable } from '../output.js';
 
 interface StoreOption {
@@ -20,6 +20,9 @@ interface StoreOption {
 interface HostOptions extends StoreOption {
   capacity?: number;
   bootstrap?: string;
+  repairRate?: number;
+  verifyRate?: number;
+  auditInterval?: number;
 }
 
 /** What is kept of drives is deleted while the command waits. */
@@ -32,6 +35,9 @@ export function addHostCommands(program: Command, context: CliContext): void {
     .option('--capacity <bytes>', 'disk that it may take, such as 50G', parseBytes)
     .option('--store <dir>', 'where it keeps them (SHOAL_HOME/host)')
     .option('--bootstrap <host:port,...>', 'nodes of a private network (or SHOAL_BOOTSTRAP)')
+    .option('--repair-rate <bytes>', 'bytes a second for rebuilding what was lost (16M)', rate)
+    .option('--verify-rate <bytes>', 'bytes a second for verifying what is stored (1M)', rate)
+    .option('--audit-interval <time>', 'pause between two audits of other hosts (30s)', interval)
     .option('--json', 'print JSON')
     .action((options: HostOptions) => runHost(context, options));
   const add = (name: string, description: string): Command =>
@@ -104,6 +110,9 @@ async function runHost(context: CliContext, options: HostOptions): Promise<void>
     paths,
     capacityBytes: options.capacity ?? null,
     bootstrap: bootstrapOf(options.bootstrap, context.environment),
+    repairBytesPerSecond: options.repairRate,
+    verifyBytesPerSecond: options.verifyRate,
+    auditIntervalMs: options.auditInterval,
     environment: context.environment,
     log,
   });
@@ -162,6 +171,18 @@ async function ask(
   throw new NotFoundError(
     `No host runs in '${paths.directory}'; 'shoal host --capacity BYTES' starts one`,
   );
+}
+
+function rate(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes === 0) throw new InvalidArgumentError('It must be more than 0.');
+  return bytes;
+}
+
+function interval(text: string): number {
+  const ms = parseDuration(text);
+  if (ms < 1000) throw new InvalidArgumentError('It must be a second or more, such as 30s.');
+  return ms;
 }
 
 function driveArgument(text: string): string {

@@ -40,6 +40,15 @@ export class HostProcess {
     return host;
   }
 
+  /** Starts several at once: most of the time goes into starting a process. */
+  static severalForTest(
+    t: Assertions,
+    count: number,
+    options: HostProcessOptions,
+  ): Promise<HostProcess[]> {
+    return Promise.all(Array.from({ length: count }, () => HostProcess.forTest(t, options)));
+  }
+
   get pid(): number {
     return this.#child?.pid ?? 0;
   }

@@ -164,6 +164,26 @@ export class LittleOwner {
     );
   }
 
+  /** "content 5", "parity 2" and so on: the shards that hosts give when they are asked, checked, of each host. */
+  async shardsAt(...invites: string[]): Promise<string[][]> {
+    return await Promise.all(
+      invites.map(async (invite) => {
+        const peer = this.wire.host(parseInvite(invite).hostId);
+        const here: string[] = [];
+        for (const log of ['content', 'parity'] as const) {
+          for (let block = 0; block < this.cores[log].length; block++) {
+            const answer = await peer?.readBlock(log, block);
+            if (answer?.status !== 'here') continue;
+            const expected = (await this.cores[log].get(block)) as Buffer;
+            if (!answer.stored.equals(expected)) throw new Error(`A wrong ${log} block ${block}`);
+            here.push(`${log} ${block}`);
+          }
+        }
+        return here;
+      }),
+    );
+  }
+
   /** Waits until a host has all that it owes. */
   untilComplete(invite: string, deadlineMs?: number): Promise<HostState> {
     const { content, plan, parity, tree, stripe } = this.cores;
