@@ -7,7 +7,7 @@ const COLUMNS: readonly [string, (result: SchemeResult) => string][] = [
   ['hosts of a drive', ({ hostsOfDrive }) => String(hostsOfDrive)],
   ['stripes lost a year', lossText],
   ['closed form', ({ closedForm }) => power(closedForm)],
-  ['drives with a loss a year', ({ driveLoss }) => (driveLoss === 0 ? '0' : power(driveLoss))],
+  ['drives with a loss a year', driveLossText],
   ['unreadable', ({ unreadable }) => timeText(unreadable)],
   ['repair traffic', ({ traffic }) => `${traffic.toFixed(traffic < 10 ? 1 : 0)}×`],
   ['of it needless', ({ surplus }) => `${Math.round(100 * surplus)} %`],
@@ -33,8 +33,13 @@ export function table(results: readonly SchemeResult[], markdown: boolean): stri
   return `${rows.map(line).join('\n')}\n`;
 }
 
-function lossText({ losses, lossRate, lossRateMax }: SchemeResult): string {
-  return losses === 0 ? `< ${power(lossRateMax)}` : power(lossRate);
+/** A stripe is lost at most as often as a drive loses something. */
+function lossText({ losses, lossRate, driveLossMax }: SchemeResult): string {
+  return losses === 0 ? `< ${power(driveLossMax)}` : power(lossRate);
+}
+
+function driveLossText({ driveLoss, driveLossMax }: SchemeResult): string {
+  return driveLoss === 0 ? `< ${power(driveLossMax)}` : power(driveLoss);
 }
 
 /** As 3.2e-5, so that columns compare. */
@@ -93,7 +98,7 @@ export function plot(results: readonly SchemeResult[], title: string): string {
     const at = x(each.overhead).toFixed(1);
     const formula = y(each.closedForm).toFixed(1);
     const isBound = each.losses === 0;
-    const simulated = y(isBound ? each.lossRateMax : each.lossRate);
+    const simulated = y(isBound ? each.driveLossMax : each.lossRate);
     parts.push(`<circle class="formula" cx="${at}" cy="${formula}" r="4"/>`);
     parts.push(
       `<text x="${(Number(at) + 8).toFixed(1)}" y="${(labels[i] as number).toFixed(1)}" dy="4">${each.name}</text>`,
