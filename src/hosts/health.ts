@@ -3,6 +3,7 @@
  * connected is not claimed: it was not checked.
  */
 
+import { lossesLeft } from './losses-left.js';
 import type { Placement } from './placement.js';
 import type { PlanEpoch } from './plan-record.js';
 import { groupAt, groupCount, holdersOfGroup, type Layout, type ShardBlock } from './stripes.js';
@@ -136,7 +137,8 @@ async function healthOf(
     const live = Math.min(...copies.map(({ at }) => at.length));
     return { ...place, live, of: epoch.parity + 1, needed: 1, spare: live - 1 };
   }
-  const found: number[][] = [];
+  const found: (readonly number[])[] = [];
+  let zeros = 0;
   for (const [slot, { shard, at }] of shards.entries()) {
     const isZeros =
       at.length === 0 &&
@@ -144,10 +146,11 @@ async function healthOf(
       inputs.isGarbage(shard.block) &&
       (await inputs.isZeros(epochIndex, stripe, slot));
     // Zeros need no host: everybody has them.
-    found.push(isZeros ? inputs.hosts.map(({ index }) => index) : at);
+    if (isZeros) zeros++;
+    else found.push(at);
   }
-  const live = found.filter((at) => at.length > 0).length;
-  const spare = live < epoch.data ? live - epoch.data : lossesLeft(found, epoch.data);
+  const live = zeros + found.filter((at) => at.length > 0).length;
+  const spare = lossesLeft(found, epoch.data - zeros);
   return { ...place, live, of: epoch.data + epoch.parity, needed: epoch.data, spare };
 }
 
@@ -160,27 +163,6 @@ function holders(
     (host) => (owing.includes(host.index) && host.hasOwed(shard)) || host.has(shard),
   );
   return having.map(({ index }) => index);
-}
-
-/**
- * How many hosts may fail, whichever: those are taken away first that cost the most. A host may hold several shards of a
- * stripe for a while, and several hosts one shard.
- */
-function lossesLeft(found: readonly (readonly number[])[], needed: number): number {
-  let shards = found.filter((at) => at.length > 0);
-  for (let losses = 0; ; losses++) {
-    const held = new Map<number, number>();
-    for (const at of shards) {
-      if (at.length === 1) held.set(at[0] as number, (held.get(at[0] as number) ?? 0) + 1);
-      else for (const host of at) held.set(host, held.get(host) ?? 0);
-    }
-    const [worst] = [...held].sort((a, b) => b[1] - a[1]);
-    if (worst === undefined) return losses;
-    shards = shards
-      .map((at) => at.filter((host) => host !== worst[0]))
-      .filter((at) => at.length > 0);
-    if (shards.length < needed) return losses;
-  }
 }
 
 /** A sentence or two for people. `hosts`: how many of the plan are connected, and how many there are. */
