@@ -3,59 +3,33 @@
  * background, hears from the hosts what they have, and audits them. Nothing of it is on the way of a commit.
  */
 import type Hypercore from 'hypercore';
-import type { KeyPair } from 'hypercore';
 import { UsageError } from '../errors.js';
 import { limits } from '../limits.js';
 import { BlockSet } from '../log/block-set.js';
-import type { Swarm } from '../swarm/swarm.js';
 import { askHost } from './ask-host.js';
 import { AuditRounds } from './audit-rounds.js';
-import type { AuditEvidence } from './audits.js';
 import {
   type ConfirmedLengths,
   confirmedBy,
   liveHosts,
   type OwnerLogs,
   VersionHistoryLengths,
-  type VersionLengths,
 } from './confirmations.js';
 import { nextEpochs, possibleScheme } from './epochs.js';
 import type { HostFigures, ProtectionFigures } from './figures.js';
 import { findHost } from './find-host.js';
 import type { Invite } from './invite.js';
-import { OwnerBook, type StoredBook } from './owner-book.js';
+import { OwnerBook } from './owner-book.js';
 import { Placement } from './placement.js';
 import { type CollectedBlocks, planGarbage } from './plan-garbage.js';
-import type { PlanLog } from './plan-log.js';
 import type { HostStatus, Plan, PlanHost, Scheme } from './plan-record.js';
+import type { ProtectorOptions } from './protector-options.js';
 import { StripeWriter } from './stripe-writer.js';
 import type { Layout } from './stripes.js';
 import type { HostedLog, HostState } from './wire/hosts-messages.js';
 import type { HostsPeer } from './wire/hosts-peer.js';
 import { HostsWire } from './wire/hosts-wire.js';
 import { signOwnerProof } from './wire/owner-proof.js';
-
-export interface ProtectorOptions {
-  /** Ready. Plan, stripes and parity may be appended to; the others are read as they are stored. */
-  logs: Record<HostedLog, Hypercore>;
-  planLog: PlanLog;
-  planKeyPair: KeyPair;
-  /** Null without a network. */
-  swarm: Swarm | null;
-  /** Resolves once everything appended before is on stable storage. */
-  sync: () => Promise<void>;
-  /** The newest version, and how far the logs go now. */
-  version: () => VersionLengths;
-  /** What was collected; null when that is the same as at the last call. */
-  collected: () => Promise<CollectedBlocks | null>;
-  /** Gives way to others; throws to end the work. */
-  pause: () => Promise<void> | undefined;
-  /** What {@link ProtectorOptions.save} was given last. */
-  stored: Record<string, unknown> | null;
-  save: (book: StoredBook) => Promise<void>;
-  onEvidence: (evidence: AuditEvidence) => void;
-  log: (line: string) => void;
-}
 
 /** What keeps a drive on its hosts while this process has it open for writing. Close it. */
 export class Protector {
@@ -84,7 +58,8 @@ export class Protector {
     this.#book = new OwnerBook(options.stored);
     const { content, stripe: stripes, parity } = options.logs;
     const isGarbage = (block: number): boolean => this.#garbage.content.has(block);
-    this.#writer = new StripeWriter({ content, stripes, parity, isGarbage });
+    const { claimSpace } = options;
+    this.#writer = new StripeWriter({ content, stripes, parity, isGarbage, claimSpace });
   }
 
   get plan(): Plan {

@@ -2,7 +2,7 @@
 import test, { type Assertions } from 'brittle';
 import Corestore from 'corestore';
 import type Hypercore from 'hypercore';
-import { DamagedError } from '../../src/errors.js';
+import { DamagedError, NoSpaceError } from '../../src/errors.js';
 import { createErasureCode } from '../../src/hosts/erasure.js';
 import type { PlanEpoch } from '../../src/hosts/plan-record.js';
 import { decodeStripe } from '../../src/hosts/stripe-record.js';
@@ -19,6 +19,7 @@ const epochs: PlanEpoch[] = [
 ];
 
 interface Logs {
+  disk: { isFull: boolean };
   content: Hypercore;
   stripes: Hypercore;
   parity: Hypercore;
@@ -37,8 +38,20 @@ async function openLogs(t: Assertions): Promise<Logs> {
   await Promise.all([content.ready(), stripes.ready(), parity.ready()]);
   const garbage = new Set<number>();
   const isGarbage = (block: number): boolean => garbage.has(block);
-  const writer = new StripeWriter({ content, stripes, parity, isGarbage });
-  return { content, stripes, parity, garbage, writer, random: new SeededRandom(seedOfRun()) };
+  const disk = { isFull: false };
+  const claimSpace = (): void => {
+    if (disk.isFull) throw new NoSpaceError('The disk is full');
+  };
+  const writer = new StripeWriter({ content, stripes, parity, isGarbage, claimSpace });
+  return {
+    disk,
+    content,
+    stripes,
+    parity,
+    garbage,
+    writer,
+    random: new SeededRandom(seedOfRun()),
+  };
 }
 
 function blocks({ random }: Logs, count: number): Buffer[] {
@@ -169,4 +182,16 @@ test('stripe writer - refuses to protect a block whose bytes are damaged', async
   await batch.flush();
   await t.exception(() => encodeAll(logs), DamagedError);
   t.is(logs.stripes.length, 0);
+});
+
+test('stripe writer - appends nothing while the disk is full, and goes on then', async (t) => {
+  const logs = await openLogs(t);
+  const data = blocks(logs, 2 * K);
+  await logs.content.append(data);
+  logs.disk.isFull = true;
+  await t.exception(() => encodeAll(logs), NoSpaceError);
+  t.alike([logs.stripes.length, logs.parity.length], [0, 0]);
+  logs.disk.isFull = false;
+  t.is(await encodeAll(logs), 2);
+  await checkStripes(t, logs, data);
 });
