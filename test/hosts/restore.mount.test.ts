@@ -32,7 +32,7 @@ test(
     await origin.shoal('sync', 'photos');
     const health = healthOf(mount, 'file-0');
     // More than one while the first copies are not dropped yet.
-  t.ok(/^any [12] of 3 connected hosts may fail; checked \d{4}-.*Z$/.test(health), health);
+    t.ok(/^any [12] of 3 connected hosts may fail; checked \d{4}-.*Z$/.test(health), health);
 
     const writeKey = (await origin.shoal('share', 'photos', '--write')).trim();
     await mount.kill();
