@@ -1,8 +1,8 @@
 /** Audits of an owner: one host after the other, at random, for as long as the drive is open. */
 import type Hypercore from 'hypercore';
 import { limits } from '../limits.js';
-import { audit, pickAudited } from './owner-audit.js';
 import type { AuditEvidence } from './audits.js';
+import { audit, pickAudited } from './owner-audit.js';
 import type { KnownHost } from './owner-book.js';
 import type { CollectedBlocks } from './plan-garbage.js';
 import type { Plan } from './plan-record.js';
