@@ -94,7 +94,9 @@ export class HostService {
       undo.push(() => store.close());
       const storeSync = new StoreSync(paths.store, () => store.storage.db.flush());
       undo.push(() => storeSync.close());
+      let onLeft = (): void => undefined;
       const host = await StorageHost.start({
+        onLeft: () => onLeft(),
         book,
         store,
         space: {
@@ -112,6 +114,10 @@ export class HostService {
       });
       undo.push(() => host.close());
       const service = new HostService(host, book, store, storeSync, lock);
+      onLeft = () => {
+        log('Everything is handed over');
+        void service.stop(log);
+      };
       await service.#listen(controlSocketPath(paths.directory, environment), log);
       return service;
     } catch (error) {
@@ -159,6 +165,8 @@ export class HostService {
           await host.deny(book.find(textOf(drive)));
         },
         status: () => host.report(),
+        leave: ({ force }) => host.leave(force === true),
+        handovers: () => host.handovers(),
         lists: () => listsOf(book),
         kept: () => book.drives.map(({ keys }) => formatDriveId(keys.plan)),
       },

@@ -12,6 +12,9 @@ export interface Duty {
   forks: string;
   /** This host's place in the plan; -1 when it is not in it (yet). */
   self: number;
+  /** Indexes of hosts that this one misses, and whose audits fail. Ascending. */
+  missed: readonly number[];
+  failing: readonly number[];
   /** Indexes of hosts that are not counted on, though the plan has them. */
   gone: ReadonlySet<number>;
   placement: Placement;
@@ -22,18 +25,21 @@ export interface Duty {
   baseOwed: OwedBlocks;
 }
 
-export type Circumstances = Pick<Duty, 'view' | 'layout' | 'forks' | 'self' | 'gone'>;
+export type Circumstances = Pick<
+  Duty,
+  'view' | 'layout' | 'forks' | 'self' | 'missed' | 'failing' | 'gone'
+>;
 
 /** The duty under new circumstances: the one before with a longer log, or another one, of which nothing is computed yet. */
 export function nextDuty(before: Duty | null, now: Circumstances): Duty {
-  const { view, layout, forks, self, gone } = now;
+  const { view, forks, self, gone } = now;
   if (
     before !== null &&
     before.view === view &&
     before.forks === forks &&
     isSameSet(before.gone, gone)
   ) {
-    return { ...before, layout };
+    return { ...before, ...now };
   }
   const placed = (isGone: (index: number) => boolean): Placement =>
     new Placement(
@@ -48,7 +54,7 @@ export function nextDuty(before: Duty | null, now: Circumstances): Duty {
   const placement = gone.size === 0 ? basePlacement : placed((index) => gone.has(index));
   const baseOwed = new OwedBlocks(self, basePlacement, view.contentGarbage);
   const owed = gone.size === 0 ? baseOwed : new OwedBlocks(self, placement, view.contentGarbage);
-  return { view, layout, forks, self, gone, placement, basePlacement, owed, baseOwed };
+  return { ...now, placement, basePlacement, owed, baseOwed };
 }
 
 /** Looks at what is new in the logs. */

@@ -42,6 +42,7 @@ export class HostBook {
   #allowed: Buffer[];
   #denied: Buffer[];
   #drives: BookedDrive[];
+  #isLeaving: boolean;
   #saving: Promise<void> = Promise.resolve();
 
   private constructor(store: BookStore, value: Record<string, unknown>) {
@@ -52,6 +53,7 @@ export class HostBook {
     this.#allowed = readList(value.allowed, limits.host_listed_drives_max).map(readKey);
     this.#denied = readList(value.denied, limits.host_listed_drives_max).map(readKey);
     this.#drives = readList(value.drives, limits.hosted_drives_max).map(readDrive);
+    this.#isLeaving = value.isLeaving === true;
     const publicKey = Buffer.alloc(sodium.crypto_sign_PUBLICKEYBYTES);
     const secretKey = Buffer.alloc(sodium.crypto_sign_SECRETKEYBYTES);
     sodium.crypto_sign_seed_keypair(publicKey, secretKey, this.#seed);
@@ -83,8 +85,11 @@ export class HostBook {
         { cause: error },
       );
     }
-    if (capacityBytes !== null && capacityBytes !== book.#capacityBytes) {
+    // Once it has left for good, the same host can begin anew.
+    const isBack = book.#isLeaving && book.#drives.length === 0 && capacityBytes !== null;
+    if (isBack || (capacityBytes !== null && capacityBytes !== book.#capacityBytes)) {
       book.#capacityBytes = capacityBytes;
+      book.#isLeaving &&= !isBack;
       await book.#save();
     }
     return book;
@@ -93,6 +98,9 @@ export class HostBook {
   /** The host's id: how owners and other hosts know it, 32 bytes. */
   get id(): Buffer {
     return this.keyPair.publicKey;
+  }
+  get isLeaving(): boolean {
+    return this.#isLeaving;
   }
   get capacityBytes(): number {
     return this.#capacityBytes;
@@ -177,6 +185,12 @@ export class HostBook {
     await this.#save();
   }
 
+  /** It takes no drives any more, until it is started anew without any. */
+  async leave(): Promise<void> {
+    this.#isLeaving = true;
+    await this.#save();
+  }
+
   /** The key of the plan log that is meant by a drive's id, or by its beginning. Throws UsageError, NotFoundError. */
   find(text: string): Buffer {
     const whole = parseDriveId(text);
@@ -216,6 +230,7 @@ export class HostBook {
         parity: hex(keys.parity),
         addedMs,
       })),
+      isLeaving: this.#isLeaving,
     };
   }
 }

@@ -14,12 +14,14 @@ import { Auditor, type Evidence } from './auditor.js';
 import type { Capacity } from './capacity.js';
 import { type Duty, extendDuty, isReleased, nextDuty, owedOfTree } from './duty.js';
 import { fetchBatch } from './fetch-batch.js';
+import { type Handover, handoverOf } from './handover.js';
 import { averageBlockBytes, HostedLogs } from './hosted-logs.js';
 import { type ConnectedHosts, Liveness, notCountedOn } from './liveness.js';
 import { blocksNotIn, type MissingBlocks, missingBlocks } from './missing-blocks.js';
 import { readPlan } from './plan-reader.js';
 import type { RateBudget } from './rate-budget.js';
 import { Rebuilder } from './rebuilder.js';
+import { Reconnector } from './reconnector.js';
 import { Scrubber } from './scrubber.js';
 import { parityLength, StripeReader } from './stripe-reader.js';
 import { surplusOf } from './surplus.js';
@@ -68,6 +70,7 @@ export class HostedDrive {
   readonly scrubber: Scrubber;
   readonly liveness = new Liveness();
   readonly #options: HostedDriveOptions;
+  readonly #reconnector: Reconnector;
   readonly #abort = new AbortController();
   /** Blocks that nobody delivered lately. */
   readonly #skip = emptySets();
@@ -85,8 +88,6 @@ export class HostedDrive {
   #servedBytes = 0;
   #isLeaving = false;
   #isFull = false;
-  #reconnectMs: number = limits.host_reconnect_ms_min;
-  #reconnectAtMs = 0;
   #wake: (() => void) | null = null;
   #isAwake = true;
   #lastError = '';
@@ -95,6 +96,7 @@ export class HostedDrive {
   private constructor(options: HostedDriveOptions, logs: HostedLogs) {
     this.#options = options;
     this.logs = logs;
+    this.#reconnector = new Reconnector(options.swarm);
     for (const core of logs.all) {
       core.on('append', () => this.wakeUp());
       core.on('truncate', () => this.wakeUp());
@@ -165,6 +167,10 @@ export class HostedDrive {
   get duty(): Duty | null {
     return this.#duty;
   }
+  /** How far it is with leaving. */
+  get handover(): Handover {
+    return handoverOf(this.#duty, this.wire, this.logs.get('tree').length);
+  }
   /** The owner has let this host go. */
   get isReleased(): boolean {
     return this.#duty !== null && isReleased(this.#duty);
@@ -234,7 +240,7 @@ export class HostedDrive {
     const isNew = await this.#fetchWholeLogs();
     const duty = await this.#lookAtDuty();
     if (duty === null) return;
-    this.#reconnect(duty);
+    this.#reconnector.look(duty.view.plan, duty.self);
     this.#survey(duty);
     const came = await Promise.all(LOGS_PLACED.map((name) => this.#fetch(name, duty)));
     this.#survey(duty);
@@ -248,16 +254,16 @@ export class HostedDrive {
   async #lookAtDuty(): Promise<Duty | null> {
     const plan = this.logs.get('plan');
     let view = this.#duty?.view ?? null;
-    if (view === null || view.length !== plan.length) {
+    if (view === null || view.length !== plan.length || view.fork !== plan.fork) {
       view = (await readPlan(plan, this.#options.log)) ?? view;
     }
     if (view === null) return null;
     const self = view.plan.hosts.findIndex(({ id }) => id.equals(this.#options.hostId));
     const connected = this.#connectedHosts();
     this.liveness.look(view.plan, connected);
-    const missed = this.liveness.missed(view.plan, self, connected);
-    const suspects = new Set([...missed, ...this.auditor.failing({ view })]);
-    const gone = notCountedOn(view.plan, self, suspects, connected);
+    const missed = this.liveness.missed(view.plan, self);
+    const failing = this.auditor.failing({ view });
+    const gone = notCountedOn(view.plan, self, new Set([...missed, ...failing]), connected);
     const layout = {
       epochs: view.plan.epochs,
       contentLength: this.logs.get('content').length,
@@ -265,7 +271,7 @@ export class HostedDrive {
     };
     const forks = this.#forks;
     const before = this.#duty;
-    const duty = nextDuty(before, { view, layout, forks, self, gone });
+    const duty = nextDuty(before, { view, layout, forks, self, missed, failing, gone });
     await extendDuty(duty, workPause());
     this.#duty = duty;
     if (duty.owed !== before?.owed) {
@@ -281,23 +287,6 @@ export class HostedDrive {
       if (peer.role === 'host') connected.set(peer.id.toString('hex'), peer.state);
     }
     return connected;
-  }
-
-  /** Hosts find each other by the topic, too; but the library soon gives up on one that went. */
-  #reconnect({ view, self }: Duty): void {
-    const nowMs = performance.now();
-    if (nowMs < this.#reconnectAtMs) return;
-    const { swarm } = this.#options;
-    const away = view.plan.hosts.filter(
-      ({ id, status }, index) =>
-        index !== self && (status === 'active' || status === 'leaving') && !swarm.isConnected(id),
-    );
-    this.#reconnectMs =
-      away.length === 0
-        ? limits.host_reconnect_ms_min
-        : Math.min(1.5 * this.#reconnectMs, limits.host_reconnect_ms_max);
-    this.#reconnectAtMs = nowMs + this.#reconnectMs;
-    for (const { id } of away) swarm.joinPeer(id);
   }
 
   // What is here, and what is not
@@ -450,7 +439,7 @@ export class HostedDrive {
   }
 
   #stateOf(duty: Duty): HostState {
-    const { view, self } = duty;
+    const { view } = duty;
     const { capacity } = this.#options;
     let missingBlocks = 0;
     let missingBytes = 0;
@@ -471,8 +460,9 @@ export class HostedDrive {
       capacityBytes: capacity.capacityBytes,
       freeBytes: capacity.freeBytes,
       leaving: this.#isLeaving,
-      missed: this.liveness.missed(view.plan, self, this.#connectedHosts()),
-      failing: this.auditor.failing(duty),
+      // As of the placement that the rest is about.
+      missed: [...duty.missed],
+      failing: [...duty.failing],
     };
   }
 

@@ -16,6 +16,8 @@ export class Liveness {
   readonly #nowMs: () => number;
   /** When a host was last connected, by its id in hex. */
   readonly #seenMs = new Map<string, number>();
+  /** Hosts that said they were leaving when they were connected last. */
+  readonly #leavers = new Set<string>();
   #lookedMs: number | null = null;
 
   /** `nowMs`: monotonic. */
@@ -37,17 +39,20 @@ export class Liveness {
     for (const { id } of plan.hosts) {
       const name = id.toString('hex');
       const seenMs = this.#seenMs.get(name);
+      const state = connected.get(name);
+      if (state?.leaving === true) this.#leavers.add(name);
+      else if (state != null) this.#leavers.delete(name);
       if (seenMs === undefined || connected.has(name)) this.#seenMs.set(name, nowMs);
       else if (gapMs > SLEPT_MS) this.#seenMs.set(name, Math.min(nowMs, seenMs + gapMs));
     }
   }
 
-  /** Indexes of hosts that this one misses, or that say that they are leaving. Ascending. */
-  missed(plan: Plan, self: number, connected: ConnectedHosts): number[] {
+  /** Indexes of hosts that this one misses, or that are leaving. Ascending. */
+  missed(plan: Plan, self: number): number[] {
     const missed: number[] = [];
     for (const [index, { id, status }] of plan.hosts.entries()) {
       if (index === self || status !== 'active') continue;
-      const isLeaving = connected.get(id.toString('hex'))?.leaving === true;
+      const isLeaving = this.#leavers.has(id.toString('hex'));
       if (isLeaving || this.awayMs(id) > plan.repairAfterMs) missed.push(index);
     }
     return missed;

@@ -9,6 +9,7 @@ import { decodePlan, decodePlanGarbage, type Plan, planRecordKind } from './plan
 export interface PlanView {
   /** Of the plan log. */
   length: number;
+  fork: number;
   plan: Plan;
   /** Blocks of the tree log and of the content log that need not be kept. */
   treeGarbage: BlockSet;
@@ -22,7 +23,7 @@ export async function readPlan(
   core: Hypercore,
   log: (line: string) => void,
 ): Promise<PlanView | null> {
-  const { length } = core;
+  const { length, fork } = core;
   for (let block = length - 1; block >= length - limits.host_plan_records_max; block--) {
     if (block < 0) return null;
     const bytes = await core.get(block, { wait: false });
@@ -30,7 +31,7 @@ export async function readPlan(
     if (planRecordKind(bytes) !== 'plan') continue;
     try {
       const plan = decodePlan(bytes);
-      return { length, plan, ...(await readGarbage(core, plan)) };
+      return { length, fork, plan, ...(await readGarbage(core, plan)) };
     } catch (error) {
       if (!(error instanceof DamagedError)) throw error;
       log(`Passing over record ${block} of a plan: ${error.message}`);

@@ -8,6 +8,7 @@ import { limits } from '../limits.js';
 import { Swarm, type SwarmStatistics } from '../swarm/swarm.js';
 import type { AuditScore, Evidence } from './auditor.js';
 import { Capacity } from './capacity.js';
+import type { Handover } from './handover.js';
 import { formatDriveId, type HostBook } from './host-book.js';
 import { HostedDrive } from './hosted-drive.js';
 import type { HostStatus } from './plan-record.js';
@@ -45,6 +46,8 @@ export interface StorageHostOptions {
   repairBytesPerSecond?: number | undefined;
   verifyBytesPerSecond?: number | undefined;
   auditIntervalMs?: number | undefined;
+  /** Everything was handed over: the host may end. Called again and again. */
+  onLeft: () => void;
   /** Keeps what a host did wrong. */
   onEvidence: (evidence: Evidence & { drive: string }) => void;
   log: (line: string) => void;
@@ -86,6 +89,7 @@ export interface StorageHostReport {
   capacityBytes: number;
   usedBytes: number;
   freeBytes: number;
+  leaving: boolean;
   swarm: SwarmStatistics;
   drives: HostedDriveReport[];
 }
@@ -98,7 +102,8 @@ export class StorageHost {
   readonly #verifyBudget: RateBudget;
   #removedBytes = 0;
   #reclaiming: Promise<void> | null = null;
-  #isLeaving = false;
+  #isLeaving: boolean;
+  readonly #tidyTimer: NodeJS.Timeout;
   /** By the key of the plan log, in hex. */
   readonly #drives = new Map<string, HostedDrive>();
   /** Admissions and removals, one after the other. */
@@ -108,6 +113,10 @@ export class StorageHost {
   private constructor(options: StorageHostOptions) {
     this.#options = options;
     const { book, store, space, bootstrap, log } = options;
+    this.#isLeaving = book.isLeaving;
+    this.#tidyTimer = setInterval(() => {
+      this.#tidy().catch((error: unknown) => log(`Cannot delete a drive: ${String(error)}`));
+    }, limits.host_surplus_look_ms);
     this.#capacity = new Capacity({
       capacityBytes: book.capacityBytes,
       reserveBytes: space.reserveBytes,
@@ -174,6 +183,7 @@ export class StorageHost {
       capacityBytes: book.capacityBytes,
       usedBytes: this.#capacity.usedBytes,
       freeBytes: this.#capacity.freeBytes,
+      leaving: this.#isLeaving,
       swarm: this.#swarm.statistics(),
       drives,
     };
@@ -187,13 +197,56 @@ export class StorageHost {
     });
   }
 
+  /**
+   * Leaves: all drives are handed over to their other hosts and deleted then. `force`: deleted at once, though it may be
+   * the only copy. New drives are refused from now on, also after a restart.
+   */
+  async leave(force: boolean): Promise<void> {
+    await this.#options.book.leave();
+    this.#isLeaving = true;
+    for (const drive of this.#drives.values()) drive.leave();
+    if (force) for (const { keys } of [...this.#options.book.drives]) await this.#forget(keys.plan);
+  }
+
+  /** How far it is with leaving; drives that are handed over are gone. */
+  handovers(): { id: string; handover: Handover }[] {
+    return this.#options.book.drives.map(({ keys }) => ({
+      id: formatDriveId(keys.plan),
+      handover: this.#drives.get(keys.plan.toString('hex'))?.handover ?? {
+        isDone: false,
+        obstacle: null,
+        waitingFor: 0,
+        missingBlocks: 0,
+      },
+    }));
+  }
+
   /** Ends everything; idempotent. The store stays open. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
+  /** Deletes drives that are not needed here any more. */
+  async #tidy(): Promise<void> {
+    for (const { keys } of [...this.#options.book.drives]) {
+      const drive = this.#drives.get(keys.plan.toString('hex'));
+      if (drive === undefined || !(this.#isLeaving || drive.isReleased)) continue;
+      if (drive.handover.isDone) await this.#forget(keys.plan);
+    }
+    if (this.#isLeaving && this.#options.book.drives.length === 0) this.#options.onLeft();
+  }
+
+  #forget(planKey: Buffer): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#options.book.forget(planKey);
+      await this.#drop(planKey);
+      this.#options.log(`Drive ${formatDriveId(planKey)} is not kept any more`);
+    });
+  }
+
   async #close(): Promise<void> {
+    clearInterval(this.#tidyTimer);
     await this.#changing.catch(() => undefined);
     await Promise.all([...this.#drives.values()].map((drive) => drive.stop()));
     await this.#reclaiming;
@@ -304,6 +357,7 @@ export class StorageHost {
     if (!isListed && !book.isInvited(token, keys.plan)) {
       return 'the invite is not good here, or was used for another drive; ask for a new one';
     }
+    if (this.#isLeaving) return 'it is leaving';
     if (book.drives.length >= limits.hosted_drives_max) return 'it keeps as many drives as it can';
     if (this.#capacity.freeBytes < limits.host_free_bytes_min) return 'it is full';
     const drive = { planPublicKey, keys, addedMs: Date.now() };

@@ -1,16 +1,22 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import { callControl } from '../../control/client.js';
 import { type HostPaths, hostPaths, makeHostFolder, withHostBook } from '../../drive/host-files.js';
 import { HostService, listsOf } from '../../drive/host-service.js';
 import { LogFile } from '../../drive/log-file.js';
 import { runningHolder } from '../../drive/store-lock.js';
-import { NotFoundError } from '../../errors.js';
+import { LimitError, NotFoundError, UnavailableError } from '../../errors.js';
 import { formatDriveId } from '../../hosts/host-book.js';
 import { formatInvite } from '../../hosts/invite.js';
-import type { HostedDriveReport, StorageHostReport } from '../../hosts/storage-host.js';
+import type {
+  HostedDriveReport,
+  StorageHost,
+  StorageHostReport,
+} from '../../hosts/storage-host.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { bootstrapOf, parseBytes, parseDuration } from '../options.js';
 import { formatBytes, formatTable } from '../output.js';
+import { ProgressLine } from '../progress.js';
 
 interface StoreOption {
   store?: string;
@@ -27,6 +33,7 @@ interface HostOptions extends StoreOption {
 
 /** What is kept of drives is deleted while the command waits. */
 const CHANGE_MS_MAX = 600_000;
+const LEAVE_LOOK_MS = 500;
 
 export function addHostCommands(program: Command, context: CliContext): void {
   const host = program
@@ -93,6 +100,17 @@ export function addHostCommands(program: Command, context: CliContext): void {
     },
   );
 
+  add('leave', 'hand everything over to other hosts, delete it, and end the host')
+    .option('--force', 'delete everything at once, though it may be the only copy')
+    .option('--no-wait', 'do not wait for it')
+    .action(async (_options: unknown, command: Command) => {
+      const { paths, options } = storeOf<{ force?: boolean; wait: boolean }>(context, command);
+      await ask(paths, 'leave', { force: options.force === true }, null);
+      if (options.wait) await waitUntilLeft(context, paths);
+      const text = options.wait ? 'left' : 'leaving';
+      printReport(context, options.json, { [text]: true }, text);
+    });
+
   add('status', 'show what the host keeps, and for whom').action(
     async (_options: unknown, command: Command) => {
       const { paths, options } = storeOf(context, command);
@@ -100,6 +118,39 @@ export function addHostCommands(program: Command, context: CliContext): void {
       printReport(context, options.json, report, formatStatus(report));
     },
   );
+}
+
+/** Until the host has ended. Throws LimitError when it cannot hand over what it has. */
+async function waitUntilLeft(context: CliContext, paths: HostPaths): Promise<void> {
+  const progress = new ProgressLine(context.stderr);
+  try {
+    for (;;) {
+      const socket = runningHolder(paths.lock)?.socket;
+      if (socket == null) return;
+      const drives = await handovers(socket);
+      for (const { id, handover } of drives) {
+        if (handover.obstacle === null) continue;
+        throw new LimitError(
+          `Cannot hand over drive ${id.slice(0, 8)}: ${handover.obstacle}; its owner has to add a host or remove this one, or delete it here with --force. The host goes on meanwhile`,
+        );
+      }
+      const blocks = drives.reduce((sum, { handover }) => sum + handover.missingBlocks, 0);
+      progress.show(`handing over ${drives.length} drives, ${blocks} blocks missing`, 0, null);
+      await sleep(LEAVE_LOOK_MS);
+    }
+  } finally {
+    progress.clear();
+  }
+}
+
+/** None when the host has ended meanwhile. */
+async function handovers(socket: string): Promise<ReturnType<StorageHost['handovers']>> {
+  try {
+    return (await callControl(socket, 'handovers')) as ReturnType<StorageHost['handovers']>;
+  } catch (error) {
+    if (error instanceof NotFoundError || error instanceof UnavailableError) return [];
+    throw error;
+  }
 }
 
 async function runHost(context: CliContext, options: HostOptions): Promise<void> {
