@@ -345,6 +345,8 @@ export const limits = {
   stripe_shards_max: 255,
   /** Leaf hashes asked for at once when a block is put back: a way up to a root may need those of the whole log. */
   put_back_leaves_max: 4096,
+  /** How often the machine that writes looks which blocks may leave its disk. */
+  owner_cache_look_ms: 2000,
   /** Stripes that a reader rebuilds at once. */
   rescued_stripes_at_once: 8,
   /** Blocks put back with one write of the store. */

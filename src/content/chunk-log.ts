@@ -126,15 +126,16 @@ export class ChunkLog implements ContentStore {
           ),
         );
       }
-      if (writer < 0) {
-        const log = new ChunkLog(options, cache, readers, null);
+      const opened = (appender: Appender | null): ChunkLog => {
+        const log = new ChunkLog(options, cache, readers, appender);
         const reader = readers.get(coreWriter);
         if (options.diskCache != null && reader !== undefined) {
           options.diskCache.isBusy = (block) =>
             reader.isReading(block) || log.#readahead.holds(reader, block);
         }
         return log;
-      }
+      };
+      if (writer < 0) return opened(null);
       if (!core.writable) {
         throw new ReadOnlyError('Cannot open the chunk log for writing: its key is not here');
       }
@@ -145,7 +146,7 @@ export class ChunkLog implements ContentStore {
         pendingBytesMax: options.pendingBytesMax,
         onPackAppended: (block, data) => readers.get(coreWriter)?.remember(block, data),
       });
-      return new ChunkLog(options, cache, readers, appender);
+      return opened(appender);
     } catch (error) {
       for (const reader of readers.values()) reader.close();
       throw asShoalError(error, 'open the chunk log');

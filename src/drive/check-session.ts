@@ -153,9 +153,9 @@ async function openLogs(
   return { name: record.name, tree, content, head, hashKey, isWhole, database };
 }
 
-/** Whether every block of the logs should be in the store: nobody ever wrote the drive elsewhere. */
+/** Whether every block of the logs should be in the store: nobody ever wrote the drive elsewhere, and no host keeps it. */
 export function isWholeStore({ origin }: DriveRecord, state: DriveState | null): boolean {
-  return origin && state?.lease.state === 'held' && state.lease.generation === 1;
+  return origin && state?.lease.state === 'held' && state.lease.generation === 1 && !state.mayLack;
 }
 
 /** Of a drive that was never opened. */

@@ -42,6 +42,8 @@ export interface DriveState {
    * followed; null otherwise.
    */
   takenOverAt: number | null;
+  /** Blocks of the chunk log may have been taken off this disk because hosts have them. */
+  mayLack: boolean;
 }
 
 /** A state for a new copy of a drive. */
@@ -56,6 +58,7 @@ export function createState(lease: Lease): DriveState {
     survived: null,
     forkBegun: 0,
     takenOverAt: null,
+    mayLack: false,
   };
 }
 
@@ -84,6 +87,7 @@ export async function readState(path: string): Promise<DriveState | null> {
   const { storeId, clean, bootId } = value;
   const forkBegun = value.forkBegun ?? 0;
   const takenOverAt = value.takenOverAt ?? null;
+  const mayLack = value.mayLack === true;
   const lease = decodeLease(value.lease);
   const lengths = decodeLengths(value.lengths ?? null);
   const survived = decodeLengths(value.survived ?? null);
@@ -99,7 +103,7 @@ export async function readState(path: string): Promise<DriveState | null> {
   ) {
     throw new StoreError(`Cannot read '${path}': it is damaged; restore it from a copy`);
   }
-  return { storeId, lease, clean, bootId, lengths, survived, forkBegun, takenOverAt };
+  return { storeId, lease, clean, bootId, lengths, survived, forkBegun, takenOverAt, mayLack };
 }
 
 /** Durable when it resolves. */

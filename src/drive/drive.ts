@@ -8,6 +8,7 @@ import { Chunker } from '../content/chunker.js';
 import { type DiskCache, readaheadBytesOf } from '../content/disk-cache.js';
 import { requireZstd } from '../content/zstd.js';
 import { CapabilityError } from '../errors.js';
+import type { Protector } from '../hosts/protector.js';
 import { StripeRescuer } from '../hosts/stripe-rescuer.js';
 import { limits } from '../limits.js';
 import { SpaceGuard } from '../log/space-guard.js';
@@ -16,6 +17,7 @@ import { StoreSync } from '../log/store-sync.js';
 import { writeAheadBytes } from '../log/write-ahead-bytes.js';
 import { Swarm } from '../swarm/swarm.js';
 import { HyperbeeTree } from '../tree/hyperbee-tree.js';
+import { readProtection } from '../tree/protection-record.js';
 import { readSettings } from '../tree/settings-record.js';
 import type { Superblock } from '../tree/superblock.js';
 import { type Capability, requireCapability } from './capability.js';
@@ -29,6 +31,7 @@ import type { DrivePaths, DriveRecord, Home } from './home.js';
 import { deriveChunkerKey, deriveChunkHashKey, type WriterKeys } from './key-derivation.js';
 import type { LogLengths } from './lease-messages.js';
 import { LocalCache, mayForget, planCache } from './local-cache.js';
+import { OwnerCache } from './owner-cache.js';
 import { readPins } from './pin-file.js';
 import { Pinner } from './pinner.js';
 import { StateFile } from './state-file.js';
@@ -147,6 +150,17 @@ export class Drive {
   /** What is kept of the chunk log is bounded; null when it is not. */
   get diskCache(): DiskCache | null {
     return this.#parts.cache?.disk ?? null;
+  }
+  /** What lets blocks go that hosts have; null where everything is kept, or where another machine writes. Close it. */
+  openOwnerCache(protector: () => Protector | null): OwnerCache | null {
+    const { cache, stateFile, log } = this.#parts;
+    if (cache === null || !this.writable) return null;
+    const noteLack = async (): Promise<void> => {
+      if (!stateFile.state.mayLack) await stateFile.update({ mayLack: true });
+      const parity = protector()?.logs.parity;
+      if (parity !== undefined && !cache.others.includes(parity)) cache.others.push(parity);
+    };
+    return new OwnerCache({ disk: cache.disk, protector, noteLack, log });
   }
   get writable(): boolean {
     return this.#parts.tree.writable;
@@ -332,13 +346,10 @@ async function openLocked(
   const keys = driveKeysOf(capability);
   const holdsLease = state.lease.state === 'held';
   const isCache = mayForget(record, state);
-  if (!isCache && options.cacheBytes != null) {
-    options.onNotice?.(
-      `The size of the cache has no effect: '${record.name}' was written on this machine, which keeps all of it`,
-    );
-  }
+  // On the machine that writes only if it is asked for.
+  const isBounded = isCache || options.cacheBytes != null;
   const plan =
-    isCache && options.keepsAll !== true
+    isBounded && options.keepsAll !== true
       ? await planCache(options.cacheBytes ?? null, paths.store)
       : null;
   const logs = await DriveLogs.open(paths.store, keys, !holdsLease, plan);
@@ -379,11 +390,19 @@ async function openLocked(
   if (record.contentLogKey === null) await home.update({ ...record, contentLogKey: contentKey });
   const contentCore = logs.content(contentKey, writing);
   let cache: LocalCache | null = null;
-  if (plan !== null && !writing) {
+  const isOfHosts = writing && (await readProtection(tree, { localOnly: true })) !== null;
+  if (!isCache && !isOfHosts && options.cacheBytes != null) {
+    options.onNotice?.(
+      `The size of the cache has no effect: '${record.name}' was written on this machine, which keeps all of it until hosts do; see 'shoal hosts add'`,
+    );
+  }
+  const mayForgetHere = writing ? isOfHosts && options.cacheBytes != null : isCache;
+  if (plan !== null && mayForgetHere) {
     await contentCore.ready();
     const hasPins = (await readPins(paths.pins)).length > 0;
     const parts = { plan, hasPins, store: logs.store, content: contentCore, tree: core };
-    cache = await LocalCache.open({ ...parts, path: paths.cache, log });
+    const isWriter = writing;
+    cache = await LocalCache.open({ ...parts, isWriter, path: paths.cache, log });
     undo.push(async () => cache?.close());
   }
   const content = await ChunkLog.open({

@@ -29,6 +29,7 @@ import type { Home } from './home.js';
 import { listPage } from './list-page.js';
 import { MemoryWatch } from './memory-watch.js';
 import { MOUNT_SUBTYPE, mountSource } from './mount-table.js';
+import type { OwnerCache } from './owner-cache.js';
 import { pinHandlers } from './pin-control.js';
 import type { PinFigures, Pinner } from './pinner.js';
 import { Protection } from './protection.js';
@@ -103,6 +104,7 @@ export class MountedDrive {
   readonly #pinner: Pinner;
   readonly #collections: Collections;
   readonly #protection: Protection;
+  readonly #ownerCache: OwnerCache | null;
   /** The file system with its past; null when it is mounted as it was. */
   #past: HistoryFileSystem | null = null;
   readonly #headsInUse = new HeadsInUse();
@@ -135,6 +137,7 @@ export class MountedDrive {
     this.#log = log;
     this.#collections = new Collections(drive, fileSystem, () => this.headsInUse(), log);
     this.#protection = new Protection({ drive, fileSystem, inBackground: true, log });
+    this.#ownerCache = drive.openOwnerCache(() => this.#protection.protector);
     fileSystem.health = async (blocks) => {
       const { protector } = this.#protection;
       return protector === null ? null : await describeFileHealth(protector, blocks);
@@ -404,6 +407,7 @@ export class MountedDrive {
       this.#log(`Cannot close '${this.name}' in order: ${errorText(error)}`);
       commitError ??= error instanceof Error ? error : new Error(String(error));
     };
+    await this.#ownerCache?.close();
     await this.#protection.close().catch(keep);
     await this.#fileSystem.close().catch(keep);
     await Promise.allSettled(this.#underWay);

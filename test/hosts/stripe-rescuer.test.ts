@@ -58,7 +58,13 @@ async function protect(
       return core;
     }),
   )) as [Hypercore, Hypercore, Hypercore, Hypercore];
-  const writer = new StripeWriter({ content, stripes: encoded, parity, isGarbage: () => false });
+  const writer = new StripeWriter({
+    content,
+    stripes: encoded,
+    parity,
+    isGarbage: () => false,
+    claimSpace: () => undefined,
+  });
   while (writer.behind([EPOCH]) > 0) await writer.encodeBatch([EPOCH], () => undefined);
   for (let i = 0; i < encoded.length; i++) {
     await stripe.append(changeRecord((await encoded.get(i)) as Buffer));
