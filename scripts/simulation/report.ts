@@ -7,7 +7,7 @@ const COLUMNS: readonly [string, (result: SchemeResult) => string][] = [
   ['hosts of a drive', ({ hostsOfDrive }) => String(hostsOfDrive)],
   ['stripes lost a year', lossText],
   ['closed form', ({ closedForm }) => power(closedForm)],
-  ['drives with a loss a year', ({ driveLoss }) => (driveLoss === 0 ? '0' : power(driveLoss))],
+  ['drives with a loss a year', driveLossText],
   ['unreadable', ({ unreadable }) => timeText(unreadable)],
   ['repair traffic', ({ traffic }) => `${traffic.toFixed(traffic < 10 ? 1 : 0)}×`],
   ['of it needless', ({ surplus }) => `${Math.round(100 * surplus)} %`],
@@ -33,8 +33,13 @@ export function table(results: readonly SchemeResult[], markdown: boolean): stri
   return `${rows.map(line).join('\n')}\n`;
 }
 
-function lossText({ losses, lossRate, lossRateMax }: SchemeResult): string {
-  return losses === 0 ? `< ${power(lossRateMax)}` : power(lossRate);
+/** A stripe is lost at most as often as a drive loses something. */
+function lossText({ losses, lossRate, driveLossMax }: SchemeResult): string {
+  return losses === 0 ? `< ${power(driveLossMax)}` : power(lossRate);
+}
+
+function driveLossText({ driveLoss, driveLossMax }: SchemeResult): string {
+  return driveLoss === 0 ? `< ${power(driveLossMax)}` : power(driveLoss);
 }
 
 /** As 3.2e-5, so that columns compare. */
@@ -53,80 +58,84 @@ function timeText(share: number): string {
   return `${(seconds / 86_400).toFixed(1)} d`;
 }
 
-const WIDTH = 760;
-const HEIGHT = 460;
-const LEFT = 70;
+const WIDTH = 780;
+const LEFT = 74;
 const RIGHT = 20;
-const TOP = 40;
-const BOTTOM = 50;
-const DECADE_MIN = -14;
-const LABEL_PIXELS = 14;
+/** The upper panel shows losses, the lower one traffic. */
+const LOSSES = { top: 66, bottom: 356, decadeMin: -14 } as const;
+const TRAFFIC = { top: 420, bottom: 500 } as const;
+const HEIGHT = 520;
+const MARK = 4;
 
-/** Overhead against losses, both simulated and by the closed form. SVG. */
+/** Losses of each scheme, simulated and by the closed form, and what repairs move. SVG. */
 export function plot(results: readonly SchemeResult[], title: string): string {
-  const overheadMax = Math.ceil(Math.max(...results.map(({ overhead }) => overhead)));
-  const x = (overhead: number): number =>
-    LEFT + ((overhead - 1) / (overheadMax - 1)) * (WIDTH - LEFT - RIGHT);
-  const y = (rate: number): number => {
-    const decades = Math.max(DECADE_MIN, Math.min(0, Math.log10(rate)));
-    return TOP + (decades / DECADE_MIN) * (HEIGHT - TOP - BOTTOM);
-  };
-  const parts: string[] = [];
-  for (let decade = 0; decade >= DECADE_MIN; decade -= 2) {
-    const at = y(10 ** decade).toFixed(1);
-    parts.push(`<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at}" y2="${at}"/>`);
+  const sorted = [...results].sort((a, b) => a.overhead - b.overhead || a.parity - b.parity);
+  const step = (WIDTH - LEFT - RIGHT) / sorted.length;
+  const parts = [...lossesAxis()];
+  const trafficMax = Math.max(1, ...sorted.map(({ traffic }) => traffic));
+  for (const [i, each] of sorted.entries()) {
+    const x = LEFT + (i + 0.5) * step;
     parts.push(
-      `<text class="axis" x="${LEFT - 6}" y="${at}" dy="4" text-anchor="end">1e${decade}</text>`,
+      `<text x="${fixed(x)}" y="${LOSSES.bottom + 20}" text-anchor="middle">${each.name}</text>`,
+      `<text class="axis" x="${fixed(x)}" y="${LOSSES.bottom + 34}" text-anchor="middle">${each.overhead.toFixed(2)}×</text>`,
+      ...lossMarks(each, x),
+      ...trafficBar(each.traffic, trafficMax, x, step),
     );
-  }
-  for (let overhead = 1; overhead <= overheadMax; overhead += 0.5) {
-    const at = x(overhead).toFixed(1);
-    parts.push(`<line class="grid" y1="${TOP}" y2="${HEIGHT - BOTTOM}" x1="${at}" x2="${at}"/>`);
-    parts.push(
-      `<text class="axis" x="${at}" y="${HEIGHT - BOTTOM + 16}" text-anchor="middle">${overhead}×</text>`,
-    );
-  }
-  const labels = labelPlaces(
-    results.map((each) => ({ x: x(each.overhead), y: y(each.closedForm) })),
-  );
-  for (const [i, each] of results.entries()) {
-    const at = x(each.overhead).toFixed(1);
-    const formula = y(each.closedForm).toFixed(1);
-    const isBound = each.losses === 0;
-    const simulated = y(isBound ? each.lossRateMax : each.lossRate);
-    parts.push(`<circle class="formula" cx="${at}" cy="${formula}" r="4"/>`);
-    parts.push(
-      `<text x="${(Number(at) + 8).toFixed(1)}" y="${(labels[i] as number).toFixed(1)}" dy="4">${each.name}</text>`,
-    );
-    // Nothing was lost: all that is known is that it is below.
-    const arrow = isBound
-      ? `<path class="bound" d="M${at} ${simulated.toFixed(1)} v10 m-4 -4 l4 4 l4 -4"/>`
-      : `<rect class="simulated" x="${(Number(at) - 4).toFixed(1)}" y="${(simulated - 4).toFixed(1)}" width="8" height="8"/>`;
-    parts.push(arrow);
   }
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="11">
-<style>.grid{stroke:#ddd}.axis{fill:#666}.formula{fill:none;stroke:#36c;stroke-width:2}.simulated{fill:#c33}.bound{fill:none;stroke:#c33;stroke-width:2}</style>
+<style>.grid{stroke:#ddd}.axis{fill:#666}.formula{fill:none;stroke:#36c;stroke-width:2}.simulated{fill:#c33}.bound{fill:none;stroke:#c33;stroke-width:2}.traffic{fill:#999}</style>
 <rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>
 <text x="${LEFT}" y="18" font-size="13">${title}</text>
-<text x="${LEFT}" y="33" fill="#666">red: simulated (an arrow: nothing was lost, 95 % sure that it is below); blue: closed form, without absences and common causes</text>
+<text x="${LEFT}" y="36" class="axis">Chance that a stripe is lost in a year. Red: simulated; with an arrow: nothing was lost, and with 95 % it is below.</text>
+<text x="${LEFT}" y="51" class="axis">Blue: closed form, which knows of no absences and no common causes; with an arrow: below ${power(10 ** LOSSES.decadeMin)}.</text>
 ${parts.join('\n')}
-<text class="axis" x="${(LEFT + WIDTH - RIGHT) / 2}" y="${HEIGHT - 12}" text-anchor="middle">stored bytes for each byte of content</text>
-<text class="axis" transform="translate(16 ${(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)" text-anchor="middle">chance that a stripe is lost in a year</text>
+<text x="${LEFT}" y="${TRAFFIC.top - 14}" class="axis">Bytes fetched for repairs in a year, for each byte of content</text>
 </svg>
 `;
 }
 
-/** Labels of points at about the same place go below each other. */
-function labelPlaces(points: readonly { x: number; y: number }[]): number[] {
-  const places: number[] = [];
-  for (const [i, { x, y }] of points.entries()) {
-    let place = y;
-    const isTaken = (): boolean =>
-      points.slice(0, i).some((other, j) => {
-        return Math.abs(other.x - x) < 60 && Math.abs((places[j] as number) - place) < LABEL_PIXELS;
-      });
-    while (isTaken()) place += LABEL_PIXELS / 2;
-    places.push(place);
+function lossHeight(rate: number): number {
+  const decades = Math.max(LOSSES.decadeMin, Math.min(0, Math.log10(rate)));
+  return LOSSES.top + (decades / LOSSES.decadeMin) * (LOSSES.bottom - LOSSES.top);
+}
+
+function* lossesAxis(): Generator<string> {
+  for (let decade = 0; decade >= LOSSES.decadeMin; decade -= 2) {
+    const y = fixed(lossHeight(10 ** decade));
+    yield `<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y}" y2="${y}"/>`;
+    yield `<text class="axis" x="${LEFT - 6}" y="${y}" dy="4" text-anchor="end">1e${decade}</text>`;
   }
-  return places;
+}
+
+function lossMarks(
+  { closedForm, losses, lossRate, driveLossMax }: SchemeResult,
+  x: number,
+): string[] {
+  const isBelow = closedForm < 10 ** LOSSES.decadeMin;
+  const formula = `<circle class="formula" cx="${fixed(x + MARK)}" cy="${fixed(lossHeight(closedForm) - (isBelow ? 2 * MARK : 0))}" r="${MARK}"/>`;
+  const marks = [formula];
+  if (isBelow) marks.push(arrow('formula', x + MARK, LOSSES.bottom - MARK));
+  if (losses === 0) return [...marks, arrow('bound', x - MARK, lossHeight(driveLossMax))];
+  return [
+    ...marks,
+    `<rect class="simulated" x="${fixed(x - 2 * MARK)}" y="${fixed(lossHeight(lossRate) - MARK)}" width="${2 * MARK}" height="${2 * MARK}"/>`,
+  ];
+}
+
+function arrow(kind: string, x: number, y: number): string {
+  return `<path class="${kind}" d="M${fixed(x - 5)} ${fixed(y)} h10 m-5 0 v12 m-4 -4 l4 4 l4 -4"/>`;
+}
+
+function trafficBar(traffic: number, max: number, x: number, step: number): string[] {
+  const height = (traffic / max) * (TRAFFIC.bottom - TRAFFIC.top);
+  const y = TRAFFIC.bottom - height;
+  const text = traffic.toFixed(traffic < 10 ? 1 : 0);
+  return [
+    `<rect class="traffic" x="${fixed(x - step / 4)}" y="${fixed(y)}" width="${fixed(step / 2)}" height="${fixed(height)}"/>`,
+    `<text class="axis" x="${fixed(x)}" y="${TRAFFIC.bottom + 13}" text-anchor="middle">${text}</text>`,
+  ];
+}
+
+function fixed(value: number): string {
+  return value.toFixed(1);
 }

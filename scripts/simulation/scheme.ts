@@ -36,13 +36,18 @@ export interface SchemeResult extends Scheme {
   /** Stripes' years that were simulated. */
   stripeYears: number;
   losses: number;
-  /** Losses of a stripe in a year: simulated, and the upper end of what is likely (95 %). */
+  /** Losses of a stripe in a year. */
   lossRate: number;
-  lossRateMax: number;
   /** The same by the closed form, which knows of no absences, no common causes, and hosts enough. */
   closedForm: number;
-  /** Share of the years in which a drive lost something. */
+  /** Years of drives that were simulated, and the share of them with a loss. */
+  driveYears: number;
   driveLoss: number;
+  /**
+   * With 95 % it is not above this. It is of drives, not of stripes: those of one drive are on the same hosts and go
+   * together, so a million stripes of which none was lost say no more than the drives that they are of.
+   */
+  driveLossMax: number;
   unreadable: number;
   /** Bytes fetched for repairs in a year, for each byte of content. */
   traffic: number;
@@ -77,11 +82,12 @@ export function simulateScheme(scheme: Scheme, world: World): SchemeResult {
     stripeYears,
     losses: total.losses,
     lossRate: total.losses / stripeYears,
-    lossRateMax: likelyAtMost(total.losses) / stripeYears,
     closedForm:
       YEAR /
       meanTimeToLoss(shards, parity, world.churn.meanLifetime, repairTime(data, world, hosts)),
+    driveYears: total.driveYears,
     driveLoss: total.driveYearsWithLoss / total.driveYears,
+    driveLossMax: likelyAtMost(total.driveYearsWithLoss) / total.driveYears,
     unreadable: total.unreadableStripeSeconds / total.stripeSeconds,
     // k shards are fetched for one; of a content of k shards.
     traffic: total.rebuilt / stripeYears,
