@@ -1,12 +1,14 @@
 /** The health of a drive on its hosts, whole or below a path. */
+import type Hypercore from 'hypercore';
 import type { ReplicatorPeer } from 'hypercore';
 import { NotFoundError } from '../errors.js';
 import { namesOfPath } from '../fs/drive-path.js';
 import { findPath, walkSubtree } from '../fs/subtree.js';
-import { type HealthReport, measureHealth } from '../hosts/health.js';
+import { type CheckedHost, type HealthReport, measureHealth } from '../hosts/health.js';
 import type { Protector } from '../hosts/protector.js';
 import { decodeStripe } from '../hosts/stripe-record.js';
-import { type ShardBlock, stripeRecordBlock } from '../hosts/stripes.js';
+import { stripeRecordBlock } from '../hosts/stripes.js';
+import type { HostsPeer } from '../hosts/wire/hosts-peer.js';
 import { BlockSet } from '../log/block-set.js';
 import type { Drive } from './drive.js';
 import { WorkBudget } from './work-budget.js';
@@ -35,18 +37,12 @@ export async function driveHealth(
   const wanted = path === '/' ? null : await blocksBelow(drive, path, signal);
   const { logs, layout } = protector;
   const budget = new WorkBudget({ workMs: 20, restMs: 0 }, signal);
-  const hosts = protector.connectedHosts().map(({ index, peer }) => {
-    const of = (peers: readonly ReplicatorPeer[], fork: number): ReplicatorPeer | undefined =>
-      peers.find((each) => each.remotePublicKey.equals(peer.id) && each.remoteFork === fork);
-    const content = of(logs.content.peers, logs.content.fork);
-    const parity = of(logs.parity.peers, logs.parity.fork);
-    return {
-      index,
-      has: (shard: ShardBlock) => has(shard.log === 'content' ? content : parity, shard.block),
-    };
-  });
+  const hosts = protector
+    .connectedHosts()
+    .map(({ index, peer }) => checkedHost(protector, index, peer));
   const report = await measureHealth({
     layout,
+    placement: protector.placement(),
     hosts,
     isGarbage: (block) => protector.garbage.content.has(block),
     isWanted: wanted === null ? null : (block) => wanted.has(block),
@@ -75,9 +71,34 @@ export async function driveHealth(
   };
 }
 
-function has(peer: ReplicatorPeer | undefined, block: number): boolean {
-  if (peer === undefined) return false;
-  return block < peer.remoteContiguousLength || peer.remoteBitfield.get(block);
+function checkedHost({ logs, planLength }: Protector, index: number, peer: HostsPeer): CheckedHost {
+  const { content, parity, stripe } = logs;
+  const told = {
+    content: replicatorPeer(content, peer),
+    parity: replicatorPeer(parity, peer),
+  };
+  return {
+    index,
+    has: ({ log, block }) => {
+      const at = told[log];
+      if (at === undefined) return false;
+      return block < at.remoteContiguousLength || at.remoteBitfield.get(block);
+    },
+    hasOwed: ({ log, block }) => {
+      const { state } = peer;
+      // By an older plan, or with fewer stripes, it owes something else.
+      if (state?.planLength !== planLength) return false;
+      if (state.stripe.fork !== stripe.fork || state.stripe.length < stripe.length) return false;
+      return state[log].fork === logs[log].fork && block < state[log].length;
+    },
+  };
+}
+
+/** Of what a peer has it tells only what we may ask it for; what we have ourselves it may keep to itself. */
+function replicatorPeer(core: Hypercore, peer: HostsPeer): ReplicatorPeer | undefined {
+  return core.peers.find(
+    (each) => each.remotePublicKey.equals(peer.id) && each.remoteFork === core.fork,
+  );
 }
 
 /** Blocks of the chunk log that files below a path lie in. */

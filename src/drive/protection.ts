@@ -15,6 +15,7 @@ import { PlanLog } from '../hosts/plan-log.js';
 import { Protector } from '../hosts/protector.js';
 import type { HostedLog } from '../hosts/wire/hosts-messages.js';
 import { limits } from '../limits.js';
+import { SpaceGuard } from '../log/space-guard.js';
 import { readGarbage } from '../tree/garbage-record.js';
 import { collectionKey, GarbageLog, protectionKey } from '../tree/keys.js';
 import { encodeProtection, readProtection } from '../tree/protection-record.js';
@@ -148,12 +149,18 @@ export class Protection {
       ? { workMs: limits.encode_work_ms, restMs: limits.encode_rest_ms }
       : { workMs: limits.encode_work_ms, restMs: 0 };
     const budget = new WorkBudget(share, this.#abort.signal);
+    const space = new SpaceGuard({
+      directory: drive.paths.store,
+      // What is new must find room before what is only to be kept safer.
+      reserveBytes: 2 * limits.store_reserve_bytes,
+    });
     const path = join(drive.paths.directory, 'hosts.json');
     const protector = new Protector({
       logs,
       planLog: await PlanLog.open(logs.plan),
       planKeyPair: keys.planLog.keyPair,
       swarm: drive.swarm,
+      claimSpace: (bytes) => space.claim(bytes),
       sync: () => drive.sync(),
       version: () => this.#version(logs),
       collected: () => this.#collected(),

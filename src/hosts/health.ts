@@ -2,18 +2,32 @@
  * How many losses each stripe can still take, by what the connected hosts say they have now. What is on hosts that are not
  * connected is not claimed: it was not checked.
  */
+
+import { lossesLeft } from './losses-left.js';
+import type { Placement } from './placement.js';
 import type { PlanEpoch } from './plan-record.js';
-import { groupAt, groupCount, type Layout, parityBlock, type ShardBlock } from './stripes.js';
+import { groupAt, groupCount, holdersOfGroup, type Layout, type ShardBlock } from './stripes.js';
 
 /** Stripes that are listed one by one, the worst. */
 const LISTED_MAX = 100;
 /** Cells of a picture. */
 export const MAP_CELLS = 1024;
 
+/** What a connected host says. */
+export interface CheckedHost {
+  index: number;
+  /** It told that it has this block. */
+  has: (shard: ShardBlock) => boolean;
+  /** It told that it has all that it owes as far as this block. */
+  hasOwed: (shard: ShardBlock) => boolean;
+}
+
 export interface HealthInputs {
   layout: Layout;
-  /** Connected hosts, and whether one says that it has a block. */
-  hosts: readonly { index: number; has: (shard: ShardBlock) => boolean }[];
+  /** Who is to have what. */
+  placement: Placement;
+  /** Connected hosts. */
+  hosts: readonly CheckedHost[];
   /** Blocks of the chunk log that were collected. */
   isGarbage: (block: number) => boolean;
   /** Only groups with such a block; null for all. */
@@ -114,52 +128,41 @@ async function healthOf(
   if (kept.length === 0) return null;
   if (inputs.isWanted !== null && !kept.some(inputs.isWanted)) return null;
   const place = { epoch: epochIndex, stripe, from, to };
+  const shards = holdersOfGroup(group, inputs.placement).map(([shard, owing]) => ({
+    shard,
+    at: holders(inputs.hosts, shard, owing),
+  }));
   if (!encoded) {
-    const copies = kept.map((block) => holders(inputs, { log: 'content', block }).length);
-    const live = Math.min(...copies);
+    const copies = shards.filter(({ shard }) => !inputs.isGarbage(shard.block));
+    const live = Math.min(...copies.map(({ at }) => at.length));
     return { ...place, live, of: epoch.parity + 1, needed: 1, spare: live - 1 };
   }
-  const found: number[][] = [];
-  for (const [shard, block] of blocks.entries()) {
-    const at = holders(inputs, { log: 'content', block });
+  const found: (readonly number[])[] = [];
+  let zeros = 0;
+  for (const [slot, { shard, at }] of shards.entries()) {
     const isZeros =
       at.length === 0 &&
-      inputs.isGarbage(block) &&
-      (await inputs.isZeros(epochIndex, stripe, shard));
+      shard.log === 'content' &&
+      inputs.isGarbage(shard.block) &&
+      (await inputs.isZeros(epochIndex, stripe, slot));
     // Zeros need no host: everybody has them.
-    found.push(isZeros ? inputs.hosts.map(({ index }) => index) : at);
+    if (isZeros) zeros++;
+    else found.push(at);
   }
-  for (let shard = 0; shard < epoch.parity; shard++) {
-    found.push(holders(inputs, { log: 'parity', block: parityBlock(epoch, stripe, shard) }));
-  }
-  const live = found.filter((at) => at.length > 0).length;
-  const spare = live < epoch.data ? live - epoch.data : lossesLeft(found, epoch.data);
+  const live = zeros + found.filter((at) => at.length > 0).length;
+  const spare = lossesLeft(found, epoch.data - zeros);
   return { ...place, live, of: epoch.data + epoch.parity, needed: epoch.data, spare };
 }
 
-function holders({ hosts }: HealthInputs, shard: ShardBlock): number[] {
-  return hosts.filter(({ has }) => has(shard)).map(({ index }) => index);
-}
-
-/**
- * How many hosts may fail, whichever: those are taken away first that cost the most. A host may hold several shards of a
- * stripe for a while, and several hosts one shard.
- */
-function lossesLeft(found: readonly (readonly number[])[], needed: number): number {
-  let shards = found.filter((at) => at.length > 0);
-  for (let losses = 0; ; losses++) {
-    const held = new Map<number, number>();
-    for (const at of shards) {
-      if (at.length === 1) held.set(at[0] as number, (held.get(at[0] as number) ?? 0) + 1);
-      else for (const host of at) held.set(host, held.get(host) ?? 0);
-    }
-    const [worst] = [...held].sort((a, b) => b[1] - a[1]);
-    if (worst === undefined) return losses;
-    shards = shards
-      .map((at) => at.filter((host) => host !== worst[0]))
-      .filter((at) => at.length > 0);
-    if (shards.length < needed) return losses;
-  }
+function holders(
+  hosts: readonly CheckedHost[],
+  shard: ShardBlock,
+  owing: readonly number[],
+): number[] {
+  const having = hosts.filter(
+    (host) => (owing.includes(host.index) && host.hasOwed(shard)) || host.has(shard),
+  );
+  return having.map(({ index }) => index);
 }
 
 /** A sentence or two for people. `hosts`: how many of the plan are connected, and how many there are. */

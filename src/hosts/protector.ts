@@ -3,57 +3,33 @@
  * background, hears from the hosts what they have, and audits them. Nothing of it is on the way of a commit.
  */
 import type Hypercore from 'hypercore';
-import type { KeyPair } from 'hypercore';
-import { NotFoundError, UsageError } from '../errors.js';
+import { UsageError } from '../errors.js';
 import { limits } from '../limits.js';
 import { BlockSet } from '../log/block-set.js';
-import type { Swarm } from '../swarm/swarm.js';
 import { askHost } from './ask-host.js';
 import { AuditRounds } from './audit-rounds.js';
-import type { AuditEvidence } from './audits.js';
 import {
   type ConfirmedLengths,
   confirmedBy,
   liveHosts,
   type OwnerLogs,
   VersionHistoryLengths,
-  type VersionLengths,
 } from './confirmations.js';
 import { nextEpochs, possibleScheme } from './epochs.js';
 import type { HostFigures, ProtectionFigures } from './figures.js';
+import { findHost } from './find-host.js';
 import type { Invite } from './invite.js';
-import { OwnerBook, type StoredBook } from './owner-book.js';
+import { OwnerBook } from './owner-book.js';
+import { Placement } from './placement.js';
 import { type CollectedBlocks, planGarbage } from './plan-garbage.js';
-import type { PlanLog } from './plan-log.js';
 import type { HostStatus, Plan, PlanHost, Scheme } from './plan-record.js';
+import type { ProtectorOptions } from './protector-options.js';
 import { StripeWriter } from './stripe-writer.js';
 import type { Layout } from './stripes.js';
 import type { HostedLog, HostState } from './wire/hosts-messages.js';
 import type { HostsPeer } from './wire/hosts-peer.js';
 import { HostsWire } from './wire/hosts-wire.js';
 import { signOwnerProof } from './wire/owner-proof.js';
-
-export interface ProtectorOptions {
-  /** Ready. Plan, stripes and parity may be appended to; the others are read as they are stored. */
-  logs: Record<HostedLog, Hypercore>;
-  planLog: PlanLog;
-  planKeyPair: KeyPair;
-  /** Null without a network. */
-  swarm: Swarm | null;
-  /** Resolves once everything appended before is on stable storage. */
-  sync: () => Promise<void>;
-  /** The newest version, and how far the logs go now. */
-  version: () => VersionLengths;
-  /** What was collected; null when that is the same as at the last call. */
-  collected: () => Promise<CollectedBlocks | null>;
-  /** Gives way to others; throws to end the work. */
-  pause: () => Promise<void> | undefined;
-  /** What {@link ProtectorOptions.save} was given last. */
-  stored: Record<string, unknown> | null;
-  save: (book: StoredBook) => Promise<void>;
-  onEvidence: (evidence: AuditEvidence) => void;
-  log: (line: string) => void;
-}
 
 /** What keeps a drive on its hosts while this process has it open for writing. Close it. */
 export class Protector {
@@ -82,7 +58,8 @@ export class Protector {
     this.#book = new OwnerBook(options.stored);
     const { content, stripe: stripes, parity } = options.logs;
     const isGarbage = (block: number): boolean => this.#garbage.content.has(block);
-    this.#writer = new StripeWriter({ content, stripes, parity, isGarbage });
+    const { claimSpace } = options;
+    this.#writer = new StripeWriter({ content, stripes, parity, isGarbage, claimSpace });
   }
 
   get plan(): Plan {
@@ -186,7 +163,7 @@ export class Protector {
 
   /** Has a host's shards placed elsewhere; it is gone from the plan once they are. Throws NotFoundError. */
   async removeHost(which: string): Promise<HostFigures> {
-    const index = this.#find(which);
+    const index = findHost(this.plan, which);
     await this.#setStatus(index, 'leaving');
     return this.hosts()[index] as HostFigures;
   }
@@ -250,6 +227,19 @@ export class Protector {
         ? []
         : [{ index, peer }];
     });
+  }
+
+  /** Who is to have what now. */
+  placement(): Placement {
+    const live = this.#live();
+    return new Placement(
+      this.plan.hosts.map(({ id, capacityBytes }, index) => ({
+        index,
+        id,
+        capacityBytes,
+        live: live[index] === true,
+      })),
+    );
   }
 
   /** Encodes what there is, and sees what hosts have confirmed. Never rejects: `figures` tells of problems. */
@@ -467,22 +457,6 @@ export class Protector {
 
   #indexOf(id: Buffer): number {
     return this.plan.hosts.findIndex((host) => host.id.equals(id));
-  }
-
-  /** By label, by the beginning of its id, or by its number. Throws NotFoundError, UsageError. */
-  #find(which: string): number {
-    const { hosts } = this.plan;
-    const found = hosts.flatMap(({ id, label }, index) => {
-      const isIt =
-        label === which ||
-        String(index) === which ||
-        (which.length >= 4 && id.toString('hex').startsWith(which.toLowerCase()));
-      return isIt ? [index] : [];
-    });
-    const [first] = found;
-    if (first === undefined) throw new NotFoundError(`No host '${which}' in the plan`);
-    if (found.length > 1) throw new UsageError(`'${which}' means more than one host`);
-    return first;
   }
 
   async #save(): Promise<void> {

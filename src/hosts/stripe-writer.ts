@@ -23,6 +23,8 @@ export interface StripeWriterParts {
   parity: Hypercore;
   /** Whether a block of the chunk log was collected, so that it counts as zeros. */
   isGarbage: (block: number) => boolean;
+  /** Throws NoSpaceError unless the disk has room for so many bytes more. */
+  claimSpace: (bytes: number) => void;
 }
 
 /** What a batch did. */
@@ -55,7 +57,7 @@ export class StripeWriter {
 
   /**
    * Encodes some of what is complete: one batch, in bounded memory; nothing when all is. Not synced yet. Throws
-   * DamagedError for a block whose bytes are not what was signed, UnavailableError for one that is on no connected
+   * NoSpaceError, DamagedError for a block whose bytes are not what was signed, UnavailableError for one that is on no connected
    * machine, and what the store throws.
    *
    * @param pause Called often: may wait, so that others get on. Throws to end the run.
@@ -83,6 +85,7 @@ export class StripeWriter {
       parityBytes += encoded.parity.reduce((sum, block) => sum + block.length, 0);
     }
     if (batch.length > 0) {
+      this.#parts.claimSpace(parityBytes);
       // First the parity: a stripe that has a record has all that the record names.
       await parity.append(batch.flatMap((each) => each.parity));
       await stripes.append(batch.map((each) => each.record));
