@@ -4,7 +4,7 @@ import type { HostStatus, Scheme } from './plan-record.js';
 /** For `shoal hosts list`. */
 export interface HostFigures {
   index: number;
-  /** Hexadecimal. */
+  /** As `shoal host` prints it. */
   id: string;
   label: string;
   status: HostStatus;
