@@ -24,6 +24,8 @@ export interface HostFigures {
 
 /** For `shoal status`, `shoal sync` and `shoal protect`. */
 export interface ProtectionFigures {
+  /** By which hosts call the drive: its plan log's key, in z-base-32. */
+  driveId: string;
   scheme: Scheme;
   /** What the number of hosts allows. */
   possible: Scheme;

@@ -182,6 +182,7 @@ export class Protector {
     const active = hosts.filter((host) => host.status === 'active');
     const states = active.map((host) => this.#book.of(host.id).state);
     return {
+      driveId: formatHostId(this.#options.logs.plan.key),
       scheme,
       possible: possibleScheme(scheme, active.length),
       repairAfterMs,
