@@ -186,8 +186,6 @@ export function listsOf(book: HostBook) {
 
 /** A JSON object a line; of the file and the one before, each of bounded size. */
 function keepEvidence(path: string, evidence: Evidence, log: (line: string) => void): void {
-  const { host, log: name, block, verdict } = evidence;
-  log(`Audit of host ${host.slice(0, 8)}: block ${block} of the ${name} log is ${verdict}`);
   try {
     const line = `${JSON.stringify({ time: new Date().toISOString(), ...evidence })}\n`;
     appendFileSync(path, '', { mode: 0o600 });

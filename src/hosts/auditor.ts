@@ -54,6 +54,7 @@ export interface AuditorOptions {
   stripes: StripeReader;
   /** Called for each audit that fails. */
   onEvidence: (evidence: Evidence) => void;
+  log: (line: string) => void;
   /** 0 ≤ number < 1. */
   random?: () => number;
 }
@@ -188,8 +189,12 @@ export class Auditor {
     score.failedInTurn++;
     score.goodInTurn = 0;
     // A block can be lost, and be found lost. What is not the block is no accident: a host checks what it sends.
-    if (verdict === 'wrong' || score.failedInTurn >= limits.host_audits_failed_max) {
-      score.isFailing = true;
+    if (verdict !== 'wrong' && score.failedInTurn < limits.host_audits_failed_max) return;
+    if (!score.isFailing) {
+      this.#options.log(
+        `Host ${name.slice(0, 8)} is not counted on any more: what it sends of the drive is ${verdict}`,
+      );
     }
+    score.isFailing = true;
   }
 }

@@ -126,7 +126,7 @@ export class HostedDrive {
     const { signal } = this.#abort;
     const { repairBudget: budget, verifyBudget, onEvidence, log } = options;
     this.rebuilder = new Rebuilder({ logs, wire, stripes, budget, signal, log });
-    this.auditor = new Auditor({ wire, stripes, onEvidence });
+    this.auditor = new Auditor({ wire, stripes, onEvidence, log });
     this.scrubber = new Scrubber(logs, verifyBudget, (name, block) => {
       this.#storedBytes -= averageBlockBytes(logs.get(name));
       log(`Block ${block} of the ${name} log was damaged on this disk; it is fetched again`);
