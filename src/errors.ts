@@ -36,6 +36,9 @@ export class DamagedError extends ShoalError {}
 /** No peer delivered a block before the deadline. */
 export class UnavailableError extends ShoalError {}
 
+/** Too many shards of a stripe are gone to compute the others. */
+export class TooFewShardsError extends ShoalError {}
+
 /** The caller gave up waiting (Ctrl-C, unmount). */
 export class InterruptedError extends ShoalError {}
 

@@ -214,6 +214,13 @@ export const limits = {
   /** How long a drive that was joined with a write key waits for the answer of the copy that may write. */
   writer_lease_wait_ms: 10_000,
 
+  /** Who takes a drive over believes that its peers know of nothing more once nothing came for so long. */
+  take_over_quiet_ms_min: 2000,
+  /** A drive whose write key was handed out looks so long at a mount whether it was taken over. */
+  taken_over_look_ms_max: 3000,
+  /** Once a peer has said how far it is, it has so long to show a newer fork. */
+  taken_over_proof_ms_max: 500,
+
   /** After a loss of power: how long to wait for a peer, or for the next block of what was lost, and in all. */
   lost_tail_quiet_ms_max: 3000,
   lost_tail_ms_max: 60_000,
@@ -266,6 +273,114 @@ export const limits = {
   list_page_names_max: 1000,
   list_page_bytes_max: 256 << 10,
   listed_names_max: 100_000,
+
+  // Storage hosts
+  /** Why a host refuses a drive. */
+  host_refusal_bytes_max: 200,
+  /** Messages of a peer to a host, blocks apart: at once, and each second on end. */
+  host_messages_burst_max: 64,
+  host_messages_per_second_max: 16,
+  /** Blocks that a peer may ask a host for by their number: at once, each second on end, and under way. */
+  host_reads_burst_max: 512,
+  host_reads_per_second_max: 512,
+  host_reads_served_max: 16,
+  /** Such reads that wait for one peer's answer, and how long one waits. */
+  host_reads_asked_max: 64,
+  host_read_ms_max: 15_000,
+  /** A channel that closed is opened again after this. */
+  host_channel_retry_ms: 2000,
+  /** What a host keeps to: connections, drives, invites that are not used up, drives on its lists. */
+  host_connections_max: 1024,
+  hosted_drives_max: 64,
+  host_invites_max: 64,
+  host_listed_drives_max: 64,
+  /** The smallest capacity: the store itself needs some megabytes to work in. */
+  host_capacity_bytes_min: 64 << 20,
+  /** A host with less than this free takes no new drive. */
+  host_free_bytes_min: 8 << 20,
+  /** Blocks that a host asks for at once, in one request of each log. */
+  host_batch_blocks: 512,
+  /** Blocks of one log looked at for what to ask for. */
+  host_wanted_blocks_max: 4096,
+  /** A block that nobody delivered for so long is asked for later again, or rebuilt. */
+  host_fetch_stall_ms: 1500,
+  /** One request for blocks ends after this, and others follow. */
+  host_fetch_ms_max: 10_000,
+  /** Pause until it is asked for again: first, and in the end. */
+  host_fetch_again_ms_min: 2000,
+  host_fetch_again_ms_max: 30_000,
+  /** How often a host looks at its peers and its blocks. */
+  host_look_ms: 500,
+  /** A host says how it stands at most so often, and at least so often. */
+  host_state_ms_min: 1000,
+  host_state_ms_max: 10_000,
+  /** Pause until a host of the plan that is not connected is tried again: first, and in the end. */
+  host_reconnect_ms_min: 2000,
+  host_reconnect_ms_max: 60_000,
+  /** Work on one piece in the background until others get their turn. */
+  host_work_ms: 8,
+  /** Default of what a host spends on repairing, on the network, and on verifying what it has, in bytes a second. */
+  host_repair_bytes_per_second: 16 << 20,
+  host_verify_bytes_per_second: 1 << 20,
+  /** Blocks rebuilt at once, and hosts that are asked for one shard. */
+  host_rebuild_blocks: 16,
+  host_shard_askers_max: 16,
+  /** While the owner is connected, nothing is rebuilt until nothing came for so long: he may just be slow. */
+  host_owner_quiet_ms: 10_000,
+  /** Stripe records held decoded. */
+  host_stripes_cached_max: 1024,
+  /** How often a host looks for blocks that it need not keep any more. */
+  host_surplus_look_ms: 3000,
+  /** Default pause between two audits. */
+  host_audit_interval_ms: 30_000,
+  /** Stripes drawn to find one of which a host should have a shard. */
+  host_audit_draws_max: 64,
+  /** Audits that fail one after the other until a host is not counted on, and that are good until it is again. */
+  host_audits_failed_max: 3,
+  host_audits_good_min: 20,
+  /** What is kept of hosts' wrongs, in bytes; the file before is kept. */
+  host_evidence_bytes_max: 1 << 20,
+  /** Records of the plan log that are gone back over to find the newest plan. */
+  host_plan_records_max: 256,
+  /** Hosts of a plan, those that are gone included, and epochs. */
+  plan_hosts_max: 1024,
+  plan_epochs_max: 1024,
+  /** A host's label in the plan. */
+  plan_host_label_bytes_max: 64,
+  /** Ranges of blocks of one log in a plan's record of garbage; the longest are listed. */
+  plan_garbage_ranges_max: 12_000,
+  /** Data and parity shards of a stripe together: the code is one over bytes. */
+  stripe_shards_max: 255,
+  /** Leaf hashes asked for at once when a block is put back: a way up to a root may need those of the whole log. */
+  put_back_leaves_max: 4096,
+  /** How often the machine that writes looks which blocks may leave its disk. */
+  owner_cache_look_ms: 2000,
+  /** Stripes that a reader rebuilds at once. */
+  rescued_stripes_at_once: 8,
+  /** Blocks put back with one write of the store. */
+  put_back_batch_blocks: 64,
+  /** A host that is missed for longer is replaced, unless the owner says otherwise. */
+  host_repair_after_ms: 24 * 3600 * 1000,
+  /** Parity that is appended in one batch, about, and stripes in one. */
+  encode_batch_bytes: 2 << 20,
+  encode_batch_stripes_max: 64,
+  /** Versions of which the owner remembers how far the logs went. */
+  version_points_max: 4096,
+  /** The owner looks so long after a commit whether there is something to encode. */
+  protector_look_ms: 200,
+  /** And so often whether hosts came or went, and tries those again that are not connected. */
+  protector_interval_ms: 5000,
+  /** A host that is asked to keep a drive must answer in this time, a connection included. */
+  host_admission_ms_max: 30_000,
+  /** The owner reads a random block back from a host so often, and sooner once one failed. */
+  audit_interval_ms: 60_000,
+  audit_again_ms: 2000,
+  /** Of the last audits of a host so many may fail before it is dropped. */
+  audits_noted_max: 32,
+  audits_failed_max: 3,
+  /** In the background the owner encodes so long, and rests so long then. */
+  encode_work_ms: 10,
+  encode_rest_ms: 30,
 
   // Control
   /** One request or answer on the control socket. */

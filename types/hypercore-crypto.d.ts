@@ -1,8 +1,12 @@
 /** Declarations of the parts of hypercore-crypto 3 that Shoal uses; the package ships none. */
 declare module 'hypercore-crypto' {
+  import type { TreeNode } from 'hypercore';
+
   const crypto: {
     /** The hash of a block as a leaf of a log's Merkle tree: BLAKE2b-256 of a type, its length and its bytes. */
     data(block: Uint8Array): Buffer;
+    /** The hash of the node above two others. */
+    parent(left: TreeNode, right: TreeNode): Buffer;
   };
   export default crypto;
 }

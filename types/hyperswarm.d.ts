@@ -34,6 +34,7 @@ declare module 'hyperswarm' {
   export default class Hyperswarm extends EventEmitter {
     constructor(options: {
       dht?: HyperDHT;
+      keyPair?: import('hypercore').KeyPair;
       maxPeers?: number;
       backoffs?: [number, number, number, number];
       jitter?: number;
@@ -43,6 +44,13 @@ declare module 'hyperswarm' {
     readonly connecting: number;
     readonly peers: Map<string, PeerInfo>;
     readonly destroyed: boolean;
+    /** Null until `listen` or `join` as a server. */
+    readonly listening: Promise<void> | null;
+    /** Announces the identity, so that others can connect to it. */
+    listen(): Promise<void>;
+    /** Keeps a peer connected that is known by its identity. */
+    joinPeer(publicKey: Buffer): void;
+    leavePeer(publicKey: Buffer): void;
     join(topic: Buffer, options?: { client?: boolean; server?: boolean }): Discovery;
     flush(): Promise<boolean>;
     destroy(options?: { force?: boolean }): Promise<void>;

@@ -27,6 +27,10 @@ export interface WritableLog {
 export interface WriterKeys {
   treeLog: WritableLog;
   contentLog: WritableLog;
+  /** Logs of a drive that hosts keep safe: schemes and hosts, stripes, parity blocks. */
+  planLog: WritableLog;
+  stripeLog: WritableLog;
+  parityLog: WritableLog;
   readSecret: Buffer;
   /** Proves to another writer that one is a writer, too. */
   leaseKey: Buffer;
@@ -47,6 +51,9 @@ export function deriveWriterKeys(seed: Buffer): WriterKeys {
   return {
     treeLog: writableLog(seed, 'shoal tree log signer 1'),
     contentLog: writableLog(seed, 'shoal content log signer 1'),
+    planLog: writableLog(seed, 'shoal plan log signer 1'),
+    stripeLog: writableLog(seed, 'shoal stripe log signer 1'),
+    parityLog: writableLog(seed, 'shoal parity log signer 1'),
     readSecret: deriveKey(seed, 'shoal read secret 1'),
     leaseKey: deriveKey(seed, 'shoal writer lease 1'),
     journalKey: deriveKey(seed, 'shoal sync journal 1'),

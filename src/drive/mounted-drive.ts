@@ -21,14 +21,18 @@ import type { VersionPoint } from '../tree/version-point.js';
 import { Collections } from './collections.js';
 import { controlSocketPath } from './control-socket-path.js';
 import { type Drive, openDrive } from './drive.js';
+import { describeFileHealth } from './drive-health.js';
 import { openDespiteDamage } from './fetch-damaged-tree.js';
 import { historyHandlers } from './history-session.js';
 import type { Home } from './home.js';
 import { listPage } from './list-page.js';
 import { MemoryWatch } from './memory-watch.js';
 import { MOUNT_SUBTYPE, mountSource } from './mount-table.js';
+import type { OwnerCache } from './owner-cache.js';
 import { pinHandlers } from './pin-control.js';
 import type { PinFigures, Pinner } from './pinner.js';
+import { Protection } from './protection.js';
+import { type ProtectionFigures, protectionHandlers } from './protection-control.js';
 import { SharedCheck } from './shared-check.js';
 import { reportUsage, type UsageReport } from './usage-report.js';
 
@@ -49,6 +53,7 @@ export interface MountDriveOptions {
   deadlineMs: number;
   /** Null for the default. */
   cacheBytes: number | null;
+  takeOver?: boolean;
   log: (line: string) => void;
   onNotice: (line: string) => void;
   signal?: AbortSignal;
@@ -84,6 +89,8 @@ export interface MountStatus {
   residentBytes: number;
   fileSystem: DriveFileSystemFigures;
   pins: PinFigures[];
+  /** Null for a drive without hosts, or that another machine writes. */
+  protection: ProtectionFigures | null;
   requests: DriverStatistics;
 }
 
@@ -96,6 +103,8 @@ export class MountedDrive {
   readonly #memoryWatch: MemoryWatch;
   readonly #pinner: Pinner;
   readonly #collections: Collections;
+  readonly #protection: Protection;
+  readonly #ownerCache: OwnerCache | null;
   /** The file system with its past; null when it is mounted as it was. */
   #past: HistoryFileSystem | null = null;
   readonly #headsInUse = new HeadsInUse();
@@ -127,6 +136,12 @@ export class MountedDrive {
     this.#log = log;
     this.#collections = new Collections(drive, fileSystem, () => this.headsInUse(), log);
     this.#checks = new SharedCheck(drive, () => fileSystem.commit(), this.#abort.signal);
+    this.#protection = new Protection({ drive, fileSystem, inBackground: true, log });
+    this.#ownerCache = drive.openOwnerCache(() => this.#protection.protector);
+    fileSystem.health = async (blocks) => {
+      const { protector } = this.#protection;
+      return protector === null ? null : await describeFileHealth(protector, blocks);
+    };
     this.#memoryWatch = new MemoryWatch(() => this.#releaseMemory());
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
@@ -194,7 +209,7 @@ export class MountedDrive {
     return this.#mount.directory;
   }
   get readOnly(): boolean {
-    return !this.#drive.writable;
+    return !this.#drive.writable || this.#drive.takenOver.aborted;
   }
 
   /** Older versions that are mounted or open, which a collection must leave alone. */
@@ -220,6 +235,12 @@ export class MountedDrive {
           return null;
         },
         ...historyHandlers(this.#history),
+        ...protectionHandlers({
+          drive: this.#drive,
+          fileSystem: this.#fileSystem,
+          protection: this.#protection,
+          signal: this.#abort.signal,
+        }),
         usage: ({ path, depth }) => this.#track(this.#usage(path, depth)),
         list: (request) => this.#track(listPage(this.#fileSystem, request, this.#abort.signal)),
         remove: ({ path, wait }) => this.#track(this.#remove(path, wait === true)),
@@ -249,6 +270,11 @@ export class MountedDrive {
     }
     this.#drive.lock.update({ socket: path });
     this.#collections.start();
+    const { takenOver } = this.#drive;
+    const stop = (): void => void this.#track(this.#fileSystem.stopWriting(takenOver.reason));
+    if (takenOver.aborted) stop();
+    else takenOver.addEventListener('abort', stop, { once: true });
+    this.#protection.start();
   }
 
   status(): MountStatus {
@@ -276,6 +302,7 @@ export class MountedDrive {
       residentBytes: process.memoryUsage.rss(),
       fileSystem: this.#fileSystem.figures(),
       pins: this.#pinner.figures(),
+      protection: this.#protection.protector?.figures() ?? null,
       requests: this.#mount.statistics(),
     };
   }
@@ -365,6 +392,8 @@ export class MountedDrive {
       this.#log(`Cannot close '${this.name}' in order: ${errorText(error)}`);
       commitError ??= error instanceof Error ? error : new Error(String(error));
     };
+    await this.#ownerCache?.close();
+    await this.#protection.close().catch(keep);
     await this.#fileSystem.close().catch(keep);
     await Promise.allSettled(this.#underWay);
     // Before the lock is let go: afterwards the socket's path is the next mount's.

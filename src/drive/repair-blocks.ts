@@ -132,7 +132,7 @@ export async function hasPeer(
   session: CheckSession,
   options: RepairBlocksOptions,
 ): Promise<boolean> {
-  const swarm = session.connect(options.bootstrap, options.log);
+  const swarm = await session.connect(options.bootstrap, options.log);
   const giveUpAt = performance.now() + options.deadlineMs;
   while (swarm.statistics().peers === 0) {
     options.signal?.throwIfAborted();

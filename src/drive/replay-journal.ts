@@ -10,13 +10,14 @@ import { decodeCommit, encodeCommit } from '../tree/commit-record.js';
 import { HyperbeeTree } from '../tree/hyperbee-tree.js';
 import { commitKey } from '../tree/keys.js';
 import type { DriveLogs } from './drive-logs.js';
-import type { DrivePaths } from './home.js';
 import type { WriterKeys } from './key-derivation.js';
 
 export interface ReplayOptions {
   logs: DriveLogs;
   writer: WriterKeys;
-  paths: DrivePaths;
+  storeDirectory: string;
+  /** The journal's file. */
+  journal: string;
   log: (line: string) => void;
 }
 
@@ -26,8 +27,8 @@ export interface ReplayOptions {
  * again.
  */
 export async function replayJournal(options: ReplayOptions): Promise<void> {
-  const { logs, writer, paths, log } = options;
-  const entries = (await readSyncJournal(paths.journal, writer.journalKey)).map(decodeSyncEntry);
+  const { logs, writer, log } = options;
+  const entries = (await readSyncJournal(options.journal, writer.journalKey)).map(decodeSyncEntry);
   if (entries.length === 0) return;
   const tree = await HyperbeeTree.open({
     core: logs.tree(true),
@@ -49,7 +50,7 @@ export async function replayJournal(options: ReplayOptions): Promise<void> {
         return { key, value: encodeCommit({ ...decodeCommit(value), previous: tree.head }) };
       }),
     );
-    const storeSync = new StoreSync(paths.store);
+    const storeSync = new StoreSync(options.storeDirectory);
     await storeSync.sync().finally(() => storeSync.close());
     log(`Committed version ${base.version + 1} from the journal of what was synced last`);
   } finally {

@@ -9,6 +9,7 @@ import { commitKey } from '../tree/keys.js';
 import type { Superblock } from '../tree/superblock.js';
 import type { Tree, TreeChange } from '../tree/tree.js';
 import { CommitBatch } from './commit-batch.js';
+import { type Decision, decideNow, type PendingDecision } from './decision.js';
 import { DriveRecords } from './drive-records.js';
 import type { Inode } from './inode.js';
 import { type Journal, JournalWriter } from './journal-writer.js';
@@ -42,21 +43,13 @@ export interface CommitterOptions {
   log: (line: string) => void;
 }
 
-/** Something decided in one tick about all that the drive is then. */
-export interface Decision {
-  /** No commit runs meanwhile, so the tree stays as it is; writers wait, so it must be quick. */
-  prepare: () => Promise<void>;
-  /** All that is dirty is sealed. Drive records put now go with the commit. */
-  decide: () => void;
-}
-
 export class Committer {
   readonly #options: CommitterOptions;
   readonly #reaper = new Reaper();
   readonly #driveRecords: DriveRecords;
   readonly #dirtyInodes = new Set<Inode>();
   readonly #dirtyDirectories = new Set<Inode>();
-  #decision: (Decision & { error?: unknown }) | null = null;
+  #decision: PendingDecision | null = null;
   #last: CommitRecord;
   #timer: NodeJS.Timeout | null = null;
   #running: Promise<void> | null = null;
@@ -64,6 +57,10 @@ export class Committer {
   /** Why the last commit failed; null when it did not. */
   #failure: { error: unknown; atMs: number } | null = null;
   #closed = false;
+  /** Why nothing may be changed any more. */
+  #stopped: Error | null = null;
+  /** Nothing is committed any more. */
+  #isOver = false;
   #syncOwed = false;
   #isNoting = false;
   /** Something changed that is neither being committed nor in the journal. */
@@ -178,6 +175,7 @@ export class Committer {
    * Throws NoSpaceError, NotInMemory (a commit is tried), and what the last commit failed with.
    */
   admit(bytes: number): void {
+    this.requireRunning();
     if (this.#failure !== null && !this.isClean) {
       if (performance.now() - this.#failure.atMs < ATTEMPT_INTERVAL_MS) throw this.#failure.error;
       throw new NotInMemory(this.commit());
@@ -187,6 +185,20 @@ export class Committer {
 
   // Commits
 
+  /** Commits what is dirty, for the last time: from now on nothing can be changed. Never rejects. */
+  async stop(reason: Error): Promise<void> {
+    if (this.#stopped !== null) return;
+    this.#stopped = reason;
+    // Reported by the commit itself.
+    await this.commit().catch(() => undefined);
+    this.#isOver = true;
+  }
+
+  /** Throws once it was stopped. */
+  requireRunning(): void {
+    if (this.#stopped !== null) throw this.#stopped;
+  }
+
   /**
    * Resolves once all that was changed before the call is committed and on stable storage.
    * Rejects with NoSpaceError, StoreError; what was dirty stays dirty.
@@ -194,6 +206,10 @@ export class Committer {
   commit(): Promise<void> {
     if (this.#running === null) {
       if (this.isClean) return Promise.resolve();
+      if (this.#isOver) {
+        // What is left of deletions waits for nobody.
+        return this.dirtyRecords === 0 ? Promise.resolve() : Promise.reject(this.#stopped);
+      }
       this.#running = this.#run().finally(() => {
         this.#running = null;
         this.#goOn();
@@ -270,6 +286,7 @@ export class Committer {
       this.dirtyBytes <= limits.sync_journal_data_bytes_max &&
       this.#decision === null &&
       this.#failure === null &&
+      this.#stopped === null &&
       !this.#syncOwed &&
       !this.#closed
     );
@@ -294,7 +311,7 @@ export class Committer {
    */
   async commitWith(decision: Decision): Promise<void> {
     if (this.#decision !== null) throw new Error('Another decision is being made');
-    const pending: Decision & { error?: unknown } = { ...decision };
+    const pending: PendingDecision = { ...decision };
     this.#decision = pending;
     try {
       await this.commit();
@@ -392,13 +409,13 @@ export class Committer {
 
   /** What became dirty while a commit ran has no timer yet. A failed commit has set its own. */
   #goOn(): void {
-    if (this.#failure !== null) return;
+    if (this.#failure !== null || this.#isOver) return;
     if (!this.#reaper.isEmpty) this.#soon();
     else if (!this.isClean) this.#schedule();
   }
 
   /** All in one tick: nothing may change between the first and the last record. */
-  #freeze(batch: CommitBatch, decision: (Decision & { error?: unknown }) | null): void {
+  #freeze(batch: CommitBatch, decision: PendingDecision | null): void {
     // Sealing first: it is the part that may fail, and nothing is taken off the lists yet.
     for (const inode of this.#dirtyInodes) this.#options.sealer.sealAll(inode);
     for (const inode of this.#dirtyInodes) {
@@ -444,7 +461,7 @@ export class Committer {
       this.#options.log(`commit failed, will be tried again: ${text}`);
     }
     this.#failure = { error, atMs: performance.now() };
-    if (!this.#closed) this.#startTimer(RETRY_MS);
+    if (!this.#closed && this.#stopped === null) this.#startTimer(RETRY_MS);
   }
 
   #schedule(): void {
@@ -473,14 +490,5 @@ export class Committer {
   #clearTimer(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-  }
-}
-
-/** What it throws is for who decides, not for those who wait for the commit. */
-function decideNow(decision: Decision & { error?: unknown }): void {
-  try {
-    decision.decide();
-  } catch (error) {
-    decision.error = error;
   }
 }

@@ -316,8 +316,8 @@ async function readNode(context: CoreContext, index: number): Promise<TreeNode |
   return (await readNodes(context, [index]))[0] ?? null;
 }
 
-/** null for those that cannot be read. */
-async function readNodes(
+/** Nodes of the local store; null for those that cannot be read. */
+export async function readNodes(
   context: CoreContext,
   indexes: readonly number[],
 ): Promise<(TreeNode | null)[]> {
@@ -350,22 +350,22 @@ function sizeBytes(size: number): Buffer {
 // Nodes are numbered in order: block n is node 2n, and a parent stands between its children.
 
 /** Nodes below it are of as many levels. */
-function levelOf(index: number): number {
+export function levelOf(index: number): number {
   let level = 0;
   for (let rest = index; rest % 2 === 1; rest = (rest - 1) / 2) level++;
   return level;
 }
 
-function parentOf(index: number): number {
+export function parentOf(index: number): number {
   const span = 2 ** levelOf(index);
   return Math.floor(index / (4 * span)) * 4 * span + 2 * span - 1;
 }
 
-function siblingOf(index: number): number {
+export function siblingOf(index: number): number {
   return 2 * parentOf(index) - index;
 }
 
-function childrenOf(index: number): [number, number] {
+export function childrenOf(index: number): [number, number] {
   const half = 2 ** (levelOf(index) - 1);
   return [index - half, index + half];
 }

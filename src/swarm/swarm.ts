@@ -3,10 +3,12 @@
  * made, a mount does not wait for it, and it goes on looking while nobody is there.
  */
 import type Corestore from 'corestore';
+import type { KeyPair } from 'hypercore';
 import type { NodeAddress } from 'hyperdht';
 import HyperDHT from 'hyperdht';
 import type { Discovery, PeerConnection, PeerInfo } from 'hyperswarm';
 import Hyperswarm from 'hyperswarm';
+import { UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { isLoopback, isPrivateNetwork } from './address.js';
 import { GuardedMux, type PeerFault } from './guarded-mux.js';
@@ -16,8 +18,12 @@ import { whoMakesRoom } from './places.js';
 /** What a drive's swarm needs. */
 export interface SwarmOptions {
   store: Corestore;
-  /** 32 bytes: the tree log's discovery key. */
-  topic: Buffer;
+  /** 32 bytes: the tree log's discovery key. More can be joined later; without one, only peers joined by their key. */
+  topic?: Buffer | undefined;
+  /** This peer's identity, for one that others know it by; without it a new one each time. */
+  keyPair?: KeyPair | undefined;
+  /** Connections at once. Default {@link limits.peers_max}. */
+  peersMax?: number | undefined;
   /** Nodes of a private DHT; absent for the public one. */
   bootstrap?: NodeAddress[] | undefined;
   /** One line for the log. */
@@ -40,7 +46,9 @@ export interface SwarmStatistics {
 export class Swarm {
   readonly #options: SwarmOptions;
   readonly #swarm: Hyperswarm;
-  readonly #discovery: Discovery;
+  /** By topic, in hex. */
+  readonly #topics = new Map<string, Discovery>();
+  readonly #peersMax: number;
   readonly #connections = new Map<PeerConnection, GuardedMux>();
   readonly #faults: PeerFaults;
   readonly #stallTimer: NodeJS.Timeout;
@@ -54,7 +62,8 @@ export class Swarm {
 
   constructor(options: SwarmOptions) {
     this.#options = options;
-    const { bootstrap } = options;
+    const { bootstrap, topic, keyPair } = options;
+    this.#peersMax = options.peersMax ?? limits.peers_max;
     const onlyHere = bootstrap?.every(isLoopback) === true;
     const onlyNear = bootstrap?.every(isPrivateNetwork) === true;
     const dht = new HyperDHT({
@@ -67,7 +76,9 @@ export class Swarm {
     });
     this.#swarm = new Hyperswarm({
       dht,
-      maxPeers: limits.peers_max,
+      ...(keyPair === undefined ? {} : { keyPair }),
+      // Where peers are joined by their key, the library leaves a quarter of it for the others.
+      maxPeers: keyPair === undefined ? this.#peersMax : 4 * this.#peersMax,
       backoffs: [...limits.peer_retry_ms],
       jitter: limits.peer_retry_jitter_ms,
     });
@@ -75,14 +86,96 @@ export class Swarm {
     this.#swarm.on('connection', (connection, info) => this.#adopt(connection, info));
     this.#stallTimer = setInterval(() => this.#dropStalled(), limits.peer_stall_look_ms);
     this.#stallTimer.unref();
-    this.#discovery = this.#swarm.join(options.topic, { client: true, server: true });
+    if (topic !== undefined) this.join(topic);
+    // Whoever has an identity of its own can be found by it.
+    if (keyPair !== undefined) this.#listen();
     this.#lookUpLater();
     void this.#watchFirstLookup();
   }
 
   /** Resolves when this peer is announced and has asked the DHT once; never rejects. */
   async announced(): Promise<void> {
-    await this.#discovery.flushed().catch(() => undefined);
+    const flushed = [...this.#topics.values()].map((topic) => topic.flushed());
+    await Promise.all([...flushed, this.#swarm.listening]).catch(() => undefined);
+  }
+
+  /** Looks for peers of another topic, too, and is found by them. */
+  join(topic: Buffer): void {
+    const name = topic.toString('hex');
+    if (this.#closing !== null || this.#topics.has(name)) return;
+    this.#topics.set(name, this.#swarm.join(topic, { client: true, server: true }));
+  }
+
+  /** Ends {@link join}; connections stay. Never rejects. */
+  async leave(topic: Buffer): Promise<void> {
+    const name = topic.toString('hex');
+    const discovery = this.#topics.get(name);
+    this.#topics.delete(name);
+    await discovery?.destroy().catch(this.#report('leave a topic'));
+  }
+
+  /**
+   * Connects to a peer by its identity and keeps it connected. The library gives up after some attempts: called again,
+   * it begins anew.
+   */
+  joinPeer(id: Buffer): void {
+    if (this.#closing !== null) return;
+    if (!this.isConnected(id)) this.#swarm.leavePeer(id);
+    this.#swarm.joinPeer(id);
+  }
+
+  /**
+   * The connection to a peer that is known by its identity, once there is one. Throws UnavailableError after the
+   * deadline, and the signal's reason.
+   */
+  async connectionTo(id: Buffer, timeoutMs: number, signal?: AbortSignal): Promise<PeerConnection> {
+    const giveUpAt = Date.now() + timeoutMs;
+    for (;;) {
+      signal?.throwIfAborted();
+      for (const connection of this.#connections.keys()) {
+        if (connection.remotePublicKey.equals(id) && !connection.destroyed) return connection;
+      }
+      if (Date.now() >= giveUpAt || this.#closing !== null) {
+        throw new UnavailableError(
+          `Cannot reach peer ${id.toString('hex', 0, 4)}: it does not answer`,
+        );
+      }
+      this.joinPeer(id);
+      await this.#connected(Math.min(limits.peer_lookup_interval_ms_max, giveUpAt - Date.now()));
+    }
+  }
+
+  /** Resolves at the next connection, or after the time. */
+  async #connected(timeMs: number): Promise<void> {
+    let arrived: () => void = () => undefined;
+    const arrival = new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    this.#swarm.once('connection', arrived);
+    await withinTime(arrival, timeMs);
+    this.#swarm.off('connection', arrived);
+  }
+
+  /** Ends {@link joinPeer}; a connection stays. */
+  leavePeer(id: Buffer): void {
+    if (this.#closing === null) this.#swarm.leavePeer(id);
+  }
+
+  isConnected(id: Buffer): boolean {
+    for (const { remotePublicKey } of this.#connections.keys()) {
+      if (remotePublicKey.equals(id)) return true;
+    }
+    return false;
+  }
+
+  /** Bytes over the connections that are open now, by the identity of the peer in hex. */
+  traffic(): Map<string, { receivedBytes: number; sentBytes: number }> {
+    const traffic = new Map<string, { receivedBytes: number; sentBytes: number }>();
+    for (const { remotePublicKey, rawBytesRead, rawBytesWritten } of this.#connections.keys()) {
+      const id = remotePublicKey.toString('hex');
+      traffic.set(id, { receivedBytes: rawBytesRead, sentBytes: rawBytesWritten });
+    }
+    return traffic;
   }
 
   statistics(): SwarmStatistics {
@@ -119,9 +212,13 @@ export class Swarm {
     // Saying goodbye to a DHT that does not answer takes long: it forgets us by itself. With the node gone, what still
     // asks it ends at once.
     await this.#swarm.dht.destroy({ force: true });
-    const forgotten = this.#discovery.destroy();
+    const forgotten = [...this.#topics.values()].map((topic) => topic.destroy());
     await this.#swarm.destroy({ force: true });
-    await forgotten;
+    await Promise.all(forgotten);
+  }
+
+  #listen(): void {
+    this.#swarm.listen().catch(this.#report('be found by the identity of this peer'));
   }
 
   #adopt(connection: PeerConnection, info: PeerInfo): void {
@@ -163,7 +260,7 @@ export class Swarm {
 
   /** The library counts the connections that it makes itself only. When there is none, somebody may have to make room. */
   #hasRoom(newcomer: PeerConnection): boolean {
-    if (this.#connections.size < limits.peers_max) return true;
+    if (this.#connections.size < this.#peersMax) return true;
     const places = [...this.#connections].map(([connection, { isProven }]) => ({
       connection,
       host: connection.rawStream.remoteHost,
@@ -238,7 +335,9 @@ export class Swarm {
       limits.peer_lookup_interval_ms_max,
     );
     // A look-up that fails is told by #isAnswered, once, and not every few seconds.
-    await this.#discovery.refresh({ client: true, server: true }).catch(() => undefined);
+    for (const topic of this.#topics.values()) {
+      await topic.refresh({ client: true, server: true }).catch(() => undefined);
+    }
     this.#isAnswered();
     this.#lookUpLater();
   }

@@ -14,6 +14,8 @@ export const RecordKind = {
   collection: 0x03,
   /** What was chosen when the drive was made. Format version 2. */
   settings: 0x04,
+  /** By which logs the drive is kept safe on hosts. Format version 2. */
+  protection: 0x05,
   inode: 0x10,
   entry: 0x11,
   segment: 0x12,
@@ -48,6 +50,7 @@ export const commitKey: Buffer = Buffer.of(RecordKind.commit);
 export const retentionKey: Buffer = Buffer.of(RecordKind.retention);
 export const collectionKey: Buffer = Buffer.of(RecordKind.collection);
 export const settingsKey: Buffer = Buffer.of(RecordKind.settings);
+export const protectionKey: Buffer = Buffer.of(RecordKind.protection);
 
 export function inodeKey(ino: number): Buffer {
   const key = allocate(RecordKind.inode, INO_BYTES);

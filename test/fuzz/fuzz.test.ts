@@ -13,9 +13,13 @@ const TARGETS = [
   'segment record',
   'commit record',
   'collection record',
+  'garbage of a plan',
   'garbage record',
+  'plan record',
+  'protection record',
   'retention record',
   'snapshot record',
+  'stripe record',
   'superblock',
   'keys',
   'block',
@@ -31,6 +35,13 @@ const TARGETS = [
   'FUSE requests',
   'nodes of the tree',
   'messages of a peer',
+  'invite',
+  'admission request',
+  'admission answer',
+  'greeting of a host',
+  'state of a host',
+  'audit request',
+  'audit answer',
 ];
 
 test(

@@ -3,6 +3,8 @@ import { getHeapStatistics } from 'node:v8';
 import { SeededRandom } from '../support/seeded-random.js';
 import type { Target } from './target.js';
 import { fuseTarget } from './targets/fuse.js';
+import { hostRecordTargets } from './targets/host-records.js';
+import { hostTargets } from './targets/hosts.js';
 import { peerTarget } from './targets/peer.js';
 import { recordTargets } from './targets/records.js';
 import { textTargets } from './targets/texts.js';
@@ -37,7 +39,14 @@ export class Fuzzer {
 
   static async open(): Promise<Fuzzer> {
     const opened = [await treeTarget(), await peerTarget()];
-    return new Fuzzer([...recordTargets, ...textTargets(), fuseTarget, ...opened]);
+    return new Fuzzer([
+      ...recordTargets,
+      ...hostRecordTargets,
+      ...textTargets(),
+      ...hostTargets,
+      fuseTarget,
+      ...opened,
+    ]);
   }
 
   /** Throws an error that names seed, step and decoder. */

@@ -18,7 +18,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   control: BASE,
   fs: ['tree', 'content', ...BASE],
   swarm: ['tree', 'content', ...BASE],
-  hosts: ['swarm', 'tree', 'content', ...BASE],
+  hosts: ['swarm', 'tree', ...BASE],
   tree: BASE,
   content: BASE,
   log: ['errors.ts', 'limits.ts'],

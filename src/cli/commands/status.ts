@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
+import type { ProtectionFigures } from '../../drive/protection-control.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { type DriveReport, reportOn } from '../drive-report.js';
 import { formatBytes, formatTable } from '../output.js';
 import { formatPin } from './pin.js';
+import { schemeLine } from './protect.js';
 
 export function addStatusCommand(program: Command, context: CliContext): void {
   program
@@ -47,9 +49,18 @@ function mountRows(mount: NonNullable<DriveReport['mount']>): string[][] {
       ? []
       : [['cache', `${formatBytes(cache.bytes)} of ${formatBytes(cache.bytesMax)}`]]),
     ...mount.pins.map((pin) => ['pinned', formatPin(pin)]),
+    ...(mount.protection === null ? [] : [['protected', protectedLine(mount.protection)]]),
     ['peers', network],
     ['received', formatBytes(mount.receivedBytes)],
     ['sent', formatBytes(mount.sentBytes)],
     ['memory', formatBytes(mount.residentBytes)],
   ];
+}
+
+/** "up to version 7, 2 behind; 4 + 2 on 8 hosts". */
+function protectedLine(protection: ProtectionFigures): string {
+  const { version, protectedVersion, problem } = protection;
+  const behind = version - protectedVersion;
+  const line = `up to version ${protectedVersion}, ${behind} behind; ${schemeLine(protection)}`;
+  return problem === null ? line : `${line}; ${problem}`;
 }

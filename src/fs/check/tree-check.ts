@@ -21,6 +21,7 @@ import {
   segmentOfKey,
   xattrKey,
 } from '../../tree/keys.js';
+import { decodeProtection } from '../../tree/protection-record.js';
 import { decodeRetention } from '../../tree/retention-record.js';
 import { decodeSegment, type ExtentRecord } from '../../tree/segment-record.js';
 import { decodeSettings } from '../../tree/settings-record.js';
@@ -156,6 +157,9 @@ export class TreeCheck {
         break;
       case RecordKind.settings:
         decodeSettings(value);
+        break;
+      case RecordKind.protection:
+        decodeProtection(value);
         break;
       case RecordKind.collection:
         decodeCollection(value);

@@ -32,6 +32,7 @@ import {
   snapshotKey,
   xattrKey,
 } from '../../../src/tree/keys.js';
+import { decodeProtection, encodeProtection } from '../../../src/tree/protection-record.js';
 import {
   DEFAULT_RETENTION,
   decodeRetention,
@@ -127,6 +128,13 @@ const samples = {
   ],
   block: [Buffer.concat([Buffer.of(1), Buffer.alloc(100, 5)])],
   settings: [encodeSettings({ compression: 'zstd' }), encodeSettings({ compression: 'none' })],
+  protection: [
+    encodeProtection({
+      planKey: Buffer.alloc(32, 1),
+      stripeKey: Buffer.alloc(32, 2),
+      parityKey: Buffer.alloc(32, 3),
+    }),
+  ],
   compressed: [
     Buffer.concat([Buffer.of(1), compress(Buffer.alloc(1000, 'some words '))]),
     Buffer.concat([Buffer.of(1), rawFrame(Buffer.alloc(1000, 5))]),
@@ -237,6 +245,7 @@ export const recordTargets: readonly Target[] = [
     must(decompressChunk(bytes, chunk).length === 1000, 'bytes are missing');
   }),
   target('settings record', samples.settings, (bytes) => decodeSettings(bytes)),
+  target('protection record', samples.protection, (bytes) => decodeProtection(bytes)),
   target('sealed block', [sealed], (bytes, random) => {
     encryption.open(random.below(9), bytes, core, random.below(2) === 0);
     must(bytes.equals(sealed) || bytes.length === 141, 'it is not what was sealed');

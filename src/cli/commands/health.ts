@@ -1,0 +1,84 @@
+import { writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import type { DriveHealth, HostFigures } from '../../drive/protection-control.js';
+import { describeHealth } from '../../hosts/health.js';
+import { healthSvg, healthText } from '../../hosts/health-picture.js';
+import { type CliContext, homeOf, printReport } from '../context.js';
+import { formatTable } from '../output.js';
+import { askProtection } from '../protection-client.js';
+
+interface HealthOptions {
+  svg?: string;
+  bootstrap?: string;
+  json?: boolean;
+}
+
+const WORST_SHOWN = 10;
+const CONNECT_MS_MAX = 5000;
+const LOOK_MS = 200;
+
+export function addHealthCommand(program: Command, context: CliContext): void {
+  program
+    .command('health')
+    .description('show how many losses of hosts a drive can take')
+    .argument('<name>', 'a drive of this machine')
+    .argument('[path]', 'a file or directory in the drive', '/')
+    .option('--svg <file>', 'write a picture of all stripes')
+    .option('--bootstrap <host:port,...>', 'nodes of a private network (or SHOAL_BOOTSTRAP)')
+    .option('--json', 'print JSON')
+    .action(async (name: string, path: string, options: HealthOptions) => {
+      const asked = { command: 'health', bootstrap: options.bootstrap };
+      const health = await askProtection(
+        homeOf(context),
+        name,
+        context,
+        asked,
+        async (call, isThroughMount) => {
+          const giveUpAt = Date.now() + CONNECT_MS_MAX;
+          while (!isThroughMount && Date.now() < giveUpAt) {
+            const hosts = (await call('hosts')) as HostFigures[];
+            if (hosts.every((host) => host.reachable || host.status === 'gone')) break;
+            await sleep(LOOK_MS);
+          }
+          return (await call('health', { path })) as DriveHealth;
+        },
+      );
+      if (options.svg !== undefined) {
+        await writeFile(options.svg, healthSvg(health, `${name} ${path}: ${summary(health)[0]}`));
+      }
+      printReport(context, options.json, health, formatHealth(health));
+    });
+}
+
+function summary(health: DriveHealth): string[] {
+  return describeHealth(health, { connected: health.connected, all: health.hosts });
+}
+
+function formatHealth(health: DriveHealth): string {
+  const lines = summary(health);
+  for (const { id, label, lastSeenMs } of health.unchecked) {
+    const seen = lastSeenMs === 0 ? 'never seen' : `last seen ${timeText(lastSeenMs)}`;
+    lines.push(`not checked: ${label === '' ? id.slice(0, 12) : label}, ${seen}`);
+  }
+  if (health.groups > 0) {
+    lines.push('', ...healthText(health));
+    lines.push(`(from the start to the end; how many hosts may fail, ! out of reach)`);
+  }
+  const bad = health.worst.filter(({ spare }) => spare < health.spareMax).slice(0, WORST_SHOWN);
+  if (bad.length > 0) {
+    const rows = bad.map((group) => [
+      `${group.from}-${group.to - 1}`,
+      `${group.live} of ${group.of}`,
+      String(group.needed),
+      group.spare < 0 ? 'out of reach' : String(group.spare),
+    ]);
+    lines.push('', formatTable([['BLOCKS', 'SHARDS LIVE', 'NEEDED', 'MAY FAIL'], ...rows]));
+  }
+  lines.push(`checked ${timeText(health.checkedMs)}, by what connected hosts say they have`);
+  return lines.join('\n');
+}
+
+function timeText(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}

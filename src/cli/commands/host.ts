@@ -1,0 +1,268 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Command, InvalidArgumentError } from 'commander';
+import { callControl } from '../../control/client.js';
+import { type HostPaths, hostPaths, makeHostFolder, withHostBook } from '../../drive/host-files.js';
+import { HostService, listsOf } from '../../drive/host-service.js';
+import { LogFile } from '../../drive/log-file.js';
+import { runningHolder } from '../../drive/store-lock.js';
+import { LimitError, NotFoundError, UnavailableError } from '../../errors.js';
+import { formatDriveId } from '../../hosts/host-book.js';
+import { formatInvite } from '../../hosts/invite.js';
+import type {
+  HostedDriveReport,
+  StorageHost,
+  StorageHostReport,
+} from '../../hosts/storage-host.js';
+import { type CliContext, homeOf, printReport } from '../context.js';
+import { bootstrapOf, parseBytes, parseDuration } from '../options.js';
+import { formatBytes, formatTable } from '../output.js';
+import { ProgressLine } from '../progress.js';
+
+interface StoreOption {
+  store?: string;
+  json?: boolean;
+}
+
+interface HostOptions extends StoreOption {
+  capacity?: number;
+  bootstrap?: string;
+  repairRate?: number;
+  verifyRate?: number;
+  auditInterval?: number;
+}
+
+/** What is kept of drives is deleted while the command waits. */
+const CHANGE_MS_MAX = 600_000;
+const LEAVE_LOOK_MS = 500;
+
+export function addHostCommands(program: Command, context: CliContext): void {
+  const host = program
+    .command('host')
+    .description("keep other people's drives, encrypted, on this machine; runs until it is ended")
+    .option('--capacity <bytes>', 'disk that it may take, such as 50G', parseBytes)
+    .option('--store <dir>', 'where it keeps them (SHOAL_HOME/host)')
+    .option('--bootstrap <host:port,...>', 'nodes of a private network (or SHOAL_BOOTSTRAP)')
+    .option('--repair-rate <bytes>', 'bytes a second for rebuilding what was lost (16M)', rate)
+    .option('--verify-rate <bytes>', 'bytes a second for verifying what is stored (1M)', rate)
+    .option('--audit-interval <time>', 'pause between two audits of other hosts (30s)', interval)
+    .option('--json', 'print JSON')
+    .action((options: HostOptions) => runHost(context, options));
+  const add = (name: string, description: string): Command =>
+    host
+      .command(name)
+      .description(description)
+      .option('--store <dir>', 'the folder of the host (SHOAL_HOME/host)')
+      .option('--json', 'print JSON');
+
+  add('invite', 'print an invite, by which an owner lets this host keep a drive')
+    .option('--new', 'one more, though another is not used yet')
+    .action(async (_options: unknown, command: Command) => {
+      const { paths, options } = storeOf<{ new?: boolean }>(context, command);
+      const fresh = options.new === true;
+      const { invite } = (await ask(paths, 'invite', { fresh }, async (book) => ({
+        invite: formatInvite(await book.invite(fresh)),
+      }))) as { invite: string };
+      printReport(context, options.json, { invite }, invite);
+    });
+
+  add('allow', 'let a drive in without an invite')
+    .argument('<drive>', 'its id', driveArgument)
+    .action(async (drive: string, _options: unknown, command: Command) => {
+      const { paths, options } = storeOf(context, command);
+      await ask(paths, 'allow', { drive }, (book) => book.allow(book.find(drive)));
+      printReport(context, options.json, { allowed: drive }, `allowed ${drive}`);
+    });
+
+  add('deny', 'delete what is kept of a drive, and keep it out')
+    .argument('<drive>', 'its id, or the beginning of it', driveArgument)
+    .action(async (drive: string, _options: unknown, command: Command) => {
+      const { paths, options } = storeOf(context, command);
+      await ask(paths, 'deny', { drive }, (book) => book.deny(book.find(drive)));
+      printReport(context, options.json, { denied: drive }, `denied ${drive}`);
+    });
+
+  add('list', 'show the drives that are kept, allowed and denied').action(
+    async (_options: unknown, command: Command) => {
+      const { paths, options } = storeOf(context, command);
+      const lists = (await ask(paths, 'lists', {}, async (book) => listsOf(book))) as ReturnType<
+        typeof listsOf
+      >;
+      const drives = (await ask(paths, 'kept', {}, async (book) =>
+        book.drives.map(({ keys }) => formatDriveId(keys.plan)),
+      )) as string[];
+      const rows = [
+        ...drives.map((id) => ['kept', id]),
+        ...lists.allowed.map((id) => ['allowed', id]),
+        ...lists.denied.map((id) => ['denied', id]),
+      ];
+      const text = rows.length === 0 ? 'no drives yet' : formatTable(rows);
+      printReport(context, options.json, { drives, ...lists }, text);
+    },
+  );
+
+  add('leave', 'hand everything over to other hosts, delete it, and end the host')
+    .option('--force', 'delete everything at once, though it may be the only copy')
+    .option('--no-wait', 'do not wait for it')
+    .action(async (_options: unknown, command: Command) => {
+      const { paths, options } = storeOf<{ force?: boolean; wait: boolean }>(context, command);
+      await ask(paths, 'leave', { force: options.force === true }, null);
+      if (options.wait) await waitUntilLeft(context, paths);
+      const text = options.wait ? 'left' : 'leaving';
+      printReport(context, options.json, { [text]: true }, text);
+    });
+
+  add('status', 'show what the host keeps, and for whom').action(
+    async (_options: unknown, command: Command) => {
+      const { paths, options } = storeOf(context, command);
+      const report = (await ask(paths, 'status', {}, null)) as StorageHostReport;
+      printReport(context, options.json, report, formatStatus(report));
+    },
+  );
+}
+
+/** Until the host has ended. Throws LimitError when it cannot hand over what it has. */
+async function waitUntilLeft(context: CliContext, paths: HostPaths): Promise<void> {
+  const progress = new ProgressLine(context.stderr);
+  try {
+    for (;;) {
+      const socket = runningHolder(paths.lock)?.socket;
+      if (socket == null) return;
+      const drives = await handovers(socket);
+      for (const { id, handover } of drives) {
+        if (handover.obstacle === null) continue;
+        throw new LimitError(
+          `Cannot hand over drive ${id.slice(0, 8)}: ${handover.obstacle}; its owner has to add a host or remove this one, or delete it here with --force. The host goes on meanwhile`,
+        );
+      }
+      const blocks = drives.reduce((sum, { handover }) => sum + handover.missingBlocks, 0);
+      progress.show(`handing over ${drives.length} drives, ${blocks} blocks missing`, 0, null);
+      await sleep(LEAVE_LOOK_MS);
+    }
+  } finally {
+    progress.clear();
+  }
+}
+
+/** None when the host has ended meanwhile. */
+async function handovers(socket: string): Promise<ReturnType<StorageHost['handovers']>> {
+  try {
+    return (await callControl(socket, 'handovers')) as ReturnType<StorageHost['handovers']>;
+  } catch (error) {
+    if (error instanceof NotFoundError || error instanceof UnavailableError) return [];
+    throw error;
+  }
+}
+
+async function runHost(context: CliContext, options: HostOptions): Promise<void> {
+  const paths = hostPaths(homeOf(context), options.store ?? null);
+  await makeHostFolder(paths);
+  const { write: log } = new LogFile(paths.log);
+  const service = await HostService.start({
+    paths,
+    capacityBytes: options.capacity ?? null,
+    bootstrap: bootstrapOf(options.bootstrap, context.environment),
+    repairBytesPerSecond: options.repairRate,
+    verifyBytesPerSecond: options.verifyRate,
+    auditIntervalMs: options.auditInterval,
+    environment: context.environment,
+    log,
+  });
+  logFaults(log, () => void service.stop(log));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      log(`${signal}: ending`);
+      void service.stop(log);
+    });
+  }
+  const { book } = service;
+  const id = formatDriveId(book.id);
+  const invite = formatInvite(await book.invite(false));
+  const { capacityBytes } = book;
+  log(`Host ${id} with ${capacityBytes} bytes (pid ${process.pid})`);
+  const text = [`host ${id}`, `capacity ${formatBytes(capacityBytes)}`, `invite ${invite}`];
+  printReport(context, options.json, { id, capacityBytes, invite }, text.join('\n'));
+  await service.ended;
+  log('Ended');
+}
+
+/**
+ * A promise that nobody waits for, in a library that works in the background, must not take the host with it. After an
+ * exception that nobody caught the program's state is unknown: end in order.
+ */
+function logFaults(log: (line: string) => void, end: () => void): void {
+  const write = (kind: string, error: unknown): void =>
+    log(`${kind}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  process.on('unhandledRejection', (error) => write('Unhandled rejection', error));
+  process.on('uncaughtException', (error) => {
+    write('Uncaught exception', error);
+    process.exitCode = 1;
+    end();
+  });
+}
+
+/** Options of a subcommand; those that `host` has, too, are found at either. */
+function storeOf<T>(
+  context: CliContext,
+  command: Command,
+): { paths: HostPaths; options: T & StoreOption } {
+  const options = command.optsWithGlobals() as T & StoreOption;
+  return { paths: hostPaths(homeOf(context), options.store ?? null), options };
+}
+
+/** Asks the running host; one that does not run has its book changed. */
+async function ask(
+  paths: HostPaths,
+  method: string,
+  params: Record<string, unknown>,
+  offline: Parameters<typeof withHostBook>[1] | null,
+): Promise<unknown> {
+  const socket = runningHolder(paths.lock)?.socket;
+  if (socket != null) return callControl(socket, method, params, CHANGE_MS_MAX);
+  if (offline !== null) return withHostBook(paths, offline);
+  throw new NotFoundError(
+    `No host runs in '${paths.directory}'; 'shoal host --capacity BYTES' starts one`,
+  );
+}
+
+function rate(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes === 0) throw new InvalidArgumentError('It must be more than 0.');
+  return bytes;
+}
+
+function interval(text: string): number {
+  const ms = parseDuration(text);
+  if (ms < 1000) throw new InvalidArgumentError('It must be a second or more, such as 30s.');
+  return ms;
+}
+
+function driveArgument(text: string): string {
+  if (/^[a-z0-9]{4,52}$/.test(text)) return text;
+  throw new InvalidArgumentError('It must be the id of a drive, or at least 4 characters of it.');
+}
+
+function formatStatus(report: StorageHostReport): string {
+  const { swarm } = report;
+  const rows = [
+    ['host', report.id],
+    [
+      'capacity',
+      `${formatBytes(report.usedBytes)} of ${formatBytes(report.capacityBytes)} used, ${formatBytes(report.freeBytes)} free`,
+    ],
+    ['peers', `${swarm.peers} connected${swarm.reachable ? '' : ', swarm does not answer'}`],
+    ['received', formatBytes(swarm.receivedBytes)],
+    ['sent', formatBytes(swarm.sentBytes)],
+    ...report.drives.map((drive) => [`drive ${drive.id.slice(0, 8)}`, formatDrive(drive)]),
+  ];
+  return formatTable(rows);
+}
+
+function formatDrive({ storedBytes, servedBytes, state, peers }: HostedDriveReport): string {
+  const parts = [`${formatBytes(storedBytes)} kept`, `${formatBytes(servedBytes)} served`];
+  if (state === null) parts.push('waiting for its plan');
+  else if (state.missingBlocks > 0) {
+    parts.push(`${state.missingBlocks} blocks (${formatBytes(state.missingBytes)}) missing`);
+  } else parts.push('complete');
+  parts.push(`${peers} peers`);
+  return parts.join(', ');
+}

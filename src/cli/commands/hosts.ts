@@ -1,0 +1,127 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import type { HostFigures } from '../../drive/protection-control.js';
+import { type CliContext, homeOf, printReport } from '../context.js';
+import { formatBytes, formatTable } from '../output.js';
+import { askProtection } from '../protection-client.js';
+
+interface HostsOptions {
+  label?: string;
+  bootstrap?: string;
+  json?: boolean;
+}
+
+const SHOWN_ID_CHARACTERS = 12;
+/** Without a mount the drive has to find its hosts first. */
+const CONNECT_MS_MAX = 5000;
+const LOOK_MS = 200;
+
+export function addHostsCommand(program: Command, context: CliContext): void {
+  const hosts = program.command('hosts').description('the machines that keep a drive safe');
+  const bootstrap = [
+    '--bootstrap <host:port,...>',
+    'nodes of a private network (or SHOAL_BOOTSTRAP)',
+  ] as const;
+  hosts
+    .command('add')
+    .description('have hosts keep a drive')
+    .argument('<name>', 'a drive of this machine')
+    .argument(
+      '<invite...>',
+      "what 'shoal host invite' printed there, or the id of a host that allowed the drive",
+    )
+    .option('--label <text>', 'a name for the host, with one invite')
+    .option(...bootstrap)
+    .option('--json', 'print JSON')
+    .action(async (name: string, invites: string[], options: HostsOptions) => {
+      const asked = { command: 'hosts add', bootstrap: options.bootstrap };
+      const added = await askProtection(homeOf(context), name, context, asked, async (call) => {
+        const done: HostFigures[] = [];
+        for (const invite of invites) {
+          const label = invites.length === 1 ? (options.label ?? '') : '';
+          done.push((await call('hostAdd', { invite, label })) as HostFigures);
+        }
+        return done;
+      });
+      const text = added.map(
+        (host) => `added host ${nameOf(host)}: ${formatBytes(host.capacityBytes)}`,
+      );
+      printReport(context, options.json, added, text.join('\n'));
+    });
+  hosts
+    .command('list')
+    .description('list the hosts of a drive')
+    .argument('<name>', 'a drive of this machine')
+    .option(...bootstrap)
+    .option('--json', 'print JSON')
+    .action(async (name: string, options: HostsOptions) => {
+      const asked = { command: 'hosts list', bootstrap: options.bootstrap };
+      const listed = await askProtection(
+        homeOf(context),
+        name,
+        context,
+        asked,
+        async (call, isThroughMount) => {
+          const giveUpAt = Date.now() + CONNECT_MS_MAX;
+          for (;;) {
+            const found = (await call('hosts')) as HostFigures[];
+            const isAllSaid = found.every((host) => host.reachable || host.status === 'gone');
+            if (isAllSaid || isThroughMount || Date.now() > giveUpAt) return found;
+            await sleep(LOOK_MS);
+          }
+        },
+      );
+      printReport(context, options.json, listed, formatHosts(listed));
+    });
+  hosts
+    .command('remove')
+    .description('place what a host keeps elsewhere, and let it go')
+    .argument('<name>', 'a drive of this machine')
+    .argument('<host>', "its label, number or the beginning of its id in 'shoal hosts list'")
+    .option(...bootstrap)
+    .option('--json', 'print JSON')
+    .action(async (name: string, host: string, options: HostsOptions) => {
+      const asked = { command: 'hosts remove', bootstrap: options.bootstrap };
+      const leaving = await askProtection(
+        homeOf(context),
+        name,
+        context,
+        asked,
+        async (call) => (await call('hostRemove', { host })) as HostFigures,
+      );
+      const text = `host ${nameOf(leaving)} is leaving: it may be switched off once 'shoal hosts list ${name}' says 'gone'`;
+      printReport(context, options.json, leaving, text);
+    });
+}
+
+function nameOf({ id, label }: HostFigures): string {
+  const shown = id.slice(0, SHOWN_ID_CHARACTERS);
+  return label === '' ? shown : `${label} (${shown})`;
+}
+
+function formatHosts(hosts: readonly HostFigures[]): string {
+  if (hosts.length === 0) return 'no hosts yet';
+  const rows = hosts.map((host) => [
+    String(host.index),
+    host.id.slice(0, SHOWN_ID_CHARACTERS),
+    host.label === '' ? '-' : host.label,
+    host.status,
+    host.reachable ? 'connected' : host.missed ? 'missed' : 'not connected',
+    formatBytes(host.storedBytes),
+    host.missingBytes === 0 ? '-' : formatBytes(host.missingBytes),
+    formatBytes(host.capacityBytes),
+    formatAudits(host),
+    host.reachable ? 'now' : formatSeen(host.lastSeenMs),
+  ]);
+  const head = ['NO', 'ID', 'LABEL', 'STATUS', 'REACHED', 'STORES', 'MISSING', 'GIVES', 'AUDITS'];
+  return formatTable([[...head, 'LAST SEEN'], ...rows]);
+}
+
+function formatAudits({ auditScore, audits }: HostFigures): string {
+  if (auditScore === null) return 'none yet';
+  return `${Math.floor(100 * auditScore)} % of ${audits.passed + audits.failed}`;
+}
+
+function formatSeen(ms: number): string {
+  return ms === 0 ? 'never' : `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}

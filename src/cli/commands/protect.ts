@@ -1,0 +1,74 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import type { ProtectionFigures } from '../../drive/protection-control.js';
+import { UsageError } from '../../errors.js';
+import { describeScheme } from '../../hosts/epochs.js';
+import { type CliContext, homeOf, printReport } from '../context.js';
+import { parseDuration } from '../options.js';
+import { askProtection } from '../protection-client.js';
+
+interface ProtectOptions {
+  data?: number;
+  parity?: number;
+  copies?: number;
+  repairAfter?: number;
+  bootstrap?: string;
+  json?: boolean;
+}
+
+export function addProtectCommand(program: Command, context: CliContext): void {
+  program
+    .command('protect')
+    .description('show or set how the hosts of a drive keep it safe')
+    .argument('<name>', 'a drive of this machine')
+    .option('--data <k>', 'data shards of a stripe', parseCount)
+    .option('--parity <m>', 'parity shards of a stripe: so many hosts may be lost', parseCount)
+    .option('--copies <n>', 'instead, so many whole copies on different hosts', parseCount)
+    .option(
+      '--repair-after <time>',
+      'replace a host that is missed for so long (24h)',
+      parseDuration,
+    )
+    .option('--bootstrap <host:port,...>', 'nodes of a private network (or SHOAL_BOOTSTRAP)')
+    .option('--json', 'print JSON')
+    .action(async (name: string, options: ProtectOptions) => {
+      const { data, parity, copies, repairAfter } = options;
+      if (copies !== undefined && (data !== undefined || parity !== undefined)) {
+        throw new UsageError('Cannot use --copies with --data and --parity: choose one');
+      }
+      if ((data === undefined) !== (parity === undefined)) {
+        throw new UsageError('Cannot use --data or --parity alone: give both');
+      }
+      const asked = { command: 'protect', bootstrap: options.bootstrap };
+      const isChange = [data, copies, repairAfter].some((each) => each !== undefined);
+      const figures = (await askProtection(homeOf(context), name, context, asked, (call) =>
+        isChange
+          ? call('protect', { data, parity, copies, repairAfterMs: repairAfter })
+          : call('protection'),
+      )) as ProtectionFigures;
+      printReport(context, options.json, figures, formatScheme(name, figures));
+    });
+}
+
+function parseCount(text: string): number {
+  if (!/^[0-9]{1,3}$/.test(text) || Number(text) < 1) {
+    throw new InvalidArgumentError('It must be a number of hosts.');
+  }
+  return Number(text);
+}
+
+function formatScheme(name: string, figures: ProtectionFigures): string {
+  return `'${name}' is kept ${schemeLine(figures)}\nits hosts call it ${figures.driveId}`;
+}
+
+/** "4 + 2 on 8 hosts", and what is made of it while there are too few. */
+export function schemeLine({ scheme, possible, activeHosts }: ProtectionFigures): string {
+  const hosts = `on ${activeHosts} host${activeHosts === 1 ? '' : 's'}`;
+  const needed = scheme.kind === 'copies' ? scheme.parity + 1 : scheme.data + scheme.parity;
+  const wanted = describeScheme(scheme);
+  if (activeHosts >= needed) return `${wanted} ${hosts}`;
+  const now =
+    scheme.kind === 'copies'
+      ? `as many copies as there are hosts`
+      : `as copies, ${possible.parity + 1} where there are as many hosts`;
+  return `${now}, ${hosts}: ${wanted} needs ${needed}`;
+}

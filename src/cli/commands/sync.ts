@@ -1,0 +1,73 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Command, Option } from 'commander';
+import type { ProtectionFigures } from '../../drive/protection-control.js';
+import { UnavailableError } from '../../errors.js';
+import { type CliContext, homeOf, printReport } from '../context.js';
+import { parseDeadline } from '../options.js';
+import { ProgressLine } from '../progress.js';
+import { askProtection } from '../protection-client.js';
+
+interface SyncOptions {
+  deadline?: number;
+  bootstrap?: string;
+  json?: boolean;
+}
+
+const LOOK_MS = 200;
+
+export function addSyncCommand(program: Command, context: CliContext): void {
+  program
+    .command('sync')
+    .description('wait until the hosts of a drive have confirmed all that it holds now')
+    .argument('<name>', 'a drive of this machine')
+    .addOption(
+      new Option(
+        '--deadline <seconds>',
+        'how long to wait; without it, as long as it takes',
+      ).argParser(parseDeadline),
+    )
+    .option('--bootstrap <host:port,...>', 'nodes of a private network (or SHOAL_BOOTSTRAP)')
+    .option('--json', 'print JSON')
+    .action(async (name: string, options: SyncOptions) => {
+      const asked = { command: 'sync', bootstrap: options.bootstrap };
+      const progress = new ProgressLine(context.stderr);
+      const giveUpAt = options.deadline === undefined ? null : Date.now() + options.deadline;
+      try {
+        const figures = await askProtection(homeOf(context), name, context, asked, async (call) => {
+          let now = (await call('protection', { commit: true, look: true })) as ProtectionFigures;
+          const { version } = now;
+          while (now.protectedVersion < version || !now.isPlanConfirmed) {
+            progress.show(
+              `${name}: ${progressLine(now)}`,
+              now.confirmedContentLength,
+              now.contentLength,
+            );
+            if (giveUpAt !== null && Date.now() > giveUpAt) throw late(name, now);
+            await sleep(LOOK_MS);
+            now = (await call('protection')) as ProtectionFigures;
+          }
+          return now;
+        });
+        const text = `'${name}' is protected up to version ${figures.protectedVersion}`;
+        printReport(context, options.json, figures, text);
+      } finally {
+        progress.clear();
+      }
+    });
+}
+
+function progressLine({ activeHosts, reachableHosts, stripesBehind }: ProtectionFigures): string {
+  const hosts = `${reachableHosts} of ${activeHosts} hosts`;
+  return stripesBehind > 0 ? `${hosts}, ${stripesBehind} stripes to encode` : hosts;
+}
+
+function late(name: string, figures: ProtectionFigures): UnavailableError {
+  const { activeHosts, reachableHosts, protectedVersion, version, problem } = figures;
+  const hosts =
+    activeHosts === 0
+      ? 'it has no hosts'
+      : `${reachableHosts} of ${activeHosts} hosts are connected`;
+  return new UnavailableError(
+    `'${name}' is protected up to version ${protectedVersion} of ${version} only: ${problem ?? hosts}`,
+  );
+}

@@ -1,0 +1,143 @@
+/** The health of a drive on its hosts, whole or below a path. */
+import type Hypercore from 'hypercore';
+import type { ReplicatorPeer } from 'hypercore';
+import { NotFoundError } from '../errors.js';
+import { namesOfPath } from '../fs/drive-path.js';
+import { findPath, walkSubtree } from '../fs/subtree.js';
+import {
+  type CheckedHost,
+  describeHealth,
+  type HealthReport,
+  measureHealth,
+} from '../hosts/health.js';
+import type { Protector } from '../hosts/protector.js';
+import { decodeStripe } from '../hosts/stripe-record.js';
+import { stripeRecordBlock } from '../hosts/stripes.js';
+import type { HostsPeer } from '../hosts/wire/hosts-peer.js';
+import { BlockSet } from '../log/block-set.js';
+import type { Drive } from './drive.js';
+import { WorkBudget } from './work-budget.js';
+
+/** Beside what was measured, of whom. */
+export interface DriveHealth extends HealthReport {
+  name: string;
+  path: string;
+  /** Hosts that are to keep the drive, and those of them that are connected: only these were asked. */
+  hosts: number;
+  connected: number;
+  /** Hosts that could not be asked, and when they were connected last. */
+  unchecked: { id: string; label: string; lastSeenMs: number }[];
+}
+
+/**
+ * Looks at what the connected hosts say they have. Throws NotFoundError for a path that is not there, and what reading the
+ * tree throws.
+ */
+export async function driveHealth(
+  drive: Drive,
+  protector: Protector,
+  path: string,
+  signal?: AbortSignal,
+): Promise<DriveHealth> {
+  const wanted = path === '/' ? null : await blocksBelow(drive, path, signal);
+  return { name: drive.name, path, ...(await blocksHealth(protector, wanted, signal)) };
+}
+
+/** What `user.shoal.health` says of a file. @param blocks Those of its content; null when that is in the tree. */
+export async function describeFileHealth(
+  protector: Protector,
+  blocks: BlockSet | null,
+): Promise<string> {
+  if (blocks === null) {
+    const { protectedVersion } = protector.figures();
+    return `in the directory tree, which every host has confirmed up to version ${protectedVersion}`;
+  }
+  if (blocks.count === 0) return 'without content';
+  const health = await blocksHealth(protector, blocks);
+  const { connected, hosts: all } = health;
+  const lines = describeHealth(health, { connected, all });
+  return `${lines.join('; ')}; checked ${new Date(health.checkedMs).toISOString()}`;
+}
+
+/** Of some blocks of the chunk log; null for all. */
+async function blocksHealth(
+  protector: Protector,
+  wanted: BlockSet | null,
+  signal?: AbortSignal,
+): Promise<Omit<DriveHealth, 'name' | 'path'>> {
+  const { logs, layout } = protector;
+  const budget = new WorkBudget({ workMs: 20, restMs: 0 }, signal);
+  const hosts = protector
+    .connectedHosts()
+    .map(({ index, peer }) => checkedHost(protector, index, peer));
+  const report = await measureHealth({
+    layout,
+    placement: protector.placement(),
+    hosts,
+    isGarbage: (block) => protector.garbage.content.has(block),
+    isWanted: wanted === null ? null : (block) => wanted.has(block),
+    isZeros: async (epochIndex, stripe, shard) => {
+      const epoch = layout.epochs[epochIndex];
+      if (epoch === undefined) return false;
+      const record = await logs.stripe.get(stripeRecordBlock(epoch, stripe), { wait: false });
+      return record !== null && decodeStripe(record).data[shard] === null;
+    },
+    pause: budget.pause,
+  });
+  const asked = new Set(hosts.map(({ index }) => index));
+  const kept = protector
+    .hosts()
+    .filter(({ status }) => status === 'active' || status === 'leaving');
+  const unchecked = kept
+    .filter(({ index }) => !asked.has(index))
+    .map(({ id, label, lastSeenMs }) => ({ id, label, lastSeenMs }));
+  return {
+    hosts: kept.length,
+    connected: kept.length - unchecked.length,
+    unchecked,
+    ...report,
+  };
+}
+
+function checkedHost({ logs, planLength }: Protector, index: number, peer: HostsPeer): CheckedHost {
+  const { content, parity, stripe } = logs;
+  const told = {
+    content: replicatorPeer(content, peer),
+    parity: replicatorPeer(parity, peer),
+  };
+  return {
+    index,
+    has: ({ log, block }) => {
+      const at = told[log];
+      if (at === undefined) return false;
+      return block < at.remoteContiguousLength || at.remoteBitfield.get(block);
+    },
+    hasOwed: ({ log, block }) => {
+      const { state } = peer;
+      // By an older plan, or with fewer stripes, it owes something else.
+      if (state?.planLength !== planLength) return false;
+      if (state.stripe.fork !== stripe.fork || state.stripe.length < stripe.length) return false;
+      return state[log].fork === logs[log].fork && block < state[log].length;
+    },
+  };
+}
+
+/** Of what a peer has it tells only what we may ask it for; what we have ourselves it may keep to itself. */
+function replicatorPeer(core: Hypercore, peer: HostsPeer): ReplicatorPeer | undefined {
+  return core.peers.find(
+    (each) => each.remotePublicKey.equals(peer.id) && each.remoteFork === core.fork,
+  );
+}
+
+/** Blocks of the chunk log that files below a path lie in. */
+async function blocksBelow(drive: Drive, path: string, signal?: AbortSignal): Promise<BlockSet> {
+  const view = drive.tree.at(drive.tree.head);
+  const options = signal === undefined ? {} : { signal };
+  const top = await findPath(view, namesOfPath(path), options);
+  if (top === null) throw new NotFoundError(`No '${path}' in '${drive.name}'`);
+  const blocks = new BlockSet();
+  for await (const { extents } of walkSubtree(view, top, options)) {
+    for (const { chunk } of extents) if (chunk !== null) blocks.add(chunk.block);
+  }
+  return blocks;
+}

@@ -1,0 +1,262 @@
+/**
+ * Keeps a drive on hosts while this process has it open for writing: joins its logs, its tree and its swarm with the
+ * protector, and answers the commands about hosts.
+ */
+import { appendFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type Hypercore from 'hypercore';
+import { ReadOnlyError, StoreError, UnavailableError, UsageError } from '../errors.js';
+import type { DriveFileSystem } from '../fs/drive-file-system.js';
+import type { AuditEvidence } from '../hosts/audits.js';
+import type { VersionLengths } from '../hosts/confirmations.js';
+import type { StoredBook } from '../hosts/owner-book.js';
+import type { CollectedBlocks } from '../hosts/plan-garbage.js';
+import { PlanLog } from '../hosts/plan-log.js';
+import { Protector } from '../hosts/protector.js';
+import type { HostedLog } from '../hosts/wire/hosts-messages.js';
+import { limits } from '../limits.js';
+import { SpaceGuard } from '../log/space-guard.js';
+import { readGarbage } from '../tree/garbage-record.js';
+import { collectionKey, GarbageLog, protectionKey } from '../tree/keys.js';
+import { encodeProtection, readProtection } from '../tree/protection-record.js';
+import { FORMAT_VERSION } from '../tree/superblock.js';
+import { readVersionedJson, writeFileAtomically } from './atomic-file.js';
+import type { Drive } from './drive.js';
+import type { WriterKeys } from './key-derivation.js';
+import { openProtectionLogs, termFork } from './protection-logs.js';
+import { WorkBudget } from './work-budget.js';
+
+const BOOK_FORMAT_VERSION = 1;
+const LOCAL = { localOnly: true };
+
+export interface ProtectionOptions {
+  drive: Drive;
+  fileSystem: DriveFileSystem;
+  /** Whether the process's time belongs to others: a mount's does. */
+  inBackground: boolean;
+  log: (line: string) => void;
+}
+
+/** What keeps a drive on hosts; does nothing for a drive that has none, or that is not written here. Close it. */
+export class Protection {
+  readonly #options: ProtectionOptions;
+  readonly #abort = new AbortController();
+  #protector: Protector | null = null;
+  #logs: Record<HostedLog, Hypercore> | null = null;
+  #opening: Promise<Protector> | null = null;
+  #retry: NodeJS.Timeout | null = null;
+  #collection: Buffer | null | undefined;
+
+  constructor(options: ProtectionOptions) {
+    this.#options = options;
+  }
+
+  /** Null for a drive without hosts, and until it was opened. */
+  get protector(): Protector | null {
+    return this.#protector;
+  }
+
+  /** Begins in the background, if the drive has hosts. Never throws. */
+  start(): void {
+    const { drive, log } = this.#options;
+    if (!drive.writable || this.#abort.signal.aborted) return;
+    const begin = async (): Promise<void> => {
+      const record = await readProtection(drive.tree.at(drive.tree.head), LOCAL);
+      if (record !== null) await this.#opened();
+    };
+    begin().catch((error: unknown) => {
+      if (this.#abort.signal.aborted) return;
+      log(`Cannot protect the drive, trying again: ${String(error)}`);
+      this.#retry = setTimeout(() => this.start(), limits.protector_interval_ms);
+      this.#retry.unref();
+    });
+  }
+
+  /**
+   * The protector; the drive is one with hosts from then on. Throws ReadOnlyError, UnavailableError, DamagedError,
+   * NoSpaceError, StoreError.
+   */
+  async enabled(): Promise<Protector> {
+    const { drive, fileSystem } = this.#options;
+    this.#requireWritable();
+    const keys = this.#writerKeys();
+    const record = await readProtection(drive.tree.at(drive.tree.head), LOCAL);
+    if (record === null) {
+      const value = encodeProtection({
+        planKey: keys.planLog.key,
+        stripeKey: keys.stripeLog.key,
+        parityKey: keys.parityLog.key,
+      });
+      fileSystem.committer.putDriveRecord({ key: protectionKey, value }, FORMAT_VERSION);
+      await fileSystem.commit();
+    }
+    return await this.#opened();
+  }
+
+  /** The protector of a drive that has hosts. Throws UsageError for one that has none, and like {@link enabled}. */
+  async required(): Promise<Protector> {
+    const { drive } = this.#options;
+    this.#requireWritable();
+    const record = await readProtection(drive.tree.at(drive.tree.head), LOCAL);
+    if (record !== null) return await this.#opened();
+    throw new UsageError(
+      `'${drive.name}' has no hosts; 'shoal hosts add ${drive.name} INVITE' adds one`,
+    );
+  }
+
+  /** Resolves when all work has ended. Idempotent. Throws StoreError. */
+  async close(): Promise<void> {
+    this.#abort.abort();
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    await this.#opening?.catch(() => undefined);
+    await this.#protector?.close();
+    const logs = Object.values(this.#logs ?? {});
+    this.#logs = null;
+    await Promise.all(logs.map((core) => core.close()));
+  }
+
+  #requireWritable(): void {
+    const { drive } = this.#options;
+    if (drive.writable) return;
+    throw new ReadOnlyError(
+      `Cannot change the hosts of '${drive.name}': another machine writes it; run the command there`,
+    );
+  }
+
+  #writerKeys(): WriterKeys {
+    const { writer } = this.#options.drive.logs.keys;
+    if (writer === null) throw new ReadOnlyError('Cannot protect a drive without its write key');
+    return writer;
+  }
+
+  #opened(): Promise<Protector> {
+    this.#opening ??= this.#open().catch((error: unknown) => {
+      this.#opening = null;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  async #open(): Promise<Protector> {
+    this.#abort.signal.throwIfAborted();
+    const { drive, log, inBackground } = this.#options;
+    const keys = this.#writerKeys();
+    this.#logs ??= await openProtectionLogs(drive.logs, keys);
+    const logs = this.#logs;
+    const fork = termFork(logs.content.fork, drive.leaseGeneration);
+    await this.#beginTerm(logs.plan, fork);
+    const share = inBackground
+      ? { workMs: limits.encode_work_ms, restMs: limits.encode_rest_ms }
+      : { workMs: limits.encode_work_ms, restMs: 0 };
+    const budget = new WorkBudget(share, this.#abort.signal);
+    const space = new SpaceGuard({
+      directory: drive.paths.store,
+      // What is new must find room before what is only to be kept safer.
+      reserveBytes: 2 * limits.store_reserve_bytes,
+    });
+    const path = join(drive.paths.directory, 'hosts.json');
+    const protector = new Protector({
+      logs,
+      planLog: await PlanLog.open(logs.plan),
+      planKeyPair: keys.planLog.keyPair,
+      swarm: drive.swarm,
+      claimSpace: (bytes) => space.claim(bytes),
+      sync: () => drive.sync(),
+      version: () => this.#version(logs),
+      collected: () => this.#collected(),
+      pause: budget.pause,
+      stored: await this.#readBook(path),
+      save: (book) => saveBook(path, book),
+      onEvidence: (evidence) => this.#keep(evidence),
+      log,
+    });
+    try {
+      await protector.start(fork);
+    } catch (error) {
+      await protector.close();
+      throw error;
+    }
+    this.#protector = protector;
+    return protector;
+  }
+
+  async #readBook(path: string): Promise<Record<string, unknown> | null> {
+    try {
+      return await readVersionedJson(path, BOOK_FORMAT_VERSION);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      this.#options.log(`${error.message}; going on without what hosts said before`);
+      return null;
+    }
+  }
+
+  /** Who did not write the plan log before must have it all before it goes on. */
+  async #beginTerm(plan: Hypercore, fork: number): Promise<void> {
+    const { drive, log } = this.#options;
+    if (plan.fork >= fork) return;
+    if (drive.swarm !== null) await fetchEnd(plan, limits.lost_tail_quiet_ms_max);
+    if (plan.length === 0 && drive.leaseGeneration > 1) {
+      throw new UnavailableError(
+        'the plan of its hosts is not on this machine yet, and no connected peer has it',
+      );
+    }
+    await plan.truncate(plan.length, fork);
+    await drive.sync();
+    log(`The plan of the hosts goes on under fork ${fork}`);
+  }
+
+  #version({ content, tree }: Record<HostedLog, Hypercore>): VersionLengths {
+    const { version } = this.#options.fileSystem.figures();
+    return { version, treeLength: tree.length, contentLength: content.length };
+  }
+
+  async #collected(): Promise<CollectedBlocks | null> {
+    const { tree } = this.#options.drive;
+    const view = tree.at(tree.head);
+    const record = await view.get(collectionKey, LOCAL);
+    const last = this.#collection;
+    if (last !== undefined && (last === null ? record === null : record?.equals(last))) return null;
+    const collected = {
+      tree: await readGarbage(view, GarbageLog.tree, LOCAL),
+      content: await readGarbage(view, GarbageLog.chunks, LOCAL),
+    };
+    this.#collection = record;
+    return record === null && last === undefined ? null : collected;
+  }
+
+  #keep(evidence: AuditEvidence): void {
+    const { drive, log } = this.#options;
+    const path = join(drive.paths.directory, 'host-evidence.jsonl');
+    appendBounded(path, `${JSON.stringify(evidence)}\n`).catch((error: unknown) => {
+      log(`Cannot keep the evidence against a host: ${String(error)}`);
+    });
+  }
+}
+
+async function saveBook(path: string, book: StoredBook): Promise<void> {
+  const text = JSON.stringify({ formatVersion: BOOK_FORMAT_VERSION, ...book });
+  await writeFileAtomically(path, `${text}\n`);
+}
+
+async function appendBounded(path: string, line: string): Promise<void> {
+  const size = await stat(path).then(
+    (found) => found.size,
+    () => 0,
+  );
+  if (size < limits.log_file_bytes_max) await appendFile(path, line, { mode: 0o600 });
+}
+
+/** Waits a little for peers to say how far the log goes, and for its last block. */
+async function fetchEnd(core: Hypercore, timeMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeMs);
+  });
+  const fetch = async (): Promise<void> => {
+    await core.update({ wait: true });
+    for (let block = 0; block < core.length; block++) await core.get(block, { timeout: timeMs });
+  };
+  // Whoever has nothing to give is no reason to wait longer.
+  await Promise.race([fetch().catch(() => undefined), late]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,121 @@
+/** Audits of an owner: one host after the other, at random, for as long as the drive is open. */
+import type Hypercore from 'hypercore';
+import { limits } from '../limits.js';
+import type { AuditEvidence } from './audits.js';
+import { audit, pickAudited } from './owner-audit.js';
+import type { KnownHost } from './owner-book.js';
+import type { CollectedBlocks } from './plan-garbage.js';
+import type { Plan } from './plan-record.js';
+import type { Layout } from './stripes.js';
+import type { HostedLog } from './wire/hosts-messages.js';
+import type { HostsPeer } from './wire/hosts-peer.js';
+
+/** The drive that is audited. */
+export interface AuditedDrive {
+  readonly plan: Plan;
+  readonly planLength: number;
+  readonly layout: Layout;
+  readonly logs: Record<HostedLog, Hypercore>;
+  readonly garbage: CollectedBlocks;
+  connectedHosts(): { index: number; peer: HostsPeer }[];
+}
+
+export interface AuditRoundsOptions {
+  known: (id: Buffer) => KnownHost;
+  onEvidence: (evidence: AuditEvidence) => void;
+  /** A host failed so often that it is not to be trusted any more. */
+  drop: (index: number) => Promise<void>;
+  log: (line: string) => void;
+}
+
+export class AuditRounds {
+  readonly #drive: AuditedDrive;
+  readonly #options: AuditRoundsOptions;
+  #timer: NodeJS.Timeout | null = null;
+  #isClosed = false;
+
+  constructor(drive: AuditedDrive, options: AuditRoundsOptions) {
+    this.#drive = drive;
+    this.#options = options;
+    this.#later(limits.audit_again_ms);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+
+  #later(ms: number): void {
+    if (this.#isClosed) return;
+    this.#timer = setTimeout(() => {
+      this.#auditOne()
+        .catch((error: unknown) => {
+          if (!this.#isClosed) this.#options.log(`Cannot audit the hosts: ${String(error)}`);
+          return limits.audit_interval_ms;
+        })
+        .then((nextMs) => this.#later(nextMs));
+    }, ms);
+    this.#timer.unref();
+  }
+
+  /** Resolves with the time until the next. */
+  async #auditOne(): Promise<number> {
+    const connected = this.#drive.connectedHosts();
+    const chosen = this.#suspect(connected) ?? this.#longestUnasked(connected);
+    if (chosen === undefined) return limits.audit_again_ms;
+    const { index, peer } = chosen;
+    const { plan, planLength, layout, logs, garbage } = this.#drive;
+    const known = this.#options.known(peer.id);
+    // By another plan it may owe something else.
+    if (known.state?.planLength !== planLength) return limits.audit_again_ms;
+    const isGarbage = (block: number): boolean => garbage.content.has(block);
+    const picked = pickAudited(index, known, { plan, layout, logs, isGarbage });
+    const result = picked === null ? 'none' : await audit(peer, picked, logs);
+    if (result === 'none' || this.#isClosed) return limits.audit_again_ms;
+    known.lastAuditMs = Date.now();
+    known.audits.note(result === 'passed');
+    if (result === 'passed') {
+      return this.#pauseMs(connected);
+    }
+    await this.#onFailed(index, known, result);
+    return limits.audit_again_ms;
+  }
+
+  /** One that failed just now is looked at again at once: an accident does not happen three times. */
+  #suspect(connected: { index: number; peer: HostsPeer }[]) {
+    return connected.find(({ peer }) => {
+      const { audits, lastAuditMs } = this.#options.known(peer.id);
+      return audits.failed > 0 && Date.now() - lastAuditMs < limits.audit_interval_ms;
+    });
+  }
+
+  #longestUnasked(connected: { index: number; peer: HostsPeer }[]) {
+    const askedMs = ({ peer }: { peer: HostsPeer }): number =>
+      this.#options.known(peer.id).lastAuditMs;
+    return connected.toSorted((a, b) => askedMs(a) - askedMs(b))[0];
+  }
+
+  /** Each host in turn; one that is new is to show soon that it is what it says. */
+  #pauseMs(connected: { peer: HostsPeer }[]): number {
+    const isNew = connected.some(({ peer }) => {
+      const { passed, failed } = this.#options.known(peer.id).audits;
+      return passed + failed < limits.audits_failed_max;
+    });
+    if (isNew) return limits.audit_again_ms;
+    return Math.max(limits.audit_again_ms, limits.audit_interval_ms / connected.length);
+  }
+
+  async #onFailed(index: number, known: KnownHost, evidence: AuditEvidence): Promise<void> {
+    const { onEvidence, drop, log } = this.#options;
+    onEvidence(evidence);
+    const name = evidence.host.slice(0, 8);
+    const what = evidence.got === null ? 'not there' : 'not what was signed';
+    log(
+      `Host ${name} failed an audit: block ${evidence.block} of the ${evidence.log} log is ${what}`,
+    );
+    const { status } = this.#drive.plan.hosts[index] ?? {};
+    if (!known.audits.isLiar || status === 'dropped') return;
+    log(`Dropped host ${name} from the plan: it failed too many audits`);
+    await drop(index);
+  }
+}

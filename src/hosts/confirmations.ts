@@ -1,0 +1,122 @@
+/**
+ * Up to which version hosts have confirmed to have everything synced to disk. What nobody confirmed is not claimed to be
+ * safe.
+ */
+import { limits } from '../limits.js';
+import { encodedLengths, stripeAt } from './epochs.js';
+import type { Plan, PlanEpoch } from './plan-record.js';
+
+/** How far the logs go at a version, or a little further. */
+export interface VersionLengths {
+  version: number;
+  treeLength: number;
+  contentLength: number;
+}
+
+/** The logs as the owner has them now. */
+export interface OwnerLogs {
+  treeFork: number;
+  contentFork: number;
+  contentLength: number;
+  stripeFork: number;
+  stripeLength: number;
+  parityFork: number;
+  planLength: number;
+}
+
+interface ForkAndLength {
+  fork: number;
+  length: number;
+}
+
+/** What a host said last of what it keeps, synced. */
+export interface HostConfirmation {
+  planLength: number;
+  tree: ForkAndLength;
+  content: ForkAndLength;
+  stripe: ForkAndLength;
+  parity: ForkAndLength;
+}
+
+/** Blocks of the tree and the chunk log from the first on that hosts have. */
+export interface ConfirmedLengths {
+  treeLength: number;
+  contentLength: number;
+}
+
+/**
+ * What one host has confirmed; null while it goes by an older plan than the newest, under which it owes something else.
+ */
+export function confirmedBy(
+  host: HostConfirmation,
+  logs: OwnerLogs,
+  epochs: readonly PlanEpoch[],
+): ConfirmedLengths | null {
+  if (host.planLength < logs.planLength) return null;
+  const { tree, content, stripe, parity } = host;
+  const treeLength = tree.fork === logs.treeFork ? tree.length : 0;
+  let contentLength = content.fork === logs.contentFork ? content.length : 0;
+  const stripes = stripe.fork === logs.stripeFork ? stripe.length : 0;
+  // Others may keep shards only of a stripe that this host takes for one that is not encoded.
+  if (stripes < logs.stripeLength) {
+    contentLength = Math.min(contentLength, stripeAt(epochs, stripes)?.firstBlock ?? 0);
+  }
+  const encoded = encodedLengths(epochs, logs.contentLength);
+  const owed = Math.min(encoded.stripes, logs.stripeLength);
+  const last = owed === 0 ? null : stripeAt(epochs, owed - 1);
+  const parityOwed = last === null ? 0 : last.parityBlock + last.epoch.parity;
+  const parityBlocks = parity.fork === logs.parityFork ? parity.length : 0;
+  if (parityBlocks < parityOwed) {
+    contentLength = Math.min(contentLength, firstBlockOfParity(epochs, parityBlocks));
+  }
+  return { treeLength, contentLength };
+}
+
+function firstBlockOfParity(epochs: readonly PlanEpoch[], parityBlock: number): number {
+  const epoch = epochs.findLast(
+    (each) => each.kind === 'erasure' && each.parityBase <= parityBlock,
+  );
+  if (epoch === undefined) return 0;
+  const stripe = Math.floor((parityBlock - epoch.parityBase) / epoch.parity);
+  return epoch.fromBlock + stripe * epoch.data;
+}
+
+/** Versions of late, ascending, by which lengths of the logs become a version. */
+export class VersionHistoryLengths {
+  #points: VersionLengths[] = [];
+
+  /** The newest version, as it is now. */
+  note(point: VersionLengths): void {
+    const last = this.#points.at(-1);
+    if (last !== undefined && last.version >= point.version) return;
+    this.#points.push(point);
+    if (this.#points.length <= limits.version_points_max) return;
+    // Of the older half every second is enough.
+    const half = limits.version_points_max / 2;
+    this.#points = this.#points.filter((_, i) => i >= half || i % 2 === 1);
+  }
+
+  /** The newest version that lies within the lengths; null when none of those that are known does. */
+  newestWithin({ treeLength, contentLength }: ConfirmedLengths): VersionLengths | null {
+    const point = this.#points.findLast(
+      (each) => each.treeLength <= treeLength && each.contentLength <= contentLength,
+    );
+    return point ?? null;
+  }
+}
+
+/**
+ * Which hosts take part in the placement: active in the plan, and not said to be away, or to fail audits, by most of
+ * those who are asked. The owner has a voice, too.
+ *
+ * @param voices For each connected host, and the owner, the hosts that it misses or that fail its audits.
+ */
+export function liveHosts(plan: Plan, voices: readonly (readonly number[])[]): boolean[] {
+  const against = new Map<number, number>();
+  for (const voice of voices) {
+    for (const host of new Set(voice)) against.set(host, (against.get(host) ?? 0) + 1);
+  }
+  return plan.hosts.map(
+    ({ status }, i) => status === 'active' && (against.get(i) ?? 0) * 2 <= voices.length,
+  );
+}

@@ -1,0 +1,48 @@
+/** What an owner is told of his hosts. */
+import type { HostStatus, Scheme } from './plan-record.js';
+
+/** For `shoal hosts list`. */
+export interface HostFigures {
+  index: number;
+  /** As `shoal host` prints it. */
+  id: string;
+  label: string;
+  status: HostStatus;
+  /** Whether it is connected now. */
+  reachable: boolean;
+  /** Most of those who are asked miss it, so that its shards are placed elsewhere. */
+  missed: boolean;
+  storedBytes: number;
+  missingBytes: number;
+  capacityBytes: number;
+  freeBytes: number | null;
+  /** Share of the last audits that it passed; null before the first. */
+  auditScore: number | null;
+  audits: { passed: number; failed: number; lastMs: number };
+  lastSeenMs: number;
+}
+
+/** For `shoal status`, `shoal sync` and `shoal protect`. */
+export interface ProtectionFigures {
+  /** By which hosts call the drive: its plan log's key, in z-base-32. */
+  driveId: string;
+  scheme: Scheme;
+  /** What the number of hosts allows. */
+  possible: Scheme;
+  repairAfterMs: number;
+  activeHosts: number;
+  reachableHosts: number;
+  version: number;
+  /** The newest version of which every block is confirmed; 0 for none. */
+  protectedVersion: number;
+  /** Whether all hosts that are counted on have told what they have since the plan changed last. */
+  isPlanConfirmed: boolean;
+  contentLength: number;
+  /** Blocks of the chunk log, from the first on, that are confirmed. */
+  confirmedContentLength: number;
+  stripesBehind: number;
+  /** What hosts owe and do not have yet, as far as they are heard of. */
+  missingBytes: number;
+  /** What keeps it from going on; null when nothing does. */
+  problem: string | null;
+}

@@ -1,0 +1,27 @@
+import { NotFoundError, UsageError } from '../errors.js';
+import { formatHostId } from './host-id.js';
+import type { Plan } from './plan-record.js';
+
+const ID_CHARACTERS_MIN = 4;
+
+/** The number of a host that is named by its label, its number or the beginning of its id. Throws NotFoundError, UsageError. */
+export function findHost({ hosts }: Plan, which: string): number {
+  const found = hosts.flatMap(({ id, label }, index) => {
+    const isIt =
+      label === which ||
+      String(index) === which ||
+      (which.length >= ID_CHARACTERS_MIN && formatHostId(id).startsWith(which.toLowerCase()));
+    return isIt ? [index] : [];
+  });
+  const [first] = found;
+  const shown = which.replace(/[^\x20-\x7e]/g, '?');
+  if (first === undefined) {
+    throw new NotFoundError(`No host '${shown}': 'shoal hosts list' shows them`);
+  }
+  if (found.length > 1) {
+    throw new UsageError(
+      `'${shown}' means more than one host: give its number in 'shoal hosts list'`,
+    );
+  }
+  return first;
+}

@@ -1,0 +1,63 @@
+/** Whether what a host has of a drive is elsewhere, so that it can go. */
+import type { Duty } from './duty.js';
+import { isReleased } from './duty.js';
+import { parityLength } from './stripe-reader.js';
+import { groupCount, type Layout, shardsOf } from './stripes.js';
+import type { HostState } from './wire/hosts-messages.js';
+import type { HostsWire } from './wire/hosts-wire.js';
+
+export interface Handover {
+  /** Nothing here is needed any more. */
+  isDone: boolean;
+  /** Why it cannot be done as things are; null while it only takes time. */
+  obstacle: string | null;
+  /** Hosts that have not taken over all that they should, or are not connected. */
+  waitingFor: number;
+  /** Blocks that they are still to get, as far as they say. */
+  missingBlocks: number;
+}
+
+/** `duty`: null while the plan is not here. `treeLength`: of the tree log. */
+export function handoverOf(duty: Duty | null, wire: HostsWire, treeLength: number): Handover {
+  const handover: Handover = { isDone: false, obstacle: null, waitingFor: 0, missingBlocks: 0 };
+  // Without a plan, and outside of it, nothing was ever confirmed.
+  if (duty === null || duty.self < 0 || isReleased(duty)) return { ...handover, isDone: true };
+  const { view, self, gone, layout } = duty;
+  const others = view.plan.hosts.filter(
+    ({ status }, index) => status === 'active' && index !== self && !gone.has(index),
+  );
+  const needed = hostsNeeded(layout);
+  if (others.length < needed) {
+    const obstacle = `a stripe needs ${needed} hosts, and without this one there are ${others.length}`;
+    return { ...handover, obstacle };
+  }
+  for (const { id } of others) {
+    const state = wire.host(id)?.state ?? null;
+    if (state !== null && hasTakenOver(duty, state, treeLength)) continue;
+    handover.waitingFor++;
+    handover.missingBlocks += state?.missingBlocks ?? 0;
+  }
+  return { ...handover, isDone: handover.waitingFor === 0 };
+}
+
+/** Of the largest stripe or the most copies that there are. */
+function hostsNeeded(layout: Layout): number {
+  let needed = 1;
+  for (const [epochIndex, epoch] of layout.epochs.entries()) {
+    if (groupCount(layout, epochIndex) > 0) needed = Math.max(needed, shardsOf(epoch));
+  }
+  return needed;
+}
+
+/** A host goes by a placement without this one, and has all that it owes under it on its disk. */
+function hasTakenOver({ view, self, layout }: Duty, state: HostState, treeLength: number): boolean {
+  const isPlaced = view.plan.hosts[self]?.status !== 'active' || state.missed.includes(self);
+  return (
+    isPlaced &&
+    state.planLength >= view.length &&
+    state.missingBlocks === 0 &&
+    state.tree.length >= treeLength &&
+    state.content.length >= layout.contentLength &&
+    state.parity.length >= parityLength(layout)
+  );
+}

@@ -1,0 +1,488 @@
+/**
+ * One drive that a host keeps: follows its plan, computes what is owed of it, fetches or rebuilds that, and says so once it
+ * is synced. Nobody tells it what to do but the signed plan.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type Corestore from 'corestore';
+import { InterruptedError } from '../errors.js';
+import { limits } from '../limits.js';
+import { BlockSet } from '../log/block-set.js';
+import { localBlocksExcept } from '../log/block-totals.js';
+import { removeBlocks } from '../log/hash-tree.js';
+import type { Swarm } from '../swarm/swarm.js';
+import { Auditor, type Evidence } from './auditor.js';
+import type { Capacity } from './capacity.js';
+import { type Duty, extendDuty, isReleased, nextDuty, owedOfTree } from './duty.js';
+import { fetchBatch } from './fetch-batch.js';
+import { type Handover, handoverOf } from './handover.js';
+import { averageBlockBytes, HostedLogs } from './hosted-logs.js';
+import { type ConnectedHosts, Liveness, notCountedOn } from './liveness.js';
+import { blocksNotIn, type MissingBlocks, missingBlocks } from './missing-blocks.js';
+import { readPlan } from './plan-reader.js';
+import type { RateBudget } from './rate-budget.js';
+import { Rebuilder } from './rebuilder.js';
+import { Reconnector } from './reconnector.js';
+import { Scrubber } from './scrubber.js';
+import { parityLength, StripeReader } from './stripe-reader.js';
+import { surplusOf } from './surplus.js';
+import type { HostedLogKeys } from './wire/admission-messages.js';
+import {
+  type ConfirmedLog,
+  HOSTED_LOGS,
+  type HostedLog,
+  type HostState,
+} from './wire/hosts-messages.js';
+import { HostsWire } from './wire/hosts-wire.js';
+import { workPause } from './work-pause.js';
+
+export interface HostedDriveOptions {
+  store: Corestore;
+  swarm: Swarm;
+  /** This host's id. */
+  hostId: Buffer;
+  planPublicKey: Buffer;
+  keys: HostedLogKeys;
+  capacity: Capacity;
+  /** Makes everything durable that was stored before the call. */
+  sync: () => Promise<void>;
+  /** Blocks of some logs were taken out of the store, so many bytes. */
+  onRemoved: (bytes: number) => void;
+  /** For rebuilding, and for what is fetched in place of hosts that are missed. */
+  repairBudget: RateBudget;
+  /** For reading what is stored. */
+  verifyBudget: RateBudget;
+  /** Milliseconds between two audits. */
+  auditIntervalMs: number;
+  onEvidence: (evidence: Evidence) => void;
+  log: (line: string) => void;
+}
+
+const LOGS_WHOLE = ['plan', 'stripe'] as const;
+const LOGS_PLACED = ['tree', 'content', 'parity'] as const;
+/** Bytes that are fetched at once within the budget of repairs. */
+const SPARE_BATCH_BYTES = 1 << 20;
+
+export class HostedDrive {
+  readonly logs: HostedLogs;
+  readonly wire: HostsWire;
+  readonly auditor: Auditor;
+  readonly rebuilder: Rebuilder;
+  readonly scrubber: Scrubber;
+  readonly liveness = new Liveness();
+  readonly #options: HostedDriveOptions;
+  readonly #reconnector: Reconnector;
+  readonly #abort = new AbortController();
+  /** Blocks that nobody delivered lately. */
+  readonly #skip = emptySets();
+  /** Blocks that could not be rebuilt lately. */
+  readonly #lost = emptySets();
+  #skipUntilMs = 0;
+  #skipForMs: number = limits.host_fetch_again_ms_min;
+  #duty: Duty | null = null;
+  #missing: Partial<Record<HostedLog, MissingBlocks>> = {};
+  #state: HostState | null = null;
+  #stateMs = Number.NEGATIVE_INFINITY;
+  #cameMs = Number.NEGATIVE_INFINITY;
+  #surplusMs = Number.NEGATIVE_INFINITY;
+  #storedBytes = 0;
+  #servedBytes = 0;
+  #isLeaving = false;
+  #isFull = false;
+  #wake: (() => void) | null = null;
+  #isAwake = true;
+  #lastError = '';
+  #running: Promise<unknown> | null = null;
+
+  private constructor(options: HostedDriveOptions, logs: HostedLogs) {
+    this.#options = options;
+    this.logs = logs;
+    this.#reconnector = new Reconnector(options.swarm);
+    for (const core of logs.all) {
+      core.on('append', () => this.wakeUp());
+      core.on('truncate', () => this.wakeUp());
+      core.on('download', (_block: number, bytes: number) => {
+        this.#storedBytes += bytes;
+        this.#cameMs = performance.now();
+      });
+      core.on('upload', (_block: number, bytes: number) => {
+        this.#servedBytes += bytes;
+      });
+    }
+    this.wire = new HostsWire({
+      planCore: logs.get('plan'),
+      planPublicKey: options.planPublicKey,
+      hello: () => ({ role: 'host' }),
+      readBlock: (log, block) => this.#serve(log, block),
+      onHello: (peer) => {
+        if (this.#state !== null) peer.sendState(this.#state);
+        this.#askAgain();
+      },
+      onState: () => this.wakeUp(),
+      onClose: () => this.wakeUp(),
+      log: options.log,
+    });
+    const stripes = new StripeReader(logs.get('stripe'));
+    const { wire } = this;
+    const { signal } = this.#abort;
+    const { repairBudget: budget, verifyBudget, onEvidence, log } = options;
+    this.rebuilder = new Rebuilder({ logs, wire, stripes, budget, signal, log });
+    this.auditor = new Auditor({ wire, stripes, onEvidence, log });
+    this.scrubber = new Scrubber(logs, verifyBudget, (name, block) => {
+      this.#storedBytes -= averageBlockBytes(logs.get(name));
+      log(`Block ${block} of the ${name} log was damaged on this disk; it is fetched again`);
+      this.wakeUp();
+    });
+  }
+
+  /** Opens the logs and begins to work. Throws what the store throws. */
+  static async open(options: HostedDriveOptions): Promise<HostedDrive> {
+    const logs = await HostedLogs.open(options.store, options.keys);
+    const drive = new HostedDrive(options, logs);
+    for (const core of logs.all) {
+      drive.#storedBytes += (await localBlocksExcept(core, core.length, new BlockSet())).bytes;
+    }
+    options.swarm.join(logs.get('tree').discoveryKey);
+    drive.#running = Promise.all([
+      drive.#again(() => drive.#round(), 0),
+      drive.#again(() => drive.#tellOfIt(), limits.host_state_ms_min),
+      drive.#again(() => drive.#audit(), options.auditIntervalMs),
+      drive.#again(() => drive.scrubber.run(drive.#abort.signal), limits.host_state_ms_max),
+    ]);
+    return drive;
+  }
+
+  /** What it said last of itself; null before it knew. */
+  get state(): HostState | null {
+    return this.#state;
+  }
+  /** Blocks of all logs that are here, in bytes. */
+  get storedBytes(): number {
+    return this.#storedBytes;
+  }
+  /** Blocks sent to others since the start, in bytes. */
+  get servedBytes(): number {
+    return this.#servedBytes;
+  }
+  /** Null until the plan is here. */
+  get duty(): Duty | null {
+    return this.#duty;
+  }
+  /** How far it is with leaving. */
+  get handover(): Handover {
+    return handoverOf(this.#duty, this.wire, this.logs.get('tree').length);
+  }
+  /** The owner has let this host go. */
+  get isReleased(): boolean {
+    return this.#duty !== null && isReleased(this.#duty);
+  }
+
+  /** Tells the others to take over what is here. */
+  leave(): void {
+    this.#isLeaving = true;
+    this.wakeUp();
+  }
+
+  /** Looks at everything soon. */
+  wakeUp(): void {
+    this.#isAwake = true;
+    this.#wake?.();
+  }
+
+  /** Ends the work, and speaks with nobody any more. Idempotent. */
+  async stop(): Promise<void> {
+    this.#abort.abort(new InterruptedError('The host ends'));
+    this.wakeUp();
+    await this.#running;
+    this.wire.close();
+  }
+
+  /** {@link stop}, and closes the logs. Idempotent. */
+  async close(): Promise<void> {
+    await this.stop();
+    await this.logs.close();
+  }
+
+  /** Does something again and again until the end; what fails is said, and tried again later. */
+  async #again(work: () => Promise<unknown>, pauseMs: number): Promise<void> {
+    const { signal } = this.#abort;
+    while (!signal.aborted) {
+      try {
+        if (pauseMs > 0) await sleep(pauseMs, undefined, { signal });
+        else await this.#rest();
+        await work();
+      } catch (error) {
+        if (signal.aborted) return;
+        const text = error instanceof Error ? error.message : String(error);
+        // The same again and again is said once.
+        if (text !== this.#lastError) this.#options.log(`Cannot go on with a drive: ${text}`);
+        this.#lastError = text;
+        this.#isAwake = false;
+      }
+    }
+  }
+
+  async #rest(): Promise<void> {
+    if (!this.#isAwake) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, limits.host_look_ms);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    this.#wake = null;
+    this.#isAwake = false;
+  }
+
+  async #round(): Promise<void> {
+    this.#lookAtSkipped();
+    const isNew = await this.#fetchWholeLogs();
+    const duty = await this.#lookAtDuty();
+    if (duty === null) return;
+    this.#reconnector.look(duty.view.plan, duty.self);
+    this.#survey(duty);
+    const came = await Promise.all(LOGS_PLACED.map((name) => this.#fetch(name, duty)));
+    this.#survey(duty);
+    const rebuilt = (await this.#rebuild('content', duty)) + (await this.#rebuild('parity', duty));
+    await this.#dropSurplus(duty);
+    if (isNew || rebuilt > 0 || came.some((blocks) => blocks > 0)) this.#isAwake = true;
+  }
+
+  // What is owed
+
+  async #lookAtDuty(): Promise<Duty | null> {
+    const plan = this.logs.get('plan');
+    let view = this.#duty?.view ?? null;
+    if (view === null || view.length !== plan.length || view.fork !== plan.fork) {
+      view = (await readPlan(plan, this.#options.log)) ?? view;
+    }
+    if (view === null) return null;
+    const self = view.plan.hosts.findIndex(({ id }) => id.equals(this.#options.hostId));
+    const connected = this.#connectedHosts();
+    this.liveness.look(view.plan, connected);
+    const missed = this.liveness.missed(view.plan, self);
+    const failing = this.auditor.failing({ view });
+    const gone = notCountedOn(view.plan, self, new Set([...missed, ...failing]), connected);
+    const layout = {
+      epochs: view.plan.epochs,
+      contentLength: this.logs.get('content').length,
+      stripeLength: this.logs.get('stripe').length,
+    };
+    const forks = this.#forks;
+    const before = this.#duty;
+    const duty = nextDuty(before, { view, layout, forks, self, missed, failing, gone });
+    await extendDuty(duty, workPause());
+    this.#duty = duty;
+    if (duty.owed !== before?.owed) {
+      this.#askAgain();
+      this.#lookAtSkipped();
+    }
+    return duty;
+  }
+
+  #connectedHosts(): ConnectedHosts {
+    const connected = new Map<string, HostState | null>();
+    for (const peer of this.wire.peers) {
+      if (peer.role === 'host') connected.set(peer.id.toString('hex'), peer.state);
+    }
+    return connected;
+  }
+
+  // What is here, and what is not
+
+  #owedOf(name: HostedLog, duty: Duty): BlockSet[] {
+    const { owed } = duty;
+    const { length } = this.logs.get(name);
+    if (name === 'plan' || name === 'stripe') return [new BlockSet().complement(length)];
+    if (name === 'tree') return [owedOfTree(duty, length)];
+    return name === 'content' ? [owed.content, owed.tail] : [owed.parity];
+  }
+
+  #survey(duty: Duty): void {
+    for (const name of HOSTED_LOGS) {
+      const owed = this.#owedOf(name, duty);
+      this.#missing[name] = missingBlocks(this.logs.get(name), owed, this.#skip[name]);
+    }
+  }
+
+  // Fetching
+
+  /** Blocks that nobody had are asked for again after a while, or when somebody comes. */
+  #lookAtSkipped(): void {
+    if (performance.now() < this.#skipUntilMs) return;
+    for (const sets of [this.#skip, this.#lost]) {
+      for (const set of Object.values(sets)) set.clear();
+    }
+    this.#skipForMs = Math.min(2 * this.#skipForMs, limits.host_fetch_again_ms_max);
+    this.#skipUntilMs = performance.now() + this.#skipForMs;
+  }
+
+  #askAgain(): void {
+    this.#skipForMs = limits.host_fetch_again_ms_min / 2;
+    this.#skipUntilMs = 0;
+    this.wakeUp();
+  }
+
+  /** Plan and stripe log, which are small and say all else. Returns whether anything came. */
+  async #fetchWholeLogs(): Promise<boolean> {
+    let isNew = false;
+    for (const name of LOGS_WHOLE) {
+      const core = this.logs.get(name);
+      const all = [new BlockSet().complement(core.length)];
+      this.#missing[name] = missingBlocks(core, all, this.#skip[name]);
+      if ((await this.#fetch(name, null)) > 0) isNew = true;
+    }
+    return isNew;
+  }
+
+  /** Asks for the next blocks of a log. Returns how many came. */
+  async #fetch(name: HostedLog, duty: Duty | null): Promise<number> {
+    const core = this.logs.get(name);
+    const wanted = this.#missing[name]?.wanted ?? [];
+    if (wanted.length === 0 || core.peers.length === 0) return 0;
+    const { capacity, repairBudget } = this.#options;
+    const blockBytes = averageBlockBytes(core);
+    let batch = wanted.slice(0, limits.host_batch_blocks);
+    if (duty !== null && (name === 'content' || name === 'parity')) {
+      const isSpare = (block: number): boolean => !duty.baseOwed.has({ log: name, block });
+      const first = batch.findIndex(isSpare);
+      if (first === 0) {
+        batch = batch.slice(0, Math.max(1, Math.floor(SPARE_BATCH_BYTES / blockBytes)));
+        await repairBudget.take(batch.length * blockBytes, this.#abort.signal);
+      } else if (first > 0) batch = batch.slice(0, first);
+    }
+    const claimed = await capacity.claim(batch.length, blockBytes);
+    this.#noteFull(claimed < batch.length);
+    if (claimed === 0) return 0;
+    const asked = batch.slice(0, claimed);
+    const { absent, isStalled } = await fetchBatch(core, asked, this.#abort.signal);
+    capacity.settle(claimed, claimed - absent.length, blockBytes);
+    if (isStalled) for (const block of absent) this.#skip[name].add(block);
+    return claimed - absent.length;
+  }
+
+  #noteFull(isFull: boolean): void {
+    if (isFull && !this.#isFull) {
+      this.#options.log('The host is full: what it owes besides is not stored');
+    }
+    this.#isFull = isFull;
+  }
+
+  /** Rebuilds the next blocks that nobody delivers. Returns how many. */
+  async #rebuild(name: 'content' | 'parity', duty: Duty): Promise<number> {
+    const stuck = this.#missing[name]?.stuck ?? [];
+    const lost = this.#lost[name];
+    const blocks = stuck.filter((block) => !lost.has(block)).slice(0, limits.host_rebuild_blocks);
+    if (blocks.length === 0) return 0;
+    const isOwnerHere = this.wire.peers.some(({ role }) => role === 'owner');
+    const quietMs = performance.now() - this.#cameMs;
+    if (isOwnerHere && quietMs < limits.host_owner_quiet_ms) return 0;
+    const { capacity } = this.#options;
+    const blockBytes = averageBlockBytes(this.logs.get(name));
+    const claimed = await capacity.claim(blocks.length, blockBytes);
+    this.#noteFull(claimed < blocks.length);
+    const before = this.rebuilder.figures.bytes;
+    const rebuilt = new Set(await this.rebuilder.rebuild(duty, name, blocks.slice(0, claimed)));
+    this.#storedBytes += this.rebuilder.figures.bytes - before;
+    capacity.settle(claimed, rebuilt.size, blockBytes);
+    for (const block of blocks) if (!rebuilt.has(block)) lost.add(block);
+    return rebuilt.size;
+  }
+
+  async #dropSurplus(duty: Duty): Promise<void> {
+    const nowMs = performance.now();
+    if (nowMs - this.#surplusMs < limits.host_surplus_look_ms) return;
+    this.#surplusMs = nowMs;
+    const pause = workPause();
+    let bytes = 0;
+    const tree = this.logs.get('tree');
+    const garbage = blocksNotIn(tree, [owedOfTree(duty, tree.length)]);
+    if (duty.self >= 0) bytes += (await removeBlocks(tree, garbage, pause)).bytes;
+    for (const name of ['content', 'parity'] as const) {
+      const core = this.logs.get(name);
+      const surplus = await surplusOf(duty, name, this.logs, this.wire, pause);
+      bytes += (await removeBlocks(core, surplus, pause)).bytes;
+    }
+    if (bytes === 0) return;
+    this.#storedBytes -= bytes;
+    this.#options.onRemoved(bytes);
+  }
+
+  // Others
+
+  async #serve(log: HostedLog, block: number): Promise<Buffer | null> {
+    const stored = await this.logs.readBlock(log, block);
+    this.#servedBytes += stored?.length ?? 0;
+    return stored;
+  }
+
+  async #audit(): Promise<void> {
+    if (this.#duty !== null) await this.auditor.audit(this.#duty);
+  }
+
+  /** Says how it stands, when that has changed: only what is on the disk for good. */
+  async #tellOfIt(): Promise<void> {
+    const duty = this.#duty;
+    if (duty === null) return;
+    this.liveness.look(duty.view.plan, this.#connectedHosts());
+    // After a new fork, what was computed before says nothing.
+    if (duty.forks !== this.#forks) return;
+    this.#survey(duty);
+    const state = this.#stateOf(duty);
+    const isSame = this.#state !== null && JSON.stringify(state) === JSON.stringify(this.#state);
+    if (isSame && performance.now() - this.#stateMs < limits.host_state_ms_max) return;
+    await this.#options.sync();
+    this.#stateMs = performance.now();
+    this.#state = state;
+    this.wire.sendState(state);
+  }
+
+  #stateOf(duty: Duty): HostState {
+    const { view } = duty;
+    const { capacity } = this.#options;
+    let missingBlocks = 0;
+    let missingBytes = 0;
+    for (const [name, { count }] of Object.entries(this.#missing)) {
+      missingBlocks += count;
+      missingBytes += count * averageBlockBytes(this.logs.get(name as HostedLog));
+    }
+    return {
+      planLength: view.length,
+      tree: this.#confirmed('tree'),
+      // What was appended since is not looked at yet.
+      content: this.#confirmed('content', duty.layout.contentLength),
+      stripe: this.#confirmed('stripe'),
+      parity: this.#confirmed('parity', parityLength(duty.layout)),
+      missingBlocks,
+      missingBytes,
+      storedBytes: Math.max(0, this.#storedBytes),
+      capacityBytes: capacity.capacityBytes,
+      freeBytes: capacity.freeBytes,
+      leaving: this.#isLeaving,
+      // As of the placement that the rest is about.
+      missed: [...duty.missed],
+      failing: [...duty.failing],
+    };
+  }
+
+  #confirmed(name: HostedLog, lengthMax = Number.POSITIVE_INFINITY): ConfirmedLog {
+    const { fork } = this.logs.get(name);
+    return { fork, length: Math.min(lengthMax, this.#missing[name]?.completeTo ?? 0) };
+  }
+
+  /** Changes when any log is begun anew from somewhere. */
+  get #forks(): string {
+    return this.logs.all.map(({ fork }) => fork).join();
+  }
+}
+
+function emptySets(): Readonly<Record<HostedLog, BlockSet>> {
+  return {
+    tree: new BlockSet(),
+    content: new BlockSet(),
+    plan: new BlockSet(),
+    stripe: new BlockSet(),
+    parity: new BlockSet(),
+  };
+}

@@ -1,0 +1,111 @@
+/** Reads random blocks back from hosts and compares them with what the owner signed. */
+import type Hypercore from 'hypercore';
+import { UnavailableError } from '../errors.js';
+import { limits } from '../limits.js';
+import { leafHash } from '../log/leaf-hashes.js';
+import { signedLeafHash } from '../log/signed-leaf-hash.js';
+import type { AuditEvidence } from './audits.js';
+import { formatHostId } from './host-id.js';
+import type { KnownHost } from './owner-book.js';
+import { Placement } from './placement.js';
+import type { Plan } from './plan-record.js';
+import { groupAt, groupCount, holdersOfGroup, type Layout, type ShardBlock } from './stripes.js';
+import type { HostsPeer } from './wire/hosts-peer.js';
+
+/** Stripes that are looked at for one of which the host keeps a shard. */
+const TRIES_MAX = 64;
+
+export interface AuditedLogs {
+  content: Hypercore;
+  parity: Hypercore;
+}
+
+/**
+ * A random block that a host is to keep by the plan, whoever else is away, and has confirmed; null when there is none.
+ *
+ * @param random From 0 to 1.
+ */
+export function pickAudited(
+  host: number,
+  known: KnownHost,
+  { plan, layout, logs, isGarbage }: AuditPlan,
+  random: () => number = Math.random,
+): ShardBlock | null {
+  const { state } = known;
+  if (state === null) return null;
+  const placement = new Placement(
+    plan.hosts.map(({ id, capacityBytes, status }, index) => ({
+      index,
+      id,
+      capacityBytes,
+      live: status === 'active',
+    })),
+  );
+  const counts = layout.epochs.map((_, i) => groupCount(layout, i));
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  for (let tries = 0; tries < TRIES_MAX && total > 0; tries++) {
+    let stripe = Math.floor(random() * total);
+    let epochIndex = 0;
+    while (stripe >= (counts[epochIndex] as number)) stripe -= counts[epochIndex++] as number;
+    const group = groupAt(layout, epochIndex, stripe);
+    if (group === undefined) continue;
+    const owed = holdersOfGroup(group, placement)
+      .filter(([, hosts]) => hosts.includes(host))
+      .map(([block]) => block)
+      .filter((block) => isConfirmed(block, known, logs))
+      .filter((block) => block.log === 'parity' || !isGarbage(block.block));
+    const picked = owed[Math.floor(random() * owed.length)];
+    if (picked !== undefined) return picked;
+  }
+  return null;
+}
+
+export interface AuditPlan {
+  plan: Plan;
+  layout: Layout;
+  logs: AuditedLogs;
+  isGarbage: (block: number) => boolean;
+}
+
+function isConfirmed({ log, block }: ShardBlock, { state }: KnownHost, logs: AuditedLogs): boolean {
+  if (state === null) return false;
+  const confirmed = log === 'content' ? state.content : state.parity;
+  const core = log === 'content' ? logs.content : logs.parity;
+  return confirmed.fork === core.fork && block < confirmed.length;
+}
+
+/** What an audit came to. `none`: the host had too much to do, or did not answer, which is no lie. */
+export type AuditResult = 'passed' | 'none' | AuditEvidence;
+
+/** Reads the block back. Never throws for what the host does. */
+export async function audit(
+  peer: HostsPeer,
+  { log, block }: ShardBlock,
+  logs: AuditedLogs,
+): Promise<AuditResult> {
+  const core = log === 'content' ? logs.content : logs.parity;
+  const { fork } = core;
+  const expected = await signedLeafHash(core, block);
+  if (expected === null) return 'none';
+  let got: Buffer | null;
+  try {
+    const answer = await peer.readBlock(log, block, limits.host_read_ms_max);
+    if (answer.status === 'busy') return 'none';
+    got = answer.status === 'here' ? leafHash(answer.stored) : null;
+  } catch (error) {
+    if (error instanceof UnavailableError) return 'none';
+    throw error;
+  }
+  // It may have followed a new fork meanwhile.
+  if (core.fork !== fork) return 'none';
+  if (got?.equals(expected) === true) return 'passed';
+  return {
+    timeMs: Date.now(),
+    host: formatHostId(peer.id),
+    log,
+    block,
+    fork,
+    expected: expected.toString('hex'),
+    got: got?.toString('hex') ?? null,
+  };
+}

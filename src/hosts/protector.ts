@@ -1,0 +1,474 @@
+/**
+ * The owner's part in keeping a drive on hosts: says in the plan who keeps what, encodes complete stripes in the
+ * background, hears from the hosts what they have, and audits them. Nothing of it is on the way of a commit.
+ */
+import type Hypercore from 'hypercore';
+import { UsageError } from '../errors.js';
+import { limits } from '../limits.js';
+import { BlockSet } from '../log/block-set.js';
+import { askHost } from './ask-host.js';
+import { AuditRounds } from './audit-rounds.js';
+import {
+  type ConfirmedLengths,
+  confirmedBy,
+  liveHosts,
+  type OwnerLogs,
+  VersionHistoryLengths,
+} from './confirmations.js';
+import { nextEpochs, possibleScheme } from './epochs.js';
+import type { HostFigures, ProtectionFigures } from './figures.js';
+import { findHost } from './find-host.js';
+import { formatHostId } from './host-id.js';
+import type { Invite } from './invite.js';
+import { OwnerBook } from './owner-book.js';
+import { Placement } from './placement.js';
+import { type CollectedBlocks, planGarbage } from './plan-garbage.js';
+import type { HostStatus, Plan, PlanHost, Scheme } from './plan-record.js';
+import type { ProtectorOptions } from './protector-options.js';
+import { StripeWriter } from './stripe-writer.js';
+import type { Layout } from './stripes.js';
+import type { HostedLog, HostState } from './wire/hosts-messages.js';
+import type { HostsPeer } from './wire/hosts-peer.js';
+import { HostsWire } from './wire/hosts-wire.js';
+import { signOwnerProof } from './wire/owner-proof.js';
+
+/** What keeps a drive on its hosts while this process has it open for writing. Close it. */
+export class Protector {
+  readonly #options: ProtectorOptions;
+  readonly #writer: StripeWriter;
+  readonly #book: OwnerBook;
+  readonly #versions = new VersionHistoryLengths();
+  readonly #startedMs = Date.now();
+  #wire: HostsWire | null = null;
+  #garbage: CollectedBlocks = { tree: new BlockSet(), content: new BlockSet() };
+  #looking: Promise<void> | null = null;
+  #isWanted = false;
+  #lookTimer: NodeJS.Timeout | null = null;
+  #intervalTimer: NodeJS.Timeout | null = null;
+  #audits: AuditRounds | null = null;
+  #changing: Promise<unknown> = Promise.resolve();
+  #problem: string | null = null;
+  #isClosed = false;
+  /** All hosts that are counted on have told what they have under the plan in force. */
+  #isPlanConfirmed = false;
+  #savedText = '';
+  #confirmed: ConfirmedLengths = { treeLength: 0, contentLength: 0 };
+
+  constructor(options: ProtectorOptions) {
+    this.#options = options;
+    this.#book = new OwnerBook(options.stored);
+    const { content, stripe: stripes, parity } = options.logs;
+    const isGarbage = (block: number): boolean => this.#garbage.content.has(block);
+    const { claimSpace } = options;
+    this.#writer = new StripeWriter({ content, stripes, parity, isGarbage, claimSpace });
+  }
+
+  get plan(): Plan {
+    return this.#options.planLog.plan;
+  }
+  get logs(): Record<HostedLog, Hypercore> {
+    return this.#options.logs;
+  }
+  /** Blocks of the plan log that a host must know to go by the plan in force. */
+  get planLength(): number {
+    return this.#options.planLog.planLength;
+  }
+  get garbage(): CollectedBlocks {
+    return this.#garbage;
+  }
+  /** Blocks of the chunk log from the first on that hosts have confirmed to have synced, all of them. */
+  get confirmedContentLength(): number {
+    return this.#confirmed.contentLength;
+  }
+  get layout(): Layout {
+    const { content, stripe } = this.#options.logs;
+    const { epochs } = this.plan;
+    return { epochs, contentLength: content.length, stripeLength: stripe.length };
+  }
+
+  /**
+   * Makes the logs fit each other, and begins. `fork`: what the logs of the stripes must at least have, since the chunk
+   * log went on under a new one. Throws what the store throws, and DamagedError.
+   */
+  async start(fork: number): Promise<void> {
+    const { swarm, logs, planLog, planKeyPair, sync, log } = this.#options;
+    await this.#takeGarbage();
+    const now = this.#options.version();
+    const before = this.#book.protected;
+    // After a loss of power the drive may go on before it.
+    const isBefore =
+      before !== null && before.version <= now.version && before.treeLength <= now.treeLength;
+    if (isBefore) this.#versions.note(before);
+    else this.#book.protected = null;
+    const epochs = nextEpochs(this.#epochInputs());
+    if (await this.#writer.recover(epochs, fork)) {
+      log('Cut the stripe and the parity log back to what fits the chunk log');
+      await sync();
+    }
+    if (swarm !== null) {
+      this.#wire = new HostsWire({
+        planCore: planLog.core,
+        hello: (connection) => ({
+          role: 'owner',
+          proof: signOwnerProof(planKeyPair, connection.handshakeHash),
+        }),
+        readBlock: (name, block) => logs[name].get(block, { raw: true, wait: false }),
+        onHello: (peer) => this.#onHost(peer, null),
+        onState: (peer, state) => this.#onHost(peer, state),
+        onClose: (peer) => this.#onHost(peer, null),
+        log,
+      });
+      this.#audits = new AuditRounds(this, {
+        known: (id) => this.#book.of(id),
+        onEvidence: this.#options.onEvidence,
+        drop: (index) => this.#setStatus(index, 'dropped'),
+        log,
+      });
+    }
+    logs.tree.on('append', this.#soon);
+    logs.content.on('append', this.#soon);
+    this.#intervalTimer = setInterval(() => this.#onInterval(), limits.protector_interval_ms);
+    this.#intervalTimer.unref();
+    this.#onInterval();
+  }
+
+  // What the owner wants
+
+  /**
+   * Asks a host to keep the drive, and adds it to the plan. Durable when it resolves. Throws UsageError without a network,
+   * UnavailableError when it cannot be reached, CapabilityError when it refuses.
+   */
+  async addHost(invite: Invite, label: string, signal?: AbortSignal): Promise<HostFigures> {
+    const { swarm, logs, planKeyPair } = this.#options;
+    if (swarm === null) throw new UsageError('Cannot add a host: the drive is offline');
+    if (this.plan.hosts.length >= limits.plan_hosts_max && this.#indexOf(invite.hostId) < 0) {
+      throw new UsageError(`Cannot add a host: a plan has at most ${limits.plan_hosts_max}`);
+    }
+    const answer = await askHost({ swarm, logs, planKeyPair, invite, ...(signal && { signal }) });
+    await this.#change((plan) => {
+      const hosts = [...plan.hosts];
+      const index = this.#indexOf(invite.hostId);
+      const before = hosts[index];
+      const host: PlanHost = {
+        id: invite.hostId,
+        capacityBytes: answer.capacityBytes,
+        status: 'active',
+        label: label === '' ? (before?.label ?? '') : label,
+      };
+      if (before === undefined) hosts.push(host);
+      else hosts[index] = host;
+      return { ...plan, hosts };
+    });
+    return this.hosts()[this.#indexOf(invite.hostId)] as HostFigures;
+  }
+
+  /** Has a host's shards placed elsewhere; it is gone from the plan once they are. Throws NotFoundError. */
+  async removeHost(which: string): Promise<HostFigures> {
+    const index = findHost(this.plan, which);
+    await this.#setStatus(index, 'leaving');
+    return this.hosts()[index] as HostFigures;
+  }
+
+  /** Sets how new blocks are kept, and those that have only copies. Durable when it resolves. */
+  async protect(changes: { scheme?: Scheme; repairAfterMs?: number }): Promise<void> {
+    await this.#change((plan) => ({ ...plan, ...changes }));
+  }
+
+  // What there is to say
+
+  figures(): ProtectionFigures {
+    const { scheme, repairAfterMs, hosts } = this.plan;
+    const { version } = this.#options.version();
+    const active = hosts.filter((host) => host.status === 'active');
+    const states = active.map((host) => this.#book.of(host.id).state);
+    return {
+      driveId: formatHostId(this.#options.logs.plan.key),
+      scheme,
+      possible: possibleScheme(scheme, active.length),
+      repairAfterMs,
+      activeHosts: active.length,
+      reachableHosts: active.filter((host) => this.#wire?.host(host.id) !== undefined).length,
+      version,
+      protectedVersion: this.#book.protected?.version ?? 0,
+      isPlanConfirmed: this.#isPlanConfirmed,
+      contentLength: this.#options.logs.content.length,
+      confirmedContentLength: this.#confirmed.contentLength,
+      stripesBehind: this.#writer.behind(this.plan.epochs),
+      missingBytes: states.reduce((sum, state) => sum + (state?.missingBytes ?? 0), 0),
+      problem: this.#problem,
+    };
+  }
+
+  hosts(): HostFigures[] {
+    const live = this.#live();
+    return this.plan.hosts.map((host, index) => {
+      const { lastSeenMs, state, storedBytes, audits, lastAuditMs } = this.#book.of(host.id);
+      return {
+        index,
+        id: formatHostId(host.id),
+        label: host.label,
+        status: host.status,
+        reachable: this.#wire?.host(host.id) !== undefined,
+        missed: host.status === 'active' && live[index] === false,
+        storedBytes,
+        missingBytes: state?.missingBytes ?? 0,
+        capacityBytes: state?.capacityBytes ?? host.capacityBytes,
+        freeBytes: state?.freeBytes ?? null,
+        auditScore: audits.score,
+        audits: { passed: audits.passed, failed: audits.failed, lastMs: lastAuditMs },
+        lastSeenMs,
+      };
+    });
+  }
+
+  /** The connected hosts of the plan, with their places in it. */
+  connectedHosts(): { index: number; peer: HostsPeer }[] {
+    return this.plan.hosts.flatMap(({ id, status }, index) => {
+      const peer = this.#wire?.host(id);
+      return peer === undefined || status === 'gone' || status === 'dropped'
+        ? []
+        : [{ index, peer }];
+    });
+  }
+
+  /** Who is to have what now. */
+  placement(): Placement {
+    const live = this.#live();
+    return new Placement(
+      this.plan.hosts.map(({ id, capacityBytes }, index) => ({
+        index,
+        id,
+        capacityBytes,
+        live: live[index] === true,
+      })),
+    );
+  }
+
+  /** Encodes what there is, and sees what hosts have confirmed. Never rejects: `figures` tells of problems. */
+  look(): Promise<void> {
+    this.#isWanted = true;
+    this.#looking ??= this.#lookWhileWanted().finally(() => {
+      this.#looking = null;
+    });
+    return this.#looking;
+  }
+
+  /** Ends the work under way. Idempotent. The logs are the caller's. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const { logs } = this.#options;
+    logs.tree.off('append', this.#soon);
+    logs.content.off('append', this.#soon);
+    if (this.#lookTimer !== null) clearTimeout(this.#lookTimer);
+    this.#audits?.close();
+    if (this.#intervalTimer !== null) clearInterval(this.#intervalTimer);
+    this.#wire?.close();
+    await this.#looking;
+    await this.#changing.catch(() => undefined);
+    await this.#save();
+  }
+
+  // Work
+
+  readonly #soon = (): void => {
+    if (this.#isClosed || this.#lookTimer !== null) return;
+    this.#lookTimer = setTimeout(() => {
+      this.#lookTimer = null;
+      void this.look();
+    }, limits.protector_look_ms);
+    this.#lookTimer.unref();
+  };
+
+  async #lookWhileWanted(): Promise<void> {
+    while (this.#isWanted && !this.#isClosed) {
+      this.#isWanted = false;
+      try {
+        await this.#lookOnce();
+        if (this.#problem !== null) this.#options.log('Protecting the drive goes on');
+        this.#problem = null;
+      } catch (error) {
+        this.#report(error);
+      }
+    }
+  }
+
+  async #lookOnce(): Promise<void> {
+    this.#versions.note(this.#options.version());
+    await this.#takeGarbage();
+    if (this.plan.hosts.some((host) => host.status === 'active')) {
+      if (this.#isPlanBehind()) await this.#change((plan) => plan);
+      const { sync, pause } = this.#options;
+      let stripes = 0;
+      for (;;) {
+        const { epochs } = this.plan;
+        const encoded = await this.#exclusive(() => this.#writer.encodeBatch(epochs, pause));
+        if (encoded.stripes === 0) break;
+        stripes += encoded.stripes;
+        if (this.#isClosed) break;
+      }
+      if (stripes > 0) await sync();
+    }
+    this.#confirm();
+    await this.#retireHosts();
+  }
+
+  /** What was collected goes into the plan. */
+  async #takeGarbage(): Promise<void> {
+    const collected = await this.#options.collected();
+    if (collected === null) return;
+    this.#garbage = collected;
+    if (this.plan.hosts.length === 0) return;
+    const garbage = planGarbage(collected, this.layout);
+    await this.#exclusive(() => this.#options.planLog.change((plan) => plan, garbage));
+  }
+
+  #isPlanBehind(): boolean {
+    const next = nextEpochs(this.#epochInputs());
+    return JSON.stringify(next) !== JSON.stringify(this.plan.epochs);
+  }
+
+  #epochInputs(plan: Plan = this.plan) {
+    const { epochs, scheme, hosts } = plan;
+    const activeHosts = hosts.filter((host) => host.status === 'active').length;
+    return { epochs, scheme, activeHosts, contentLength: this.#options.logs.content.length };
+  }
+
+  /** Writes a new plan, its epochs made to fit, and syncs it. */
+  async #change(changed: (plan: Plan) => Plan): Promise<void> {
+    await this.#exclusive(async () => {
+      await this.#options.planLog.change((before) => {
+        const plan = changed(before);
+        // Without hosts there is nothing to lay out yet.
+        if (plan.hosts.length === 0) return plan;
+        return { ...plan, epochs: nextEpochs(this.#epochInputs(plan)) };
+      });
+      this.#isPlanConfirmed = false;
+      await this.#options.sync();
+    });
+    this.#soon();
+  }
+
+  /** Epochs do not change while stripes are being encoded by them. */
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#changing.then(work);
+    // Told to who asked for it; the next one goes on.
+    this.#changing = done.catch(() => undefined);
+    return done;
+  }
+
+  #report(error: unknown): void {
+    if (this.#isClosed) return;
+    const text = error instanceof Error ? error.message : String(error);
+    if (text !== this.#problem) this.#options.log(`Cannot protect what is new: ${text}`);
+    this.#problem = text;
+  }
+
+  // Hosts
+
+  #onInterval(): void {
+    const { swarm } = this.#options;
+    for (const { id, status } of this.plan.hosts) {
+      if (status === 'gone' || status === 'dropped') continue;
+      const peer = this.#wire?.host(id);
+      if (peer !== undefined) this.#book.of(id).lastSeenMs = Date.now();
+      else if (swarm?.isConnected(id) === false) swarm.joinPeer(id);
+    }
+    this.#soon();
+    void this.#save();
+  }
+
+  #onHost(peer: HostsPeer, state: HostState | null): void {
+    const index = this.#indexOf(peer.id);
+    if (index < 0 || this.#isClosed) return;
+    const known = this.#book.of(peer.id);
+    known.lastSeenMs = Date.now();
+    if (state !== null) {
+      known.state = state;
+      known.storedBytes = state.storedBytes;
+      if (state.leaving && this.plan.hosts[index]?.status === 'active') {
+        this.#setStatus(index, 'leaving').catch((error: unknown) => this.#report(error));
+      }
+    }
+    this.#soon();
+  }
+
+  /** Who takes part in the placement, as most of those who are asked see it. */
+  #live(): boolean[] {
+    const nowMs = Date.now();
+    const own = this.plan.hosts.flatMap(({ id }, index) => {
+      const sinceMs = Math.max(this.#startedMs, this.#book.of(id).lastSeenMs);
+      return nowMs - sinceMs > this.plan.repairAfterMs ? [index] : [];
+    });
+    const others = this.connectedHosts().flatMap(({ peer }) =>
+      peer.state === null ? [] : [[...peer.state.missed, ...peer.state.failing]],
+    );
+    return liveHosts(this.plan, [own, ...others]);
+  }
+
+  #confirm(): void {
+    const { logs, planLog } = this.#options;
+    const { tree, content, stripe, parity } = logs;
+    const now: OwnerLogs = {
+      treeFork: tree.fork,
+      contentFork: content.fork,
+      contentLength: content.length,
+      stripeFork: stripe.fork,
+      stripeLength: stripe.length,
+      parityFork: parity.fork,
+      planLength: planLog.planLength,
+    };
+    const live = this.#live();
+    let treeLength = Number.MAX_SAFE_INTEGER;
+    let contentLength = Number.MAX_SAFE_INTEGER;
+    let hosts = 0;
+    for (const [index, { id }] of this.plan.hosts.entries()) {
+      if (live[index] !== true) continue;
+      hosts++;
+      const { state } = this.#book.of(id);
+      const confirmed = state === null ? null : confirmedBy(state, now, this.plan.epochs);
+      // It has not told yet what it has under the newest plan: what was known is known no better.
+      if (confirmed === null) return;
+      treeLength = Math.min(treeLength, confirmed.treeLength);
+      contentLength = Math.min(contentLength, confirmed.contentLength);
+    }
+    this.#confirmed =
+      hosts === 0 ? { treeLength: 0, contentLength: 0 } : { treeLength, contentLength };
+    this.#book.protected = this.#versions.newestWithin(this.#confirmed);
+    this.#isPlanConfirmed = hosts > 0;
+  }
+
+  /** A leaving host is gone once all that the others owe instead of it is confirmed. */
+  async #retireHosts(): Promise<void> {
+    const { version, protectedVersion, stripesBehind } = this.figures();
+    if (!this.#isPlanConfirmed || protectedVersion < version || stripesBehind > 0) return;
+    if (this.#confirmed.contentLength < this.#options.logs.content.length) return;
+    for (const [index, { status, id }] of this.plan.hosts.entries()) {
+      if (status !== 'leaving') continue;
+      await this.#setStatus(index, 'gone');
+      this.#options.swarm?.leavePeer(id);
+    }
+  }
+
+  async #setStatus(index: number, status: HostStatus): Promise<void> {
+    await this.#change((plan) => {
+      const hosts = plan.hosts.map((host, i) => (i === index ? { ...host, status } : host));
+      return { ...plan, hosts };
+    });
+  }
+
+  #indexOf(id: Buffer): number {
+    return this.plan.hosts.findIndex((host) => host.id.equals(id));
+  }
+
+  async #save(): Promise<void> {
+    const stored = this.#book.stored();
+    const text = JSON.stringify(stored);
+    if (text === this.#savedText) return;
+    this.#savedText = text;
+    await this.#options.save(stored).catch((error: unknown) => {
+      this.#savedText = '';
+      this.#report(error);
+    });
+  }
+}

@@ -1,0 +1,393 @@
+/** A host: keeps drives for others, as many bytes as its owner gives. */
+import type Corestore from 'corestore';
+import type Hypercore from 'hypercore';
+import type { NodeAddress } from 'hyperdht';
+import type { PeerConnection } from 'hyperswarm';
+import { UnavailableError } from '../errors.js';
+import { limits } from '../limits.js';
+import { Swarm, type SwarmStatistics } from '../swarm/swarm.js';
+import type { AuditScore, Evidence } from './auditor.js';
+import { Capacity } from './capacity.js';
+import type { Handover } from './handover.js';
+import { formatDriveId, type HostBook } from './host-book.js';
+import { HostedDrive } from './hosted-drive.js';
+import type { HostStatus } from './plan-record.js';
+import { RateBudget } from './rate-budget.js';
+import type { RepairFigures } from './rebuilder.js';
+import type { ScrubFigures } from './scrubber.js';
+import { serveAdmission } from './wire/admission-channel.js';
+import type {
+  AdmissionAnswer,
+  AdmissionRequest,
+  HostedLogKeys,
+} from './wire/admission-messages.js';
+import type { HostState } from './wire/hosts-messages.js';
+import { logKeyOf, verifyOwnerProof } from './wire/owner-proof.js';
+
+/** The disk below a host. */
+export interface HostSpace {
+  /** Bytes that the store takes on the disk now. */
+  usedBytes(): Promise<number>;
+  /** What the store may take for a while besides, in bytes. */
+  readonly reserveBytes: number;
+  /** Gives back what removed blocks of a log take; `share` of the files of values, the oldest, are emptied before. */
+  reclaim(core: Hypercore, share: number): Promise<void>;
+  /** Makes everything durable that was stored before the call. */
+  sync(): Promise<void>;
+}
+
+export interface StorageHostOptions {
+  book: HostBook;
+  store: Corestore;
+  space: HostSpace;
+  /** Nodes of a private DHT; absent for the public one. */
+  bootstrap?: NodeAddress[] | undefined;
+  /** Bytes a second for repairs, and for reading what is stored; milliseconds between audits. Defaults in limits. */
+  repairBytesPerSecond?: number | undefined;
+  verifyBytesPerSecond?: number | undefined;
+  auditIntervalMs?: number | undefined;
+  /** Everything was handed over: the host may end. Called again and again. */
+  onLeft: () => void;
+  /** Keeps what a host did wrong. */
+  onEvidence: (evidence: Evidence & { drive: string }) => void;
+  log: (line: string) => void;
+}
+
+/** What is told of one drive. */
+export interface HostedDriveReport {
+  id: string;
+  addedMs: number;
+  storedBytes: number;
+  /** Sent to others since the host was started. */
+  servedBytes: number;
+  /** Peers that speak with this host about the drive. */
+  peers: number;
+  /** Null until the plan is here. */
+  state: HostState | null;
+  /** Blocks rebuilt from others since the start. */
+  repaired: RepairFigures;
+  /** What was read of the store to verify it. */
+  verified: ScrubFigures;
+  hosts: OtherHostReport[];
+}
+
+/** What is known of another host of a drive. */
+export interface OtherHostReport {
+  id: string;
+  label: string;
+  status: HostStatus;
+  connected: boolean;
+  /** For so long it has been away, as far as this host knows. */
+  awayMs: number;
+  /** It is not counted on: missed by most, or its audits fail. */
+  gone: boolean;
+  audits: AuditScore | null;
+}
+
+export interface StorageHostReport {
+  id: string;
+  capacityBytes: number;
+  usedBytes: number;
+  freeBytes: number;
+  leaving: boolean;
+  swarm: SwarmStatistics;
+  drives: HostedDriveReport[];
+}
+
+export class StorageHost {
+  readonly #options: StorageHostOptions;
+  readonly #capacity: Capacity;
+  readonly #swarm: Swarm;
+  readonly #repairBudget: RateBudget;
+  readonly #verifyBudget: RateBudget;
+  #removedBytes = 0;
+  #reclaiming: Promise<void> | null = null;
+  #isLeaving: boolean;
+  readonly #tidyTimer: NodeJS.Timeout;
+  /** By the key of the plan log, in hex. */
+  readonly #drives = new Map<string, HostedDrive>();
+  /** Admissions and removals, one after the other. */
+  #changing: Promise<unknown> = Promise.resolve();
+  #closing: Promise<void> | null = null;
+
+  private constructor(options: StorageHostOptions) {
+    this.#options = options;
+    const { book, store, space, bootstrap, log } = options;
+    this.#isLeaving = book.isLeaving;
+    this.#tidyTimer = setInterval(() => {
+      this.#tidy().catch((error: unknown) => log(`Cannot delete a drive: ${String(error)}`));
+    }, limits.host_surplus_look_ms);
+    this.#capacity = new Capacity({
+      capacityBytes: book.capacityBytes,
+      reserveBytes: space.reserveBytes,
+      measure: () => space.usedBytes(),
+    });
+    this.#repairBudget = new RateBudget(
+      options.repairBytesPerSecond ?? limits.host_repair_bytes_per_second,
+    );
+    this.#verifyBudget = new RateBudget(
+      options.verifyBytesPerSecond ?? limits.host_verify_bytes_per_second,
+    );
+    this.#swarm = new Swarm({
+      store,
+      bootstrap,
+      keyPair: book.keyPair,
+      peersMax: limits.host_connections_max,
+      log,
+      onConnection: (connection) =>
+        serveAdmission(
+          connection,
+          (request) => this.#decide(request, connection),
+          (reason) => log(`Dropped a peer that asked to keep a drive: ${reason}`),
+        ),
+    });
+  }
+
+  /** Opens all drives that it keeps. Throws what the store throws. */
+  static async start(options: StorageHostOptions): Promise<StorageHost> {
+    const host = new StorageHost(options);
+    try {
+      await host.#capacity.measure();
+      for (const drive of options.book.drives) await host.#open(drive);
+    } catch (error) {
+      await host.close();
+      throw error;
+    }
+    return host;
+  }
+
+  /** Resolves when it can be found. Never rejects. */
+  announced(): Promise<void> {
+    return this.#swarm.announced();
+  }
+
+  async report(): Promise<StorageHostReport> {
+    const { book } = this.#options;
+    await this.#capacity.measure();
+    const drives = book.drives.map(({ keys, addedMs }) => {
+      const drive = this.#drives.get(keys.plan.toString('hex'));
+      return {
+        id: formatDriveId(keys.plan),
+        addedMs,
+        storedBytes: drive?.storedBytes ?? 0,
+        servedBytes: drive?.servedBytes ?? 0,
+        peers: drive?.wire.peers.length ?? 0,
+        state: drive?.state ?? null,
+        repaired: drive?.rebuilder.figures ?? { blocks: 0, bytes: 0, fetchedBytes: 0 },
+        verified: drive?.scrubber.figures ?? { blocks: 0, damaged: 0, roundMs: null },
+        hosts: drive === undefined ? [] : hostsOf(drive, book.id),
+      };
+    });
+    return {
+      id: formatDriveId(book.id),
+      capacityBytes: book.capacityBytes,
+      usedBytes: this.#capacity.usedBytes,
+      freeBytes: this.#capacity.freeBytes,
+      leaving: this.#isLeaving,
+      swarm: this.#swarm.statistics(),
+      drives,
+    };
+  }
+
+  /** Takes a drive off, deletes what is kept of it, and keeps it out from now on. Throws StoreError. */
+  deny(planKey: Buffer): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#options.book.deny(planKey);
+      await this.#drop(planKey);
+    });
+  }
+
+  /**
+   * Leaves: all drives are handed over to their other hosts and deleted then. `force`: deleted at once, though it may be
+   * the only copy. New drives are refused from now on, also after a restart.
+   */
+  async leave(force: boolean): Promise<void> {
+    await this.#options.book.leave();
+    this.#isLeaving = true;
+    for (const drive of this.#drives.values()) drive.leave();
+    if (force) for (const { keys } of [...this.#options.book.drives]) await this.#forget(keys.plan);
+  }
+
+  /** How far it is with leaving; drives that are handed over are gone. */
+  handovers(): { id: string; handover: Handover }[] {
+    return this.#options.book.drives.map(({ keys }) => ({
+      id: formatDriveId(keys.plan),
+      handover: this.#drives.get(keys.plan.toString('hex'))?.handover ?? {
+        isDone: false,
+        obstacle: null,
+        waitingFor: 0,
+        missingBlocks: 0,
+      },
+    }));
+  }
+
+  /** Ends everything; idempotent. The store stays open. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** Deletes drives that are not needed here any more. */
+  async #tidy(): Promise<void> {
+    for (const { keys } of [...this.#options.book.drives]) {
+      const drive = this.#drives.get(keys.plan.toString('hex'));
+      if (drive === undefined || !(this.#isLeaving || drive.isReleased)) continue;
+      if (drive.handover.isDone) await this.#forget(keys.plan);
+    }
+    if (this.#isLeaving && this.#options.book.drives.length === 0) this.#options.onLeft();
+  }
+
+  #forget(planKey: Buffer): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#options.book.forget(planKey);
+      await this.#drop(planKey);
+      this.#options.log(`Drive ${formatDriveId(planKey)} is not kept any more`);
+    });
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#tidyTimer);
+    await this.#changing.catch(() => undefined);
+    await Promise.all([...this.#drives.values()].map((drive) => drive.stop()));
+    await this.#reclaiming;
+    await Promise.all([...this.#drives.values()].map((drive) => drive.close()));
+    await this.#swarm.close();
+  }
+
+  async #open(drive: { planPublicKey: Buffer; keys: HostedLogKeys }): Promise<void> {
+    const { book, store, space, log } = this.#options;
+    const { planPublicKey, keys } = drive;
+    const hosted = await HostedDrive.open({
+      store,
+      swarm: this.#swarm,
+      hostId: book.id,
+      planPublicKey,
+      keys,
+      capacity: this.#capacity,
+      sync: () => space.sync(),
+      onRemoved: (bytes) => this.#onRemoved(bytes),
+      repairBudget: this.#repairBudget,
+      verifyBudget: this.#verifyBudget,
+      auditIntervalMs: this.#options.auditIntervalMs ?? limits.host_audit_interval_ms,
+      onEvidence: (evidence) =>
+        this.#options.onEvidence({ drive: formatDriveId(keys.plan), ...evidence }),
+      log: (line) => log(`${formatDriveId(keys.plan).slice(0, 8)}: ${line}`),
+    });
+    if (this.#isLeaving) hosted.leave();
+    this.#drives.set(keys.plan.toString('hex'), hosted);
+  }
+
+  /** The disk space of what was removed comes back once it is much: giving it back moves what is still in use. */
+  #onRemoved(bytes: number): void {
+    this.#removedBytes += bytes;
+    const { capacityBytes, usedBytes, freeBytes } = this.#capacity;
+    const isMuch = this.#removedBytes > usedBytes * limits.collect_compact_share_min;
+    const isTight = freeBytes < capacityBytes * limits.collect_compact_share_min;
+    if (this.#reclaiming !== null || !(isMuch || isTight)) return;
+    this.#reclaiming = this.#reclaim()
+      .catch((error: unknown) => this.#options.log(`Cannot give space back: ${String(error)}`))
+      .finally(() => {
+        this.#reclaiming = null;
+      });
+  }
+
+  async #reclaim(): Promise<void> {
+    this.#removedBytes = 0;
+    for (const drive of this.#drives.values()) {
+      for (const name of ['content', 'parity', 'tree'] as const) {
+        await this.#options.space.reclaim(drive.logs.get(name), 1);
+      }
+    }
+    await this.#capacity.measure();
+  }
+
+  async #drop(planKey: Buffer): Promise<void> {
+    const name = planKey.toString('hex');
+    const drive = this.#drives.get(name);
+    if (drive === undefined) return;
+    this.#drives.delete(name);
+    await this.#swarm.leave(drive.logs.get('tree').discoveryKey);
+    await drive.stop();
+    await drive.logs.removeAll();
+    for (const core of drive.logs.all) await this.#options.space.reclaim(core, 1);
+    await drive.close();
+    await this.#capacity.measure();
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#changing.then(() => {
+      if (this.#closing !== null) throw new UnavailableError('The host ends');
+      return work();
+    });
+    this.#changing = done.catch(() => undefined);
+    return done;
+  }
+
+  async #decide(request: AdmissionRequest, connection: PeerConnection): Promise<AdmissionAnswer> {
+    try {
+      const reason = await this.#inTurn(() => this.#admit(request, connection));
+      return this.#answer(reason);
+    } catch (error) {
+      this.#options.log(`Cannot take a drive in: ${String(error)}`);
+      return this.#answer('the host has a fault; its log says more');
+    }
+  }
+
+  #answer(reason: string | null): AdmissionAnswer {
+    // A stranger learns nothing.
+    if (reason !== null) return { accepted: false, reason, capacityBytes: 0, freeBytes: 0 };
+    const { capacityBytes, freeBytes } = this.#capacity;
+    return { accepted: true, reason: '', capacityBytes, freeBytes };
+  }
+
+  /** Why not; null when the drive is kept from now on. Nothing is stored for who is refused. */
+  async #admit(request: AdmissionRequest, connection: PeerConnection): Promise<string | null> {
+    const { book, log } = this.#options;
+    const { keys, planPublicKey, token, proof } = request;
+    const isOwner =
+      logKeyOf(planPublicKey).equals(keys.plan) &&
+      verifyOwnerProof(proof, planPublicKey, connection.handshakeHash);
+    if (!isOwner) return 'the request is not signed by the owner of the drive';
+    const kept = book.drives.find((drive) => drive.keys.plan.equals(keys.plan));
+    if (kept !== undefined) {
+      return sameKeys(kept.keys, keys) ? null : 'it keeps a drive of other logs under this plan';
+    }
+    const isListed = book.allowed.some((key) => key.equals(keys.plan));
+    if (book.denied.some((key) => key.equals(keys.plan))) return 'it does not want this drive';
+    if (!isListed && !book.isInvited(token, keys.plan)) {
+      return 'the invite is not good here, or was used for another drive; ask for a new one';
+    }
+    if (this.#isLeaving) return 'it is leaving';
+    if (book.drives.length >= limits.hosted_drives_max) return 'it keeps as many drives as it can';
+    if (this.#capacity.freeBytes < limits.host_free_bytes_min) return 'it is full';
+    const drive = { planPublicKey, keys, addedMs: Date.now() };
+    await book.add(drive, token);
+    await this.#open(drive);
+    log(`Keeping drive ${formatDriveId(keys.plan)} from now on`);
+    return null;
+  }
+}
+
+function hostsOf(drive: HostedDrive, self: Buffer): OtherHostReport[] {
+  const { duty, wire, auditor, liveness } = drive;
+  if (duty === null) return [];
+  const hosts = duty.view.plan.hosts.map(({ id, label, status }, index) => ({
+    id: formatDriveId(id),
+    label,
+    status,
+    connected: wire.host(id) !== undefined,
+    awayMs: liveness.awayMs(id),
+    gone: duty.gone.has(index),
+    audits: auditor.scoreOf(id),
+  }));
+  return hosts.filter(({ id }) => id !== formatDriveId(self));
+}
+
+function sameKeys(some: HostedLogKeys, other: HostedLogKeys): boolean {
+  return (
+    some.tree.equals(other.tree) &&
+    some.content.equals(other.content) &&
+    some.stripe.equals(other.stripe) &&
+    some.parity.equals(other.parity)
+  );
+}

@@ -1,0 +1,211 @@
+/**
+ * The owner's encoder: computes the parity of complete stripes of the chunk log, and appends it to the parity log and
+ * what the stripe consists of to the stripe log.
+ */
+import type Hypercore from 'hypercore';
+import { DamagedError, UnavailableError } from '../errors.js';
+import { limits } from '../limits.js';
+import { leafHash, setLeafHash } from '../log/leaf-hashes.js';
+import { signedLeafHash } from '../log/signed-leaf-hash.js';
+import { encodedLengths, type StripePlace, stripeAt } from './epochs.js';
+import { createErasureCode, type ErasureCode } from './erasure.js';
+import type { PlanEpoch } from './plan-record.js';
+import { decodeStripe, encodeStripe, type StripeRecord } from './stripe-record.js';
+
+/** Blocks that hosts no longer deliver are asked for so long. */
+const FETCH_MS_MAX = limits.network_deadline_ms;
+
+export interface StripeWriterParts {
+  /** The chunk log, only read, as it is stored. */
+  content: Hypercore;
+  /** Sessions that may append. */
+  stripes: Hypercore;
+  parity: Hypercore;
+  /** Whether a block of the chunk log was collected, so that it counts as zeros. */
+  isGarbage: (block: number) => boolean;
+  /** Throws NoSpaceError unless the disk has room for so many bytes more. */
+  claimSpace: (bytes: number) => void;
+}
+
+/** What a batch did. */
+export interface EncodeReport {
+  stripes: number;
+  /** Of the data. */
+  bytes: number;
+}
+
+interface Encoded {
+  record: Buffer;
+  parity: Buffer[];
+  /** Of the data. */
+  bytes: number;
+}
+
+export class StripeWriter {
+  readonly #parts: StripeWriterParts;
+  readonly #codes = new Map<string, ErasureCode>();
+
+  constructor(parts: StripeWriterParts) {
+    this.#parts = parts;
+  }
+
+  /** Stripes that are complete and not encoded. */
+  behind(epochs: readonly PlanEpoch[]): number {
+    const { content, stripes } = this.#parts;
+    return Math.max(0, encodedLengths(epochs, content.length).stripes - stripes.length);
+  }
+
+  /**
+   * Encodes some of what is complete: one batch, in bounded memory; nothing when all is. Not synced yet. Throws
+   * NoSpaceError, DamagedError for a block whose bytes are not what was signed, UnavailableError for one that is on no connected
+   * machine, and what the store throws.
+   *
+   * @param pause Called often: may wait, so that others get on. Throws to end the run.
+   */
+  async encodeBatch(
+    epochs: readonly PlanEpoch[],
+    pause: () => Promise<void> | undefined,
+  ): Promise<EncodeReport> {
+    const { content, stripes, parity } = this.#parts;
+    const end = encodedLengths(epochs, content.length).stripes;
+    const batch: Encoded[] = [];
+    let bytes = 0;
+    let parityBytes = 0;
+    while (
+      stripes.length + batch.length < end &&
+      batch.length < limits.encode_batch_stripes_max &&
+      parityBytes < limits.encode_batch_bytes
+    ) {
+      await pause();
+      const place = stripeAt(epochs, stripes.length + batch.length);
+      if (place === null) break;
+      const encoded = await this.#encode(place);
+      batch.push(encoded);
+      bytes += encoded.bytes;
+      parityBytes += encoded.parity.reduce((sum, block) => sum + block.length, 0);
+    }
+    if (batch.length > 0) {
+      this.#parts.claimSpace(parityBytes);
+      // First the parity: a stripe that has a record has all that the record names.
+      await parity.append(batch.flatMap((each) => each.parity));
+      await stripes.append(batch.map((each) => each.record));
+    }
+    return { stripes: batch.length, bytes };
+  }
+
+  /**
+   * Makes the logs fit: cuts off stripes that are not those of the chunk log (it went on under a new fork) and what a
+   * process that was ended left half done. `fork`: a new one has to be begun in any case.
+   * Throws what the store throws.
+   */
+  async recover(epochs: readonly PlanEpoch[], fork: number | null): Promise<boolean> {
+    const { stripes, parity } = this.#parts;
+    const sound = await this.#soundStripes(epochs);
+    const at = stripeAt(epochs, sound);
+    const last = sound === 0 ? null : stripeAt(epochs, sound - 1);
+    let parityLength = last === null ? 0 : last.parityBlock + last.epoch.parity;
+    if (at !== null && at.parityBlock === parityLength) parityLength = at.parityBlock;
+    if (parityLength > parity.length) {
+      throw new DamagedError(
+        `Cannot go on with the parity log: it has ${parity.length} blocks of ${parityLength}`,
+      );
+    }
+    let isCut = false;
+    for (const [core, length] of [
+      [stripes, sound],
+      [parity, parityLength],
+    ] as const) {
+      if (core.length === length && (fork === null || core.fork >= fork)) continue;
+      await core.truncate(length, Math.max(core.fork + 1, fork ?? 0));
+      isCut = true;
+    }
+    return isCut;
+  }
+
+  /** How many stripes from the first on are whole and those of the chunk log. */
+  async #soundStripes(epochs: readonly PlanEpoch[]): Promise<number> {
+    const { content, stripes, parity } = this.#parts;
+    let count = Math.min(stripes.length, encodedLengths(epochs, content.length).stripes);
+    for (; count > 0; count--) {
+      const place = stripeAt(epochs, count - 1);
+      if (place === null || place.parityBlock + place.epoch.parity > parity.length) continue;
+      const block = await stripes.get(count - 1, { wait: false });
+      if (block === null) continue;
+      const isSame = await this.#isOfThisLog(place, decodeStripe(block));
+      // A stripe without a block says nothing of the log.
+      if (isSame) break;
+    }
+    return count;
+  }
+
+  async #isOfThisLog(place: StripePlace, record: StripeRecord): Promise<boolean> {
+    const { content } = this.#parts;
+    const { epoch, firstBlock } = place;
+    const { data, parityHashes } = record;
+    if (data.length !== epoch.data || parityHashes.length !== epoch.parity) return false;
+    for (const [i, block] of data.entries()) {
+      if (block === null) continue;
+      const hash = await signedLeafHash(content, firstBlock + i);
+      // Who took the drive over need not have it. The last writer signed the record after the block.
+      if (hash !== null && !hash.equals(block.leafHash)) return false;
+    }
+    return true;
+  }
+
+  async #encode(place: StripePlace): Promise<Encoded> {
+    const { content } = this.#parts;
+    const { epoch, firstBlock } = place;
+    const numbers = Array.from({ length: epoch.data }, (_, i) => firstBlock + i);
+    const blocks = await Promise.all(numbers.map((block) => this.#read(block)));
+    const data = await Promise.all(
+      blocks.map(async (bytes, i) => {
+        if (bytes === null) return null;
+        const hash = leafHash(bytes);
+        const signed = await signedLeafHash(content, firstBlock + i);
+        if (signed === null || !signed.equals(hash)) {
+          throw new DamagedError(
+            `Cannot protect block ${firstBlock + i}: its bytes are damaged; 'shoal check --repair' may bring them back`,
+          );
+        }
+        return { bytes: bytes.length, leafHash: hash };
+      }),
+    );
+    const parityBytes = Math.max(0, ...data.map((block) => block?.bytes ?? 0));
+    const parity = this.#codeOf(epoch).encode(blocks, parityBytes);
+    const parityHashes = parity.map((block) => {
+      const hash = leafHash(block);
+      setLeafHash(block, hash);
+      return hash;
+    });
+    const bytes = data.reduce((sum, block) => sum + (block?.bytes ?? 0), 0);
+    return { record: encodeStripe({ data, parityBytes, parityHashes }), parity, bytes };
+  }
+
+  /** A block as it is stored; null for one that was collected. */
+  async #read(block: number): Promise<Buffer | null> {
+    const { content, isGarbage } = this.#parts;
+    // Also while it is still here: hosts may have been told to let it go.
+    if (isGarbage(block)) return null;
+    const stored = await content.get(block, { raw: true, wait: false });
+    if (stored !== null) return stored;
+    // The owner's disk may be a cache by now; its hosts have the block.
+    try {
+      return await content.get(block, { raw: true, timeout: FETCH_MS_MAX });
+    } catch (error) {
+      throw new UnavailableError(
+        `Cannot protect block ${block}: it is not on this machine, and no connected host has it`,
+        { cause: error },
+      );
+    }
+  }
+
+  #codeOf({ data, parity }: PlanEpoch): ErasureCode {
+    const name = `${data}+${parity}`;
+    let code = this.#codes.get(name);
+    if (code === undefined) {
+      code = createErasureCode(data, parity);
+      this.#codes.set(name, code);
+    }
+    return code;
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * Blocks that a host has and does not owe (any more): a host came back that it stood in for, others came into the plan, a
+ * stripe was encoded. They go only when those who owe them instead have said that they have them on disk.
+ */
+import type { Duty } from './duty.js';
+import type { HostedLogs } from './hosted-logs.js';
+import { blocksNotIn } from './missing-blocks.js';
+import { holdersOf, type ShardBlock } from './stripes.js';
+import type { HostState } from './wire/hosts-messages.js';
+import type { HostsWire } from './wire/hosts-wire.js';
+
+/** Blocks of one look. */
+const BLOCKS_MAX = 4096;
+
+/** Stretches of a log that need not be kept, ascending; some thousand blocks at most. */
+export async function surplusOf(
+  duty: Duty,
+  log: ShardBlock['log'],
+  logs: HostedLogs,
+  wire: HostsWire,
+  pause: () => Promise<void> | undefined,
+): Promise<[number, number][]> {
+  const core = logs.get(log);
+  const { owed, baseOwed } = duty;
+  // What is owed without those who are missed is kept in any case.
+  const sets =
+    log === 'parity'
+      ? [owed.parity, baseOwed.parity]
+      : [owed.content, owed.tail, baseOwed.content, baseOwed.tail];
+  const surplus: [number, number][] = [];
+  let count = 0;
+  for (const [start, end] of blocksNotIn(core, sets)) {
+    for (let block = start; block < end && count < BLOCKS_MAX; block++) {
+      await pause();
+      if (!isElsewhere(duty, { log, block }, core.fork, wire)) continue;
+      count++;
+      const last = surplus.at(-1);
+      if (last !== undefined && last[1] === block) last[1]++;
+      else surplus.push([block, block + 1]);
+    }
+    if (count >= BLOCKS_MAX) break;
+  }
+  return surplus;
+}
+
+/** Whether all who owe a block have confirmed it, or nobody needs it. */
+function isElsewhere(duty: Duty, shard: ShardBlock, fork: number, wire: HostsWire): boolean {
+  const { layout, view, placement, basePlacement, gone } = duty;
+  if (shard.log === 'content' && view.contentGarbage.has(shard.block)) return true;
+  const holders = holdersOf(layout, placement, shard);
+  // Of no stripe that there is (any more), or too few hosts are left for it.
+  if (holders.length === 0) return false;
+  const base = holdersOf(layout, basePlacement, shard);
+  return holders.every((index) => {
+    const id = view.plan.hosts[index]?.id;
+    const state = id === undefined ? null : (wire.host(id)?.state ?? null);
+    if (state === null || state.planLength < view.length) return false;
+    const confirmed = state[shard.log];
+    if (confirmed.fork !== fork || confirmed.length <= shard.block) return false;
+    // Who stands in for another one owes the block only if it misses that one, too.
+    return base.includes(index) || missesAll(state, gone);
+  });
+}
+
+function missesAll({ missed, failing }: HostState, gone: ReadonlySet<number>): boolean {
+  for (const index of gone) if (!missed.includes(index) && !failing.includes(index)) return false;
+  return true;
+}

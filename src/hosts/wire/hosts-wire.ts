@@ -1,0 +1,109 @@
+/**
+ * All peers of a protected drive that speak `shoal/hosts`. It is spoken with whoever has proved, by replicating it, to
+ * know the plan log; so a stranger cannot even ask.
+ */
+import type Hypercore from 'hypercore';
+import type { ReplicatorPeer } from 'hypercore';
+import type { PeerConnection } from 'hyperswarm';
+import Protomux from 'protomux';
+import { limits } from '../../limits.js';
+import { type Hello, HOSTS_PROTOCOL, type HostedLog, type HostState } from './hosts-messages.js';
+import { HostsPeer } from './hosts-peer.js';
+import { verifyOwnerProof } from './owner-proof.js';
+
+export interface HostsWireOptions {
+  /** The plan log, ready, and replicated with the peers. */
+  planCore: Hypercore;
+  /** What the plan log is signed with; without it, its manifest says so once it is here. */
+  planPublicKey?: Buffer | undefined;
+  /** What we are, to a peer. */
+  hello: (connection: PeerConnection) => Hello;
+  /** Reads a block as it is stored; null when it is not here. */
+  readBlock: (log: HostedLog, block: number) => Promise<Buffer | null>;
+  onHello?: ((peer: HostsPeer) => void) | undefined;
+  onState?: ((peer: HostsPeer, state: HostState) => void) | undefined;
+  onClose?: ((peer: HostsPeer) => void) | undefined;
+  log: (line: string) => void;
+}
+
+export class HostsWire {
+  readonly #options: HostsWireOptions;
+  readonly #peers = new Map<PeerConnection, HostsPeer>();
+  readonly #onAdd = (peer: ReplicatorPeer): void => this.#meet(peer.stream as PeerConnection);
+  #isClosed = false;
+
+  constructor(options: HostsWireOptions) {
+    this.#options = options;
+    const { planCore } = options;
+    planCore.on('peer-add', this.#onAdd);
+    for (const peer of planCore.peers) this.#onAdd(peer);
+  }
+
+  /** Those that have said what they are. */
+  get peers(): HostsPeer[] {
+    return [...this.#peers.values()].filter((peer) => peer.role !== null && !peer.closed);
+  }
+
+  /** The host with this id, when it is connected. */
+  host(id: Buffer): HostsPeer | undefined {
+    return this.peers.find((peer) => peer.role === 'host' && peer.id.equals(id));
+  }
+
+  /** Tells all peers. */
+  sendState(state: HostState): void {
+    for (const peer of this.peers) peer.sendState(state);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#options.planCore.off('peer-add', this.#onAdd);
+    for (const peer of this.#peers.values()) peer.close();
+    this.#peers.clear();
+  }
+
+  /** Speaks first, and answers when the other side does: it may come to know the plan log later. */
+  #meet(connection: PeerConnection): void {
+    const id = this.#options.planCore.discoveryKey;
+    const mux = Protomux.from(connection);
+    mux.pair({ protocol: HOSTS_PROTOCOL, id }, () => this.#attach(connection));
+    this.#attach(connection);
+  }
+
+  #attach(connection: PeerConnection): void {
+    if (this.#isClosed || this.#peers.has(connection) || connection.destroyed) return;
+    const { planCore, hello, readBlock, onHello, onState, onClose, log } = this.#options;
+    const peer = new HostsPeer({
+      connection,
+      id: planCore.discoveryKey,
+      hello: hello(connection),
+      isOwner: (proof) => this.#isOwner(proof, connection),
+      readBlock,
+      onHello: (greeted) => onHello?.(greeted),
+      onState: (told, state) => onState?.(told, state),
+      onClose: (closed) => {
+        if (this.#peers.get(connection) === closed) this.#peers.delete(connection);
+        onClose?.(closed);
+        this.#attachLater(connection);
+      },
+      onFault: (faulty, reason) => {
+        log(`Dropped peer ${faulty.id.toString('hex', 0, 4)} of the hosts: ${reason}`);
+      },
+    });
+    if (!peer.closed) this.#peers.set(connection, peer);
+  }
+
+  /** The other side may have begun to host the drive only now. */
+  #attachLater(connection: PeerConnection): void {
+    if (this.#isClosed || connection.destroyed) return;
+    const { planCore } = this.#options;
+    setTimeout(() => {
+      if (planCore.peers.some((peer) => peer.stream === connection)) this.#attach(connection);
+    }, limits.host_channel_retry_ms).unref();
+  }
+
+  #isOwner(proof: Buffer, connection: PeerConnection): boolean {
+    const { planCore, planPublicKey } = this.#options;
+    const publicKey = planPublicKey ?? planCore.manifest?.signers[0]?.publicKey;
+    return publicKey !== undefined && verifyOwnerProof(proof, publicKey, connection.handshakeHash);
+  }
+}

@@ -1,0 +1,30 @@
+/** By which an owner shows that a drive is his: the plan log's signing key over the connection's handshake hash. */
+import type { CoreManifest, KeyPair } from 'hypercore';
+import Hypercore from 'hypercore';
+import sodium from 'sodium-native';
+
+export const OWNER_PROOF_BYTES = 64;
+const CONTEXT = Buffer.from('shoal owner 1');
+
+/** 64 bytes, good for this connection only. */
+export function signOwnerProof(planKeyPair: KeyPair, handshakeHash: Buffer): Buffer {
+  const proof = Buffer.alloc(OWNER_PROOF_BYTES);
+  const message = Buffer.concat([CONTEXT, handshakeHash]);
+  sodium.crypto_sign_detached(proof, message, planKeyPair.secretKey);
+  return proof;
+}
+
+export function verifyOwnerProof(
+  proof: Buffer,
+  planPublicKey: Buffer,
+  handshakeHash: Buffer,
+): boolean {
+  const message = Buffer.concat([CONTEXT, handshakeHash]);
+  return sodium.crypto_sign_verify_detached(proof, message, planPublicKey);
+}
+
+/** The key of the log that one signer with this public key has: the hash of its manifest (docs/protocol.md). */
+export function logKeyOf(publicKey: Buffer): Buffer {
+  const manifest: CoreManifest = { version: 1, signers: [{ publicKey }] };
+  return Hypercore.key(manifest);
+}

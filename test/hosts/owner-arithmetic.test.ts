@@ -1,0 +1,225 @@
+/** What an owner concludes from what hosts say: confirmed versions, health, audits, garbage. */
+import test from 'brittle';
+import { AuditScore } from '../../src/hosts/audits.js';
+import {
+  confirmedBy,
+  type HostConfirmation,
+  liveHosts,
+  type OwnerLogs,
+  VersionHistoryLengths,
+} from '../../src/hosts/confirmations.js';
+import { describeHealth, type HealthInputs, measureHealth } from '../../src/hosts/health.js';
+import { healthSvg, healthText } from '../../src/hosts/health-picture.js';
+import { OwnerBook } from '../../src/hosts/owner-book.js';
+import { Placement } from '../../src/hosts/placement.js';
+import { planGarbage } from '../../src/hosts/plan-garbage.js';
+import { FIRST_PLAN } from '../../src/hosts/plan-log.js';
+import type { Plan, PlanEpoch, PlanHost } from '../../src/hosts/plan-record.js';
+import { holdersOf, type Layout } from '../../src/hosts/stripes.js';
+import { limits } from '../../src/limits.js';
+import { BlockSet } from '../../src/log/block-set.js';
+
+const stripes: PlanEpoch = {
+  fromBlock: 0,
+  kind: 'erasure',
+  data: 4,
+  parity: 2,
+  stripeBase: 0,
+  parityBase: 0,
+};
+
+const logs: OwnerLogs = {
+  treeFork: 0,
+  contentFork: 0,
+  contentLength: 43,
+  stripeFork: 0,
+  stripeLength: 10,
+  parityFork: 0,
+  planLength: 3,
+};
+
+function says(fields: Partial<HostConfirmation> = {}): HostConfirmation {
+  const all: HostConfirmation = {
+    planLength: 3,
+    tree: { fork: 0, length: 70 },
+    content: { fork: 0, length: 43 },
+    stripe: { fork: 0, length: 10 },
+    parity: { fork: 0, length: 20 },
+  };
+  return { ...all, ...fields };
+}
+
+function confirmed(fields: Partial<HostConfirmation> = {}) {
+  return confirmedBy(says(fields), logs, [stripes]);
+}
+
+test('confirmations - a host counts as far as every log of it goes', (t) => {
+  t.alike(confirmed(), { treeLength: 70, contentLength: 43 });
+  t.is(confirmed({ planLength: 2 }), null, 'by an older plan it owes something else');
+  t.is(confirmed({ content: { fork: 0, length: 17 } })?.contentLength, 17);
+  t.is(confirmed({ content: { fork: 1, length: 43 } })?.contentLength, 0, 'another fork');
+  t.is(confirmed({ tree: { fork: 3, length: 70 } })?.treeLength, 0);
+  t.is(
+    confirmed({ stripe: { fork: 0, length: 7 } })?.contentLength,
+    28,
+    'stripes it does not know',
+  );
+  t.is(confirmed({ parity: { fork: 0, length: 13 } })?.contentLength, 24, 'parity that it lacks');
+  t.is(confirmed({ parity: { fork: 9, length: 20 } })?.contentLength, 0);
+});
+
+test('confirmations - lengths lead to the newest version that they hold all of', (t) => {
+  const versions = new VersionHistoryLengths();
+  for (let version = 1; version <= 10_000; version++) {
+    versions.note({ version, treeLength: 10 * version, contentLength: version });
+  }
+  const within = (treeLength: number, contentLength: number) =>
+    versions.newestWithin({ treeLength, contentLength })?.version ?? null;
+  t.is(within(1e9, 1e9), 10_000);
+  t.is(within(99_995, 1e9), 9999);
+  t.is(within(1e9, 9990), 9990);
+  const old = within(1000, 1e9) ?? 0;
+  t.ok(old <= 100, `an old version is found too low, ${old}, never too high`);
+  t.is(within(3, 3), null);
+});
+
+function host(number: number, fields: Partial<PlanHost> = {}): PlanHost {
+  const id = Buffer.alloc(32, number + 1);
+  return { id, capacityBytes: 1e9, status: 'active', label: '', ...fields };
+}
+
+function planOf(hosts: PlanHost[]): Plan {
+  return { ...FIRST_PLAN, hosts, epochs: [stripes] };
+}
+
+test('live hosts - those that most do not miss', (t) => {
+  const plan = planOf([host(0), host(1), host(2, { status: 'leaving' }), host(3)]);
+  t.alike(liveHosts(plan, [[], []]), [true, true, false, true]);
+  t.alike(liveHosts(plan, [[3], [], []]), [true, true, false, true], 'one voice of three');
+  t.alike(liveHosts(plan, [[3], [3, 1], []]), [true, true, false, false]);
+  t.alike(liveHosts(plan, [[3]]), [true, true, false, false], 'the owner alone');
+  t.alike(liveHosts(plan, [[3, 3], [], []]), [true, true, false, true], 'no voice counts twice');
+});
+
+/** Six hosts that have all they owe, but for what is said to be lost. */
+function inputs(lost: (host: number, log: string, block: number) => boolean): HealthInputs {
+  const hosts = Array.from({ length: 6 }, (_, index) => host(index));
+  const placement = new Placement(
+    hosts.map(({ id, capacityBytes }, index) => ({ index, id, capacityBytes, live: true })),
+  );
+  const layout: Layout = { epochs: [stripes], contentLength: 43, stripeLength: 10 };
+  return {
+    layout,
+    placement,
+    hosts: hosts.map((_, index) => ({
+      index,
+      has: () => false,
+      hasOwed: (shard) =>
+        holdersOf(layout, placement, shard).includes(index) && !lost(index, shard.log, shard.block),
+    })),
+    isGarbage: () => false,
+    isWanted: null,
+    isZeros: async () => false,
+    pause: () => undefined,
+  };
+}
+
+test('health - says how many hosts may fail, the worst first', async (t) => {
+  const sound = await measureHealth(inputs(() => false));
+  t.alike([sound.spare, sound.groups, sound.blocks], [2, 11, 43]);
+  t.alike(describeHealth(sound, { connected: 6, all: 6 }), ['any 2 of 6 connected hosts may fail']);
+  const oneLost = await measureHealth(
+    inputs((_, log, block) => log === 'content' && block >= 8 && block < 10),
+  );
+  t.is(oneLost.worst[0]?.from, 8);
+  t.alike([oneLost.worst[0]?.live, oneLost.worst[0]?.spare], [4, 0]);
+  t.alike(oneLost.bySpare, [
+    { spare: 0, groups: 1 },
+    { spare: 2, groups: 10 },
+  ]);
+  t.alike(describeHealth(oneLost, { connected: 6, all: 7 }), [
+    'no host may fail: 1 stripe of 11 is one loss away from being out of reach',
+    '1 of 7 hosts is not connected: what they have was not checked and is not counted',
+  ]);
+  const gone = await measureHealth(inputs((_, log, block) => log === 'content' && block < 3));
+  t.is(gone.spare, -1);
+  t.alike(healthText(gone), ['!2222222222']);
+  t.alike(describeHealth(gone, { connected: 6, all: 6 }), [
+    '1 stripe of 11 cannot be read from the hosts that are connected',
+  ]);
+  const picture = healthSvg(gone, 'a <drive>');
+  t.is(picture.match(/<rect /g)?.length, 11 + 4, 'a cell for each stripe, and the legend');
+  t.ok(picture.includes('a &lt;drive&gt;'));
+  const wanted = await measureHealth({ ...inputs(() => false), isWanted: (block) => block === 42 });
+  t.alike([wanted.groups, wanted.worst[0]?.from], [1, 40]);
+});
+
+test('health - zeros need no host, and what was collected no care', async (t) => {
+  const base = inputs((_, log, block) => log === 'content' && [4, 5, 6].includes(block));
+  const isGarbage = (block: number): boolean => block === 4 || block === 5 || block < 4;
+  const zeros = await measureHealth({
+    ...base,
+    isGarbage,
+    isZeros: async (_, stripe, shard) => stripe === 1 && shard < 2,
+  });
+  t.is(zeros.groups, 10, 'the first is not kept any more');
+  t.alike([zeros.worst[0]?.from, zeros.worst[0]?.live, zeros.worst[0]?.spare], [4, 5, 1]);
+});
+
+test('audits - three failures among the last are no accident', (t) => {
+  const score = new AuditScore();
+  t.is(score.score, null);
+  for (let i = 0; i < 100; i++) score.note(true);
+  t.is(score.score, 1);
+  score.note(false);
+  score.note(false);
+  t.absent(score.isLiar);
+  for (let i = 0; i < limits.audits_noted_max; i++) score.note(true);
+  t.is(score.failed, 0, 'what is long ago is forgotten');
+  for (let i = 0; i < limits.audits_failed_max; i++) score.note(false);
+  t.ok(score.isLiar);
+});
+
+test("an owner's book comes back from its file, and nonsense in it is left out", (t) => {
+  const book = new OwnerBook(null);
+  const known = book.of(host(1).id);
+  known.lastSeenMs = 5;
+  known.storedBytes = 70;
+  known.audits.note(false);
+  known.audits.note(true);
+  book.protected = { version: 7, treeLength: 20, contentLength: 9 };
+  const again = new OwnerBook(JSON.parse(JSON.stringify(book.stored())));
+  t.alike(again.protected, book.protected);
+  const found = again.of(host(1).id);
+  t.alike(
+    [found.lastSeenMs, found.storedBytes, found.audits.passed, found.audits.failed],
+    [5, 70, 1, 1],
+  );
+  const nonsense = new OwnerBook({
+    protected: { version: -1 },
+    hosts: { ab: {}, ['0'.repeat(64)]: { lastSeenMs: 'x' } },
+  });
+  t.is(nonsense.protected, null);
+  t.alike(nonsense.stored().hosts, {});
+});
+
+test('garbage of the plan - whole stripes, and copies one by one', (t) => {
+  const content = new BlockSet();
+  for (const block of [0, 1, 2, 3, 5, 6, 41]) content.add(block);
+  const tree = new BlockSet();
+  tree.addRange(3, 60);
+  const layout: Layout = { epochs: [stripes], contentLength: 43, stripeLength: 10 };
+  t.alike(planGarbage({ tree, content }, layout), {
+    tree: [[3, 60]],
+    content: [
+      [0, 4],
+      [41, 42],
+    ],
+  });
+  const many = new BlockSet();
+  for (let i = 0; i < 20_000; i++) many.addRange(10 * i, 10 * i + 1 + (i % 2));
+  const ranges = planGarbage({ tree: many, content }, layout).tree;
+  t.is(ranges.length, limits.plan_garbage_ranges_max);
+  t.is(ranges.filter(([start, end]) => end - start === 2).length, 10_000, 'the longest stay');
+  t.ok(ranges.every(([start], i) => i === 0 || start > (ranges[i - 1] as number[])[1]!));
+});

@@ -1,0 +1,105 @@
+/** An owner and hosts, in processes of their own: what the owner's commands do and say. */
+import { mkdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'brittle';
+import type {
+  DriveHealth,
+  HostFigures,
+  ProtectionFigures,
+} from '../../src/drive/protection-control.js';
+import { BootstrapNode, Machine } from '../support/drive-mount.js';
+import { type HostProcess, until } from './support/host-process.js';
+import { asked, SYNC, startHosts, writeRandom } from './support/owner.js';
+
+const TIME = { timeout: 240_000 };
+
+test(
+  'owner - two hosts get copies, a third one stripes, and what is away is not claimed',
+  TIME,
+  async (t) => {
+    const network = await BootstrapNode.forTest(t);
+    const machine = Machine.forTest(t, { bootstrap: network.address });
+    const hosts = await startHosts(t, network.address, 3);
+    const [first, second, third] = hosts as [HostProcess, HostProcess, HostProcess];
+    await machine.shoal('create', 'drive');
+
+    const none = await machine.tryShoal(['hosts', 'list', 'drive']);
+    t.is(none.code, 2, none.stderr);
+    t.ok(/has no hosts; 'shoal hosts add drive INVITE'/.test(none.stderr));
+    // Without a mount.
+    await machine.shoal('protect', 'drive', '--data', '2', '--parity', '1', '--repair-after', '1h');
+    const added = await asked<HostFigures[]>(machine, 'hosts', 'add', 'drive', first.invite);
+    t.is(added[0]?.status, 'active');
+    const mount = await machine.mount('drive');
+    await machine.shoal('hosts', 'add', 'drive', second.invite, '--label', 'attic');
+    const wrong = await machine.tryShoal(['hosts', 'add', 'drive', `${first.invite.slice(0, -1)}`]);
+    t.is(wrong.code, 6, wrong.stderr);
+    const scheme = await machine.shoal('protect', 'drive');
+    t.is(
+      scheme.split('\n')[0],
+      "'drive' is kept as copies, 2 where there are as many hosts, on 2 hosts: 2 + 1 needs 3",
+    );
+
+    writeRandom(mount, 'large', 3 << 20);
+    mkdirSync(path.join(mount.directory, 'below'));
+    writeRandom(mount, 'below/small', 3000);
+    const synced = await asked<ProtectionFigures>(machine, 'sync', 'drive', ...SYNC);
+    t.is(synced.protectedVersion, synced.version);
+    t.is(synced.confirmedContentLength, synced.contentLength);
+    t.is(synced.repairAfterMs, 3_600_000);
+    const copied = await asked<DriveHealth>(machine, 'health', 'drive');
+    t.alike([copied.spare, copied.connected, copied.hosts], [1, 2, 2]);
+    const listed = await asked<HostFigures[]>(machine, 'hosts', 'list', 'drive');
+    t.alike(
+      listed.map(({ label, reachable }) => [label, reachable]),
+      [
+        ['', true],
+        ['attic', true],
+      ],
+    );
+    t.ok(listed.every(({ storedBytes }) => storedBytes > 3 << 20));
+
+    // By its id, after it has allowed the drive.
+    const { driveId } = await asked<ProtectionFigures>(machine, 'protect', 'drive');
+    await third.shoal('allow', driveId);
+    await machine.shoal('hosts', 'add', 'drive', (await third.status()).id);
+    writeRandom(mount, 'more', 1 << 20);
+    await machine.shoal('sync', 'drive', ...SYNC);
+    const striped = await asked<DriveHealth>(machine, 'health', 'drive');
+    t.is(striped.spare, 1);
+    t.ok(
+      striped.worst.some(({ of, needed }) => of === 3 && needed === 2),
+      'stripes of 2 + 1',
+    );
+    const figures = await asked<ProtectionFigures>(machine, 'protect', 'drive');
+    t.alike([figures.stripesBehind, figures.activeHosts], [0, 3]);
+    t.ok(/any 1 of 3 connected hosts may fail/.test(await machine.shoal('health', 'drive')));
+    const picture = path.join(machine.folder, 'health.svg');
+    const below = await asked<DriveHealth>(machine, 'health', 'drive', '/below', '--svg', picture);
+    t.ok(below.groups > 0 && below.groups < striped.groups, 'of a path only its stripes');
+    t.ok(/^<svg .*<\/svg>\n$/s.test(readFileSync(picture, 'utf8')));
+    t.is((await machine.tryShoal(['health', 'drive', '/nothing'])).code, 3);
+
+    await third.kill();
+    await until('the owner sees that a host is away', async () => {
+      const now = await asked<DriveHealth>(machine, 'health', 'drive');
+      return now.connected === 2;
+    });
+    const text = await machine.shoal('health', 'drive');
+    t.ok(/no host may fail: \d+ stripes of \d+ are one loss away/.test(text), text);
+    t.ok(/1 of 3 hosts is not connected: what they have was not checked/.test(text), text);
+    writeRandom(mount, 'unprotected', 300_000);
+    const late = await machine.tryShoal(['sync', 'drive', '--deadline', '2']);
+    t.is(late.code, 9, late.stderr);
+    t.ok(/only: 2 of 3 hosts are connected/.test(late.stderr), late.stderr);
+    const status = await machine.shoal('status', 'drive');
+    t.ok(/protected +up to version \d+, [1-9]\d* behind; 2 \+ 1 on 3 hosts/.test(status), status);
+
+    await third.start();
+    await machine.shoal('sync', 'drive', ...SYNC);
+    await mount.unmount();
+    // And without a mount.
+    const again = await asked<ProtectionFigures>(machine, 'sync', 'drive', ...SYNC);
+    t.is(again.protectedVersion, again.version);
+  },
+);

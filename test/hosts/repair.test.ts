@@ -1,0 +1,83 @@
+/** Hosts that restore what was lost, with nobody telling them to. */
+import test from 'brittle';
+import { BootstrapNode } from '../support/drive-mount.js';
+import { HostProcess, until } from './support/host-process.js';
+import { LittleOwner } from './support/little-owner.js';
+
+const TIME = { timeout: 120_000 } as const;
+const REPAIR_AFTER_MS = 3000;
+
+test(
+  'repair - the others rebuild what a lost host had, and let go of it when it comes back',
+  TIME,
+  async (t) => {
+    const { address: bootstrap } = await BootstrapNode.forTest(t);
+    const owner = await LittleOwner.forTest(t, { bootstrap, repairAfterMs: REPAIR_AFTER_MS });
+    await owner.appendTree(10);
+    await owner.append(60);
+    const hosts = await HostProcess.severalForTest(t, 5, { bootstrap });
+    const invites = hosts.map(({ invite }) => invite);
+    await owner.add(...invites);
+    for (const invite of invites) await owner.untilComplete(invite);
+    const before = await owner.shardsAt(...invites);
+    t.is(before.flat().length, 90);
+    const [lost, ...rest] = hosts as [HostProcess, ...HostProcess[]];
+    const restInvites = invites.slice(1);
+    await owner.goOffline();
+    await lost.kill();
+    const lostShards = before[0] as string[];
+    const rebuilt = async (): Promise<number> => {
+      const reports = await Promise.all(rest.map((host) => host.status()));
+      return reports.reduce((sum, { drives }) => sum + (drives[0]?.repaired.blocks ?? 0), 0);
+    };
+    await until('all is rebuilt', async () => (await rebuilt()) >= lostShards.length, 60_000);
+    t.is(await rebuilt(), lostShards.length, 'each block once');
+
+    owner.goOnline();
+    for (const invite of restInvites) await owner.untilComplete(invite);
+    const after = await owner.shardsAt(...restInvites);
+    t.is(new Set(after.flat()).size, 90, 'every shard is there again');
+    for (const [i, shards] of after.entries()) {
+      const held = before[i + 1] as string[];
+      t.alike(
+        shards.filter((shard) => held.includes(shard)).sort(),
+        [...held].sort(),
+        'nothing else moved',
+      );
+    }
+
+    await lost.start();
+    await owner.untilComplete(lost.invite);
+    await until('what is kept twice goes', async () => {
+      const shards = await owner.shardsAt(...invites);
+      return shards.flat().length === 90;
+    });
+    t.alike(await owner.shardsAt(...invites), before);
+  },
+);
+
+test('repair - a host that leaves hands over what it has, and ends', TIME, async (t) => {
+  const { address: bootstrap } = await BootstrapNode.forTest(t);
+  const owner = await LittleOwner.forTest(t, { bootstrap });
+  await owner.appendTree(10);
+  await owner.append(41);
+  const hosts = await HostProcess.severalForTest(t, 4, { bootstrap });
+  const invites = hosts.map(({ invite }) => invite);
+  await owner.add(...invites);
+  for (const invite of invites) await owner.untilComplete(invite);
+  await owner.goOffline();
+  const [leaver, next] = hosts as [HostProcess, HostProcess];
+  await leaver.shoal('leave');
+  await until('the process has ended', async () => (await leaver.tryShoal('status')).code === 3);
+  const { drives } = JSON.parse(await leaver.shoal('list', '--json'));
+  t.alike(drives, []);
+  owner.goOnline();
+  for (const invite of invites.slice(1)) await owner.untilComplete(invite);
+  const shards = await owner.shardsAt(...invites.slice(1));
+  t.is(new Set(shards.flat()).size, 41 + 20);
+  // A stripe has three shards: the next one cannot go.
+  const refused = await next.tryShoal('leave');
+  t.is(refused.code, 14);
+  t.ok(refused.stderr.includes('needs 3 hosts, and without this one there are 2'), refused.stderr);
+  t.ok((await next.status()).leaving);
+});

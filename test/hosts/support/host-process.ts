@@ -1,0 +1,116 @@
+/** Hosts run by `shoal host`, in processes and folders of their own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Assertions } from 'brittle';
+import type { StorageHostReport } from '../../../src/hosts/storage-host.js';
+import { type CommandResult, command, ended, tryCommand } from '../../support/command.js';
+import { SHOAL } from '../../support/drive-mount.js';
+import { LineReader } from '../../support/line-reader.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
+
+export interface HostProcessOptions {
+  /** HOST:PORT of a private network. */
+  bootstrap: string;
+  /** As `--capacity` takes it. */
+  capacity?: string;
+  /** More options of the command. */
+  options?: string[];
+}
+
+export class HostProcess {
+  /** Its folder: host.json, log, store. */
+  readonly folder: string;
+  /** Printed at the first start. */
+  invite = '';
+  readonly #options: HostProcessOptions;
+  #child: ChildProcess | null = null;
+  #end: Promise<unknown> = Promise.resolve();
+
+  private constructor(folder: string, options: HostProcessOptions) {
+    this.folder = folder;
+    this.#options = options;
+  }
+
+  /** Starts a new host, which is killed when the test ends. */
+  static async forTest(t: Assertions, options: HostProcessOptions): Promise<HostProcess> {
+    const host = new HostProcess(path.join(temporaryFolder(t, 'host'), 'host'), options);
+    t.teardown(() => host.kill(), { force: true });
+    await host.start();
+    return host;
+  }
+
+  /** Starts several at once: most of the time goes into starting a process. */
+  static severalForTest(
+    t: Assertions,
+    count: number,
+    options: HostProcessOptions,
+  ): Promise<HostProcess[]> {
+    return Promise.all(Array.from({ length: count }, () => HostProcess.forTest(t, options)));
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  async start(): Promise<void> {
+    const { bootstrap, capacity = '500M', options = [] } = this.#options;
+    const child = spawn(
+      process.execPath,
+      [SHOAL, 'host', '--store', this.folder, '--capacity', capacity, ...options],
+      { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, SHOAL_BOOTSTRAP: bootstrap } },
+    );
+    this.#child = child;
+    this.#end = ended(child);
+    const lines = new LineReader(child.stdout);
+    for (;;) {
+      const match = /^invite (.*)$/.exec(await lines.next());
+      if (match === null) continue;
+      this.invite = match[1] as string;
+      return;
+    }
+  }
+
+  /** Ends the process, as a crash does without a signal given. */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    this.#child?.kill(signal);
+    this.#child = null;
+    await this.#end;
+  }
+
+  /** Stops the process where it is, so that it answers nothing. */
+  freeze(): void {
+    this.#child?.kill('SIGSTOP');
+  }
+  thaw(): void {
+    this.#child?.kill('SIGCONT');
+  }
+
+  /** `shoal host ARGS` about this host. */
+  shoal(...args: string[]): Promise<string> {
+    return command(process.execPath, [SHOAL, 'host', ...args, '--store', this.folder]);
+  }
+
+  tryShoal(...args: string[]): Promise<CommandResult> {
+    return tryCommand(process.execPath, [SHOAL, 'host', ...args, '--store', this.folder]);
+  }
+
+  async status(): Promise<StorageHostReport> {
+    return JSON.parse(await this.shoal('status', '--json')) as StorageHostReport;
+  }
+}
+
+/** Waits until a condition holds, and returns what it answered. Fails with `what` after the deadline. */
+export async function until<T>(
+  what: string,
+  look: () => Promise<T | false | null | undefined> | T | false | null | undefined,
+  deadlineMs = 30_000,
+): Promise<T> {
+  const deadline = performance.now() + deadlineMs;
+  for (;;) {
+    const found = await look();
+    if (found !== false && found !== null && found !== undefined) return found;
+    if (performance.now() > deadline) throw new Error(`Not within ${deadlineMs} ms: ${what}`);
+    await sleep(50);
+  }
+}

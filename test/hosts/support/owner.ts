@@ -1,0 +1,32 @@
+/** What tests of an owner and his hosts share. */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Assertions } from 'brittle';
+import type { DriveMount, Machine } from '../../support/drive-mount.js';
+import { SeededRandom, seedOfRun } from '../../support/seeded-random.js';
+import { HostProcess } from './host-process.js';
+
+/** For `shoal sync`. */
+export const SYNC = ['--deadline', '120'];
+
+export async function startHosts(
+  t: Assertions,
+  bootstrap: string,
+  count: number,
+): Promise<HostProcess[]> {
+  return await Promise.all(
+    Array.from({ length: count }, () => HostProcess.forTest(t, { bootstrap })),
+  );
+}
+
+/** A file of random bytes, which it returns. */
+export function writeRandom(mount: DriveMount, name: string, bytes: number): Buffer {
+  const content = new SeededRandom(seedOfRun() + bytes).bytes(bytes);
+  writeFileSync(path.join(mount.directory, name), content);
+  return content;
+}
+
+/** What a command answers with `--json`. */
+export async function asked<T>(machine: Machine, ...args: string[]): Promise<T> {
+  return JSON.parse(await machine.shoal(...args, '--json')) as T;
+}
