@@ -1,5 +1,4 @@
 /** A drive as a file system: joins the operations, and starts and ends what runs behind them. */
-import { statfsSync } from 'node:fs';
 import type {
   Answer,
   AttributeChanges,
@@ -28,6 +27,7 @@ import { SystemClock } from './clock.js';
 import { Committer } from './committer.js';
 import { Defragmenter } from './defragmenter.js';
 import { DirectoryOperations } from './directory-operations.js';
+import { diskStatistics } from './disk-statistics.js';
 import type {
   DriveFileSystemFigures,
   DriveFileSystemOptions,
@@ -50,7 +50,6 @@ import { removeTree, TreeRemover } from './tree-remover.js';
 import { Volume } from './volume.js';
 
 const ROOT_INO = 1;
-const STATFS_BLOCK_BYTES = 4096;
 
 export type { DriveFileSystemFigures, DriveFileSystemOptions };
 
@@ -481,17 +480,7 @@ export class DriveFileSystem implements FileSystem {
 
   /** The figures of the disk that the store is on. Never waits. */
   statfs(): FileSystemStatistics {
-    const disk = statfsSync(this.#options.storeDirectory);
-    const scale = disk.bsize / STATFS_BLOCK_BYTES;
-    return {
-      blockSize: STATFS_BLOCK_BYTES,
-      blocks: Math.floor(disk.blocks * scale),
-      blocksFree: Math.floor(disk.bfree * scale),
-      blocksAvailable: Math.floor(disk.bavail * scale),
-      files: disk.files,
-      filesFree: disk.ffree,
-      nameBytesMax: limits.name_bytes_max,
-    };
+    return diskStatistics(this.#options.storeDirectory);
   }
 
   syncfs(): Answer<void> {

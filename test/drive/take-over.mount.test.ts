@@ -3,14 +3,9 @@ import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Assertions, test } from 'brittle';
 import { checkDrive, describeReport } from '../durability/support/check-drive.js';
-import {
-  errorCode,
-  eventually,
-  SHARING_TIME,
-  statusOf,
-} from '../sharing/support/shared-drive.js';
+import { errorCode, eventually, SHARING_TIME, statusOf } from '../sharing/support/shared-drive.js';
 import { contentAt, writeContent } from '../sharing/support/stream-content.js';
-import { BootstrapNode, type DriveMount, Machine } from '../support/drive-mount.js';
+import { BootstrapNode, commitMounted, type DriveMount, Machine } from '../support/drive-mount.js';
 
 const LARGE_BYTES = 3 << 20;
 
@@ -32,7 +27,7 @@ async function withoutWriter(t: Assertions): Promise<Scene> {
   const mount = await origin.createAndMount('notes');
   writeContent(path.join(mount.directory, 'large'), 1, LARGE_BYTES);
   writeFileSync(path.join(mount.directory, 'small'), 'small text');
-  await mount.commit();
+  await commitMounted(mount);
   const readKey = (await origin.shoal('share', 'notes')).trim();
   const writeKey = (await origin.shoal('share', 'notes', '--write')).trim();
   const other = Machine.forTest(t, { bootstrap: node.address });
@@ -51,7 +46,7 @@ function bringBack({ home }: Machine): void {
   renameSync(`${home}.away`, home);
 }
 
-function write(mount: DriveMount, name: string, text = `text of ${name}`): void {
+async function write(mount: DriveMount, name: string, text = `text of ${name}`): Promise<void> {
   writeFileSync(path.join(mount.directory, name), text);
   await mount.commit();
 }
@@ -85,7 +80,7 @@ test(
     t.is(taken.code, 0, taken.stderr.trim());
     t.ok(/Took 'heir' over.*read-only when it comes back/.test(taken.stderr), taken.stderr.trim());
     const writer = { machine: heir, name: 'heir', directory: target } as DriveMount;
-    write(writer, 'by-heir');
+    await write(writer, 'by-heir');
     await shows(reader, ['by-heir', 'large', 'small']);
     const large = path.join(target, 'large');
     t.ok(readFileSync(large).equals(contentAt(1, 0, LARGE_BYTES)), 'what was there is readable');
@@ -105,7 +100,7 @@ test(
     const follower = { machine: origin, name: 'notes', directory: back } as DriveMount;
     await shows(follower, ['by-heir', 'large', 'small']);
 
-    write(writer, 'by-heir-again');
+    await write(writer, 'by-heir-again');
     await shows(follower, ['by-heir', 'by-heir-again', 'large', 'small']);
     await shows(reader, ['by-heir', 'by-heir-again', 'large', 'small']);
     const forks = await Promise.all([writer, follower, reader].map((each) => statusOf(each)));
@@ -116,7 +111,7 @@ test(
     await origin.shoal('unmount', back);
     const giver = await heir.mount('heir', ['--read-only']);
     const again = await origin.mount('notes');
-    write(again, 'by-origin');
+    await write(again, 'by-origin');
     await shows(reader, ['by-heir', 'by-heir-again', 'by-origin', 'large', 'small']);
     await giver.unmount();
     await again.unmount();
@@ -134,9 +129,9 @@ test(
     const writer = await heir.mount(writeKey, ['--name', 'heir', '--take-over']);
     bringBack(origin);
     const alone = await origin.mount('notes', ['--offline']);
-    write(alone, 'by-origin');
+    await write(alone, 'by-origin');
     await alone.unmount();
-    write(writer, 'by-heir');
+    await write(writer, 'by-heir');
 
     for (const round of ['once', 'and the next time']) {
       const back = origin.makeMountPoint();
@@ -158,7 +153,7 @@ test(
       await shows(reader, ['by-heir', 'large', 'small']);
       await origin.shoal('unmount', back);
     }
-    write(writer, 'by-heir-again');
+    await write(writer, 'by-heir-again');
     await shows(reader, ['by-heir', 'by-heir-again', 'large', 'small']);
     await writer.unmount();
     await reader.unmount();
@@ -173,14 +168,14 @@ test(
   async (t) => {
     const { origin, reader, heir, writeKey } = await withoutWriter(t);
     let writer = await heir.mount(writeKey, ['--name', 'heir', '--take-over']);
-    write(writer, 'by-heir');
+    await write(writer, 'by-heir');
     await shows(reader, ['by-heir', 'large', 'small']);
     await writer.unmount();
     await reader.unmount();
 
     bringBack(origin);
     const old = await origin.mount('notes');
-    write(old, 'by-origin');
+    await write(old, 'by-origin');
     // A reader alone can show it: it has the owner's signature.
     const again = await reader.machine.mount('copy', []);
     await eventually('the old writer stops', async () => (await statusOf(old)).readOnly);
@@ -194,7 +189,7 @@ test(
     await old.unmount();
 
     writer = await heir.mount('heir');
-    write(writer, 'by-heir-again');
+    await write(writer, 'by-heir-again');
     await shows(again, ['by-heir', 'by-heir-again', 'large', 'small']);
     await writer.unmount();
     await again.unmount();

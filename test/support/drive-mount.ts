@@ -148,9 +148,8 @@ export class DriveMount {
   }
 
   /** Commits what is dirty; an fsync need not. */
-  async commit(): Promise<void> {
-    const lock = path.join(this.machine.home, 'drives', this.name, 'lock');
-    await callControl(runningHolder(lock)?.socket as string, 'sync');
+  commit(): Promise<void> {
+    return commitMounted(this);
   }
 
   /** Kills the process as a crash does (or with another signal), and waits for the mount to be gone. */
@@ -168,6 +167,15 @@ export class DriveMount {
       await sleep(20);
     }
   }
+}
+
+/** Commits what is dirty in a mounted drive. */
+export async function commitMounted({
+  machine,
+  name,
+}: Pick<DriveMount, 'machine' | 'name'>): Promise<void> {
+  const lock = path.join(machine.home, 'drives', name, 'lock');
+  await callControl(runningHolder(lock)?.socket as string, 'sync');
 }
 
 /** A node of a private network, run by `shoal bootstrap`. */
