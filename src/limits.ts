@@ -299,6 +299,8 @@ export const limits = {
   /** A host says how it stands at most so often, and at least so often. */
   host_state_ms_min: 1000,
   host_state_ms_max: 10_000,
+  /** A host that said nothing for so long is not there, connected or not. */
+  host_silence_ms_max: 35_000,
   /** Pause until a host of the plan that is not connected is tried again: first, and in the end. */
   host_reconnect_ms_min: 2000,
   host_reconnect_ms_max: 60_000,

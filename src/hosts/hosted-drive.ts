@@ -283,9 +283,7 @@ export class HostedDrive {
 
   #connectedHosts(): ConnectedHosts {
     const connected = new Map<string, HostState | null>();
-    for (const peer of this.wire.peers) {
-      if (peer.role === 'host') connected.set(peer.id.toString('hex'), peer.state);
-    }
+    for (const { id, state } of this.wire.hosts) connected.set(id.toString('hex'), state);
     return connected;
   }
 

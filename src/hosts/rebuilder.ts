@@ -149,8 +149,7 @@ export class Rebuilder {
       .map((each) => view.plan.hosts[each.place(group, shards)[slot] ?? -1]?.id)
       .map((id) => (id === undefined ? undefined : wire.host(id)))
       .filter((peer) => peer !== undefined);
-    const others = wire.peers.filter(({ role }) => role === 'host');
-    return [...new Set([...likely, ...others])].slice(0, limits.host_shard_askers_max);
+    return [...new Set([...likely, ...wire.hosts])].slice(0, limits.host_shard_askers_max);
   }
 
   #codeOf({ epoch: { data, parity } }: Group): ErasureCode {

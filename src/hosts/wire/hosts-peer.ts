@@ -62,6 +62,7 @@ export class HostsPeer {
   #served = 0;
   #role: HostsRole | null = null;
   #lastState: HostState | null = null;
+  #heardMs = performance.now();
   #isClosed = false;
 
   constructor(options: HostsPeerOptions) {
@@ -95,6 +96,10 @@ export class HostsPeer {
   /** What a host said last. */
   get state(): HostState | null {
     return this.#lastState;
+  }
+  /** When it said something of itself last; milliseconds, monotonic. */
+  get heardMs(): number {
+    return this.#heardMs;
   }
   get closed(): boolean {
     return this.#isClosed;
@@ -173,6 +178,7 @@ export class HostsPeer {
     const state = decodeHostState(bytes);
     if (this.#role !== 'host') throw new DamagedError('it tells of blocks and is no host');
     this.#lastState = state;
+    this.#heardMs = performance.now();
     this.#options.onState(this, state);
   }
 

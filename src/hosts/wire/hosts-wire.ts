@@ -44,9 +44,24 @@ export class HostsWire {
     return [...this.#peers.values()].filter((peer) => peer.role !== null && !peer.closed);
   }
 
+  /**
+   * Hosts that are connected and tell how they stand. A connection can be dead without anybody having said so, beside a
+   * new one to the same host: that is heard from.
+   */
+  get hosts(): HostsPeer[] {
+    const silentMs = performance.now() - limits.host_silence_ms_max;
+    const hosts = new Map<string, HostsPeer>();
+    for (const peer of this.peers) {
+      if (peer.role !== 'host' || peer.heardMs < silentMs) continue;
+      const name = peer.id.toString('hex');
+      if ((hosts.get(name)?.heardMs ?? 0) <= peer.heardMs) hosts.set(name, peer);
+    }
+    return [...hosts.values()];
+  }
+
   /** The host with this id, when it is connected. */
   host(id: Buffer): HostsPeer | undefined {
-    return this.peers.find((peer) => peer.role === 'host' && peer.id.equals(id));
+    return this.hosts.find((peer) => peer.id.equals(id));
   }
 
   /** Tells all peers. */
