@@ -4,7 +4,7 @@ import type { ControlHandler } from '../control/server.js';
 import { UsageError } from '../errors.js';
 import type { DriveFileSystem } from '../fs/drive-file-system.js';
 import type { HostFigures, ProtectionFigures } from '../hosts/figures.js';
-import { parseInvite } from '../hosts/invite.js';
+import { parseInviteOrId } from '../hosts/host-id.js';
 import { isValidHostLabel, type Scheme } from '../hosts/plan-record.js';
 import { limits } from '../limits.js';
 import { type Drive, openDrive } from './drive.js';
@@ -42,7 +42,7 @@ export async function callProtection(
 ): Promise<unknown> {
   switch (method) {
     case 'hostAdd': {
-      const invite = parseInvite(textOf(parameters.invite));
+      const invite = parseInviteOrId(textOf(parameters.invite));
       const label = textOf(parameters.label ?? '');
       if (!isValidHostLabel(label)) {
         throw new UsageError(

@@ -5,7 +5,7 @@
 import { appendFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type Hypercore from 'hypercore';
-import { ReadOnlyError, UnavailableError, UsageError } from '../errors.js';
+import { ReadOnlyError, StoreError, UnavailableError, UsageError } from '../errors.js';
 import type { DriveFileSystem } from '../fs/drive-file-system.js';
 import type { AuditEvidence } from '../hosts/audits.js';
 import type { VersionLengths } from '../hosts/confirmations.js';
@@ -165,7 +165,7 @@ export class Protection {
       version: () => this.#version(logs),
       collected: () => this.#collected(),
       pause: budget.pause,
-      stored: await readVersionedJson(path, BOOK_FORMAT_VERSION),
+      stored: await this.#readBook(path),
       save: (book) => saveBook(path, book),
       onEvidence: (evidence) => this.#keep(evidence),
       log,
@@ -178,6 +178,16 @@ export class Protection {
     }
     this.#protector = protector;
     return protector;
+  }
+
+  async #readBook(path: string): Promise<Record<string, unknown> | null> {
+    try {
+      return await readVersionedJson(path, BOOK_FORMAT_VERSION);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      this.#options.log(`${error.message}; going on without what hosts said before`);
+      return null;
+    }
   }
 
   /** Who did not write the plan log before must have it all before it goes on. */

@@ -4,6 +4,7 @@ import type { KeyPair } from 'hypercore';
 import { CapabilityError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import type { Swarm } from '../swarm/swarm.js';
+import { shortHostId } from './host-id.js';
 import type { Invite } from './invite.js';
 import { requestAdmission } from './wire/admission-channel.js';
 import type { AdmissionAnswer, HostedLogKeys } from './wire/admission-messages.js';
@@ -32,7 +33,7 @@ export async function askHost(options: AskHostOptions): Promise<AdmissionAnswer>
     stripe: logs.stripe.key,
     parity: logs.parity.key,
   };
-  const name = hostId.toString('hex', 0, 4);
+  const name = shortHostId(hostId);
   let answer: AdmissionAnswer;
   try {
     const connection = await swarm.connectionTo(hostId, limits.host_admission_ms_max, signal);

@@ -61,8 +61,7 @@ export class AuditRounds {
   /** Resolves with the time until the next. */
   async #auditOne(): Promise<number> {
     const connected = this.#drive.connectedHosts();
-    const chosen =
-      this.#suspect(connected) ?? connected[Math.floor(Math.random() * connected.length)];
+    const chosen = this.#suspect(connected) ?? this.#longestUnasked(connected);
     if (chosen === undefined) return limits.audit_again_ms;
     const { index, peer } = chosen;
     const { plan, planLength, layout, logs, garbage } = this.#drive;
@@ -76,7 +75,7 @@ export class AuditRounds {
     known.lastAuditMs = Date.now();
     known.audits.note(result === 'passed');
     if (result === 'passed') {
-      return Math.max(limits.audit_again_ms, limits.audit_interval_ms / connected.length);
+      return this.#pauseMs(connected);
     }
     await this.#onFailed(index, known, result);
     return limits.audit_again_ms;
@@ -88,6 +87,22 @@ export class AuditRounds {
       const { audits, lastAuditMs } = this.#options.known(peer.id);
       return audits.failed > 0 && Date.now() - lastAuditMs < limits.audit_interval_ms;
     });
+  }
+
+  #longestUnasked(connected: { index: number; peer: HostsPeer }[]) {
+    const askedMs = ({ peer }: { peer: HostsPeer }): number =>
+      this.#options.known(peer.id).lastAuditMs;
+    return connected.toSorted((a, b) => askedMs(a) - askedMs(b))[0];
+  }
+
+  /** Each host in turn; one that is new is to show soon that it is what it says. */
+  #pauseMs(connected: { peer: HostsPeer }[]): number {
+    const isNew = connected.some(({ peer }) => {
+      const { passed, failed } = this.#options.known(peer.id).audits;
+      return passed + failed < limits.audits_failed_max;
+    });
+    if (isNew) return limits.audit_again_ms;
+    return Math.max(limits.audit_again_ms, limits.audit_interval_ms / connected.length);
   }
 
   async #onFailed(index: number, known: KnownHost, evidence: AuditEvidence): Promise<void> {

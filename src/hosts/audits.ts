@@ -5,7 +5,7 @@ import type { HostedLog } from './wire/hosts-messages.js';
 /** A block that a host said it has, and what it gave when it was asked for it. */
 export interface AuditEvidence {
   timeMs: number;
-  /** The host's id, hexadecimal. */
+  /** The host's id, as `shoal host` prints it. */
   host: string;
   log: HostedLog;
   block: number;

@@ -4,7 +4,7 @@ import type { HostStatus, Scheme } from './plan-record.js';
 /** For `shoal hosts list`. */
 export interface HostFigures {
   index: number;
-  /** Hexadecimal. */
+  /** As `shoal host` prints it. */
   id: string;
   label: string;
   status: HostStatus;
@@ -24,6 +24,8 @@ export interface HostFigures {
 
 /** For `shoal status`, `shoal sync` and `shoal protect`. */
 export interface ProtectionFigures {
+  /** By which hosts call the drive: its plan log's key, in z-base-32. */
+  driveId: string;
   scheme: Scheme;
   /** What the number of hosts allows. */
   possible: Scheme;

@@ -1,4 +1,5 @@
 import { NotFoundError, UsageError } from '../errors.js';
+import { formatHostId } from './host-id.js';
 import type { Plan } from './plan-record.js';
 
 const ID_CHARACTERS_MIN = 4;
@@ -9,7 +10,7 @@ export function findHost({ hosts }: Plan, which: string): number {
     const isIt =
       label === which ||
       String(index) === which ||
-      (which.length >= ID_CHARACTERS_MIN && id.toString('hex').startsWith(which.toLowerCase()));
+      (which.length >= ID_CHARACTERS_MIN && formatHostId(id).startsWith(which.toLowerCase()));
     return isIt ? [index] : [];
   });
   const [first] = found;

@@ -5,6 +5,7 @@ import { limits } from '../limits.js';
 import { leafHash } from '../log/leaf-hashes.js';
 import { signedLeafHash } from '../log/signed-leaf-hash.js';
 import type { AuditEvidence } from './audits.js';
+import { formatHostId } from './host-id.js';
 import type { KnownHost } from './owner-book.js';
 import { Placement } from './placement.js';
 import type { Plan } from './plan-record.js';
@@ -100,7 +101,7 @@ export async function audit(
   if (got?.equals(expected) === true) return 'passed';
   return {
     timeMs: Date.now(),
-    host: peer.id.toString('hex'),
+    host: formatHostId(peer.id),
     log,
     block,
     fork,

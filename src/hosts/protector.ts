@@ -18,6 +18,7 @@ import {
 import { nextEpochs, possibleScheme } from './epochs.js';
 import type { HostFigures, ProtectionFigures } from './figures.js';
 import { findHost } from './find-host.js';
+import { formatHostId } from './host-id.js';
 import type { Invite } from './invite.js';
 import { OwnerBook } from './owner-book.js';
 import { Placement } from './placement.js';
@@ -181,6 +182,7 @@ export class Protector {
     const active = hosts.filter((host) => host.status === 'active');
     const states = active.map((host) => this.#book.of(host.id).state);
     return {
+      driveId: formatHostId(this.#options.logs.plan.key),
       scheme,
       possible: possibleScheme(scheme, active.length),
       repairAfterMs,
@@ -203,7 +205,7 @@ export class Protector {
       const { lastSeenMs, state, storedBytes, audits, lastAuditMs } = this.#book.of(host.id);
       return {
         index,
-        id: host.id.toString('hex'),
+        id: formatHostId(host.id),
         label: host.label,
         status: host.status,
         reachable: this.#wire?.host(host.id) !== undefined,

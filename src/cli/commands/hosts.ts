@@ -26,7 +26,10 @@ export function addHostsCommand(program: Command, context: CliContext): void {
     .command('add')
     .description('have hosts keep a drive')
     .argument('<name>', 'a drive of this machine')
-    .argument('<invite...>', "what 'shoal host invite' printed there")
+    .argument(
+      '<invite...>',
+      "what 'shoal host invite' printed there, or the id of a host that allowed the drive",
+    )
     .option('--label <text>', 'a name for the host, with one invite')
     .option(...bootstrap)
     .option('--json', 'print JSON')

@@ -57,7 +57,7 @@ function parseCount(text: string): number {
 }
 
 function formatScheme(name: string, figures: ProtectionFigures): string {
-  return `'${name}' is kept ${schemeLine(figures)}`;
+  return `'${name}' is kept ${schemeLine(figures)}\nits hosts call it ${figures.driveId}`;
 }
 
 /** "4 + 2 on 8 hosts", and what is made of it while there are too few. */

@@ -1,0 +1,57 @@
+/** An owner finds out a host that says it has what it never stored. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'brittle';
+import type {
+  DriveHealth,
+  HostFigures,
+  ProtectionFigures,
+} from '../../src/drive/protection-control.js';
+import type { AuditEvidence } from '../../src/hosts/audits.js';
+import { BootstrapNode, Machine } from '../support/drive-mount.js';
+import { until } from './support/host-process.js';
+import { lyingHost } from './support/lying-host.js';
+import { asked, SYNC, startHosts, writeRandom } from './support/owner.js';
+
+test('owner - a host that lies is dropped, with the evidence kept', {
+  timeout: 240_000,
+}, async (t) => {
+  const network = await BootstrapNode.forTest(t);
+  const machine = Machine.forTest(t, { bootstrap: network.address });
+  const honest = await startHosts(t, network.address, 2);
+  const liar = await lyingHost(t, network.address);
+  const mount = await machine.createAndMount('drive');
+  await machine.shoal('protect', 'drive', '--copies', '2');
+  const invites = honest.map(({ invite }) => invite);
+  await machine.shoal('hosts', 'add', 'drive', ...invites, liar);
+  writeRandom(mount, 'file', 5 << 20);
+  const dropped = await until(
+    'the liar is dropped',
+    async () => {
+      const listed = await asked<HostFigures[]>(machine, 'hosts', 'list', 'drive');
+      return listed.find(({ status }) => status === 'dropped');
+    },
+    120_000,
+  );
+  t.is(dropped.index, 2);
+  t.is(dropped.audits.passed, 0);
+  t.ok(dropped.audits.failed >= 3);
+  const folder = path.join(machine.home, 'drives', 'drive');
+  const lines = readFileSync(path.join(folder, 'host-evidence.jsonl'), 'utf8').trim().split('\n');
+  const evidence = lines.map((line) => JSON.parse(line) as AuditEvidence);
+  t.ok(evidence.length >= 3);
+  t.ok(evidence.every(({ host, got, expected }) => host === dropped.id && got !== expected));
+  t.ok(/Dropped host/.test(readFileSync(path.join(folder, 'log'), 'utf8')));
+
+  // Only now is it on two machines for sure.
+  const figures = await asked<ProtectionFigures>(machine, 'sync', 'drive', ...SYNC);
+  t.alike([figures.activeHosts, figures.protectedVersion], [2, figures.version]);
+  const health = await asked<DriveHealth>(machine, 'health', 'drive');
+  t.alike([health.spare, health.hosts], [1, 2]);
+  const listed = await asked<HostFigures[]>(machine, 'hosts', 'list', 'drive');
+  for (const { status, audits, storedBytes } of listed.slice(0, 2)) {
+    t.alike([status, audits.failed], ['active', 0]);
+    t.ok(storedBytes > 5 << 20);
+  }
+  await mount.unmount();
+});
