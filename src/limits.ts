@@ -325,6 +325,11 @@ export const limits = {
   /** Audits that fail one after the other until a host is not counted on, and that are good until it is again. */
   host_audits_failed_max: 3,
   host_audits_good_min: 20,
+  /** Hosts of which it is noted what they gave and got, and how often that is written down. */
+  host_accounts_max: 256,
+  host_accounts_save_ms: 60_000,
+  /** With --reciprocal, what a host gets before it has to give. */
+  host_credit_bytes: 256 << 20,
   /** What is kept of hosts' wrongs, in bytes; the file before is kept. */
   host_evidence_bytes_max: 1 << 20,
   /** Records of the plan log that are gone back over to find the newest plan. */

@@ -33,7 +33,9 @@ export interface HostsPeerOptions {
   /** Whether a proof is the owner's, over this connection. */
   isOwner: (proof: Buffer) => boolean;
   /** Reads a block as it is stored; null when it is not here. */
-  readBlock: (log: HostedLog, block: number) => Promise<Buffer | null>;
+  readBlock: (log: HostedLog, block: number, peer: HostsPeer) => Promise<Buffer | null>;
+  /** Whether the peer is served at present; without it, everybody is. */
+  mayRead?: ((peer: HostsPeer) => boolean) | undefined;
   onHello: (peer: HostsPeer) => void;
   onState: (peer: HostsPeer, state: HostState) => void;
   onClose: (peer: HostsPeer) => void;
@@ -183,13 +185,14 @@ export class HostsPeer {
   }
 
   #onRequest({ id, log, block }: AuditRequest): void {
-    if (this.#served >= limits.host_reads_served_max || !this.#reads.take()) {
+    const mayRead = this.#options.mayRead?.(this) ?? true;
+    if (!mayRead || this.#served >= limits.host_reads_served_max || !this.#reads.take()) {
       this.#reply({ id, status: 'busy' });
       return;
     }
     this.#served++;
     void this.#options
-      .readBlock(log, block)
+      .readBlock(log, block, this)
       // A block that cannot be read is as good as none.
       .catch(() => null)
       .then((stored) => {

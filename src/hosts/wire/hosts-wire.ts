@@ -19,7 +19,9 @@ export interface HostsWireOptions {
   /** What we are, to a peer. */
   hello: (connection: PeerConnection) => Hello;
   /** Reads a block as it is stored; null when it is not here. */
-  readBlock: (log: HostedLog, block: number) => Promise<Buffer | null>;
+  readBlock: (log: HostedLog, block: number, peer: HostsPeer) => Promise<Buffer | null>;
+  /** Whether a peer is served at present; without it, everybody is. */
+  mayRead?: ((peer: HostsPeer) => boolean) | undefined;
   onHello?: ((peer: HostsPeer) => void) | undefined;
   onState?: ((peer: HostsPeer, state: HostState) => void) | undefined;
   onClose?: ((peer: HostsPeer) => void) | undefined;
@@ -86,13 +88,14 @@ export class HostsWire {
 
   #attach(connection: PeerConnection): void {
     if (this.#isClosed || this.#peers.has(connection) || connection.destroyed) return;
-    const { planCore, hello, readBlock, onHello, onState, onClose, log } = this.#options;
+    const { planCore, hello, readBlock, mayRead, onHello, onState, onClose, log } = this.#options;
     const peer = new HostsPeer({
       connection,
       id: planCore.discoveryKey,
       hello: hello(connection),
       isOwner: (proof) => this.#isOwner(proof, connection),
       readBlock,
+      mayRead,
       onHello: (greeted) => onHello?.(greeted),
       onState: (told, state) => onState?.(told, state),
       onClose: (closed) => {
