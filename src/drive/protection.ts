@@ -23,7 +23,7 @@ import { FORMAT_VERSION } from '../tree/superblock.js';
 import { readVersionedJson, writeFileAtomically } from './atomic-file.js';
 import type { Drive } from './drive.js';
 import type { WriterKeys } from './key-derivation.js';
-import { openProtectionLogs, termFork } from './protection-logs.js';
+import { keepTerm, openProtectionLogs, termFork } from './protection-logs.js';
 import { WorkBudget } from './work-budget.js';
 
 const BOOK_FORMAT_VERSION = 1;
@@ -144,7 +144,7 @@ export class Protection {
     this.#logs ??= await openProtectionLogs(drive.logs, keys);
     const logs = this.#logs;
     const fork = termFork(logs.content.fork, drive.leaseGeneration);
-    await this.#beginTerm(logs.plan, fork);
+    await this.#beginTerm(logs, fork);
     const share = inBackground
       ? { workMs: limits.encode_work_ms, restMs: limits.encode_rest_ms }
       : { workMs: limits.encode_work_ms, restMs: 0 };
@@ -191,10 +191,14 @@ export class Protection {
   }
 
   /** Who did not write the plan log before must have it all before it goes on. */
-  async #beginTerm(plan: Hypercore, fork: number): Promise<void> {
+  async #beginTerm(logs: Record<HostedLog, Hypercore>, fork: number): Promise<void> {
     const { drive, log } = this.#options;
+    const { plan, stripe, parity } = logs;
+    if (plan.fork < fork && drive.swarm !== null) {
+      await fetchEnd(plan, limits.lost_tail_quiet_ms_max);
+    }
+    await keepTerm([plan, stripe, parity], fork);
     if (plan.fork >= fork) return;
-    if (drive.swarm !== null) await fetchEnd(plan, limits.lost_tail_quiet_ms_max);
     if (plan.length === 0 && drive.leaseGeneration > 1) {
       throw new UnavailableError(
         'the plan of its hosts is not on this machine yet, and no connected peer has it',
