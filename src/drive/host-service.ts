@@ -4,6 +4,7 @@ import Corestore from 'corestore';
 import type { NodeAddress } from 'hyperdht';
 import { ControlServer } from '../control/server.js';
 import { NotFoundError, StoreError, UsageError } from '../errors.js';
+import { Accounts } from '../hosts/accounts.js';
 import type { Evidence } from '../hosts/auditor.js';
 import { isCapacity } from '../hosts/capacity.js';
 import { formatDriveId, HostBook } from '../hosts/host-book.js';
@@ -14,7 +15,7 @@ import { asShoalError } from '../log/store-errors.js';
 import { StoreSync } from '../log/store-sync.js';
 import { controlSocketPath } from './control-socket-path.js';
 import { openStorage } from './drive-logs.js';
-import { bookStore, type HostPaths, lockHost, makeHostFolder } from './host-files.js';
+import { accountStore, bookStore, type HostPaths, lockHost, makeHostFolder } from './host-files.js';
 import type { StoreLock } from './store-lock.js';
 import { diskUsage, reclaimSpace } from './store-space.js';
 
@@ -28,6 +29,8 @@ export interface HostServiceOptions {
   repairBytesPerSecond?: number | undefined;
   verifyBytesPerSecond?: number | undefined;
   auditIntervalMs?: number | undefined;
+  /** See {@link Accounts}. */
+  reciprocalRatio?: number | undefined;
   environment: NodeJS.ProcessEnv;
   log: (line: string) => void;
 }
@@ -55,6 +58,7 @@ export class HostService {
   readonly #store: Corestore;
   readonly #storeSync: StoreSync;
   readonly #lock: StoreLock;
+  readonly #saveAccounts: () => Promise<void>;
   #control: ControlServer | null = null;
   #resolveEnded: () => void = () => undefined;
   #stopping: Promise<void> | null = null;
@@ -65,12 +69,14 @@ export class HostService {
     store: Corestore,
     storeSync: StoreSync,
     lock: StoreLock,
+    saveAccounts: () => Promise<void>,
   ) {
     this.host = host;
     this.book = book;
     this.#store = store;
     this.#storeSync = storeSync;
     this.#lock = lock;
+    this.#saveAccounts = saveAccounts;
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
@@ -94,9 +100,18 @@ export class HostService {
       undo.push(() => store.close());
       const storeSync = new StoreSync(paths.store, () => store.storage.db.flush());
       undo.push(() => storeSync.close());
+      const saved = await accountStore(paths).load();
+      const accounts = new Accounts(options.reciprocalRatio ?? null, saved?.accounts);
+      const saveAccounts = (): Promise<void> =>
+        accountStore(paths)
+          .save({ accounts: accounts.encode() })
+          .catch((error: unknown) => log(`Cannot note what hosts gave: ${String(error)}`));
+      const timer = setInterval(() => void saveAccounts(), limits.host_accounts_save_ms);
+      undo.push(async () => clearInterval(timer));
       let onLeft = (): void => undefined;
       const host = await StorageHost.start({
         onLeft: () => onLeft(),
+        accounts,
         book,
         store,
         space: {
@@ -113,7 +128,10 @@ export class HostService {
         log,
       });
       undo.push(() => host.close());
-      const service = new HostService(host, book, store, storeSync, lock);
+      const service = new HostService(host, book, store, storeSync, lock, () => {
+        clearInterval(timer);
+        return saveAccounts();
+      });
       onLeft = () => {
         log('Everything is handed over');
         void service.stop(log);
@@ -137,6 +155,7 @@ export class HostService {
   async #stop(log: (line: string) => void): Promise<void> {
     const steps = [
       () => this.host.close(),
+      () => this.#saveAccounts(),
       () => this.#storeSync.sync(),
       // From the write-ahead log into files with checksums.
       () => this.#store.storage.db.flush(),

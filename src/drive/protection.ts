@@ -24,7 +24,7 @@ import { FORMAT_VERSION } from '../tree/superblock.js';
 import { readVersionedJson, writeFileAtomically } from './atomic-file.js';
 import type { Drive } from './drive.js';
 import type { WriterKeys } from './key-derivation.js';
-import { openProtectionLogs, termFork } from './protection-logs.js';
+import { keepTerm, openProtectionLogs, termFork } from './protection-logs.js';
 import { WorkBudget } from './work-budget.js';
 
 const BOOK_FORMAT_VERSION = 1;
@@ -197,18 +197,17 @@ export class Protection {
   }
 
   /** Who did not write these logs before must have them all before he goes on. */
-  async #beginTerm(
-    { plan, stripe, parity }: Record<HostedLog, Hypercore>,
-    fork: number,
-  ): Promise<void> {
+  async #beginTerm(logs: Record<HostedLog, Hypercore>, fork: number): Promise<void> {
     const { drive, log } = this.#options;
-    if (plan.fork >= fork) return;
+    const { plan, stripe, parity } = logs;
     const { signal } = this.#abort;
-    if (drive.swarm !== null) {
+    if (plan.fork < fork && drive.swarm !== null) {
       await somebodyConnected(plan, signal);
       const ends = [fetchEnd(plan, true, signal), fetchEnd(stripe, true, signal)];
       await Promise.all([...ends, fetchEnd(parity, false, signal)]);
     }
+    await keepTerm([plan, stripe, parity], fork);
+    if (plan.fork >= fork) return;
     // What was said to the hosts since must not be forgotten.
     if (drive.leaseGeneration > 1 && plan.peers.length === 0) {
       throw new UnavailableError(

@@ -33,7 +33,9 @@ export interface HostsPeerOptions {
   /** Whether a proof is the owner's, over this connection. */
   isOwner: (proof: Buffer) => boolean;
   /** Reads a block as it is stored; null when it is not here. */
-  readBlock: (log: HostedLog, block: number) => Promise<Buffer | null>;
+  readBlock: (log: HostedLog, block: number, peer: HostsPeer) => Promise<Buffer | null>;
+  /** Whether the peer is served at present; without it, everybody is. */
+  mayRead?: ((peer: HostsPeer) => boolean) | undefined;
   onHello: (peer: HostsPeer) => void;
   onState: (peer: HostsPeer, state: HostState) => void;
   onClose: (peer: HostsPeer) => void;
@@ -62,6 +64,7 @@ export class HostsPeer {
   #served = 0;
   #role: HostsRole | null = null;
   #lastState: HostState | null = null;
+  #heardMs = performance.now();
   #isClosed = false;
 
   constructor(options: HostsPeerOptions) {
@@ -95,6 +98,10 @@ export class HostsPeer {
   /** What a host said last. */
   get state(): HostState | null {
     return this.#lastState;
+  }
+  /** When it said something of itself last; milliseconds, monotonic. */
+  get heardMs(): number {
+    return this.#heardMs;
   }
   get closed(): boolean {
     return this.#isClosed;
@@ -173,17 +180,19 @@ export class HostsPeer {
     const state = decodeHostState(bytes);
     if (this.#role !== 'host') throw new DamagedError('it tells of blocks and is no host');
     this.#lastState = state;
+    this.#heardMs = performance.now();
     this.#options.onState(this, state);
   }
 
   #onRequest({ id, log, block }: AuditRequest): void {
-    if (this.#served >= limits.host_reads_served_max || !this.#reads.take()) {
+    const mayRead = this.#options.mayRead?.(this) ?? true;
+    if (!mayRead || this.#served >= limits.host_reads_served_max || !this.#reads.take()) {
       this.#reply({ id, status: 'busy' });
       return;
     }
     this.#served++;
     void this.#options
-      .readBlock(log, block)
+      .readBlock(log, block, this)
       // A block that cannot be read is as good as none.
       .catch(() => null)
       .then((stored) => {
