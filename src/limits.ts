@@ -206,6 +206,13 @@ export const limits = {
   /** How long a drive that was joined with a write key waits for the answer of the copy that may write. */
   writer_lease_wait_ms: 10_000,
 
+  /** Who takes a drive over believes that its peers know of nothing more once nothing came for so long. */
+  take_over_quiet_ms_min: 2000,
+  /** A drive whose write key was handed out looks so long at a mount whether it was taken over. */
+  taken_over_look_ms_max: 3000,
+  /** Once a peer has said how far it is, it has so long to show a newer fork. */
+  taken_over_proof_ms_max: 500,
+
   /** After a loss of power: how long to wait for a peer, or for the next block of what was lost, and in all. */
   lost_tail_quiet_ms_max: 3000,
   lost_tail_ms_max: 60_000,
@@ -345,6 +352,10 @@ export const limits = {
   stripe_shards_max: 255,
   /** Leaf hashes asked for at once when a block is put back: a way up to a root may need those of the whole log. */
   put_back_leaves_max: 4096,
+  /** How often the machine that writes looks which blocks may leave its disk. */
+  owner_cache_look_ms: 2000,
+  /** Stripes that a reader rebuilds at once. */
+  rescued_stripes_at_once: 8,
   /** Blocks put back with one write of the store. */
   put_back_batch_blocks: 64,
   /** A host that is missed for longer is replaced, unless the owner says otherwise. */

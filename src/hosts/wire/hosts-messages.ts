@@ -82,7 +82,7 @@ const REQUEST_BYTES_MAX = 2 + 2 * UINT_BYTES_MAX;
 /** A block of any of the logs as it is stored, at most. */
 export const STORED_BLOCK_BYTES_MAX = limits.block_bytes_max + 4096;
 const ANSWER_BYTES_MAX = 2 + 2 * UINT_BYTES_MAX + STORED_BLOCK_BYTES_MAX;
-const FORK_MAX = 2 ** 32;
+const FORK_MAX = 2 ** 48;
 const ID_MAX = 2 ** 32;
 
 export function encodeHello(hello: Hello): Buffer {
