@@ -314,6 +314,8 @@ export const limits = {
   /** A host says how it stands at most so often, and at least so often. */
   host_state_ms_min: 1000,
   host_state_ms_max: 10_000,
+  /** A host that said nothing for so long is not there, connected or not. */
+  host_silence_ms_max: 35_000,
   /** Pause until a host of the plan that is not connected is tried again: first, and in the end. */
   host_reconnect_ms_min: 2000,
   host_reconnect_ms_max: 60_000,
@@ -338,6 +340,11 @@ export const limits = {
   /** Audits that fail one after the other until a host is not counted on, and that are good until it is again. */
   host_audits_failed_max: 3,
   host_audits_good_min: 20,
+  /** Hosts of which it is noted what they gave and got, and how often that is written down. */
+  host_accounts_max: 256,
+  host_accounts_save_ms: 60_000,
+  /** With --reciprocal, what a host gets before it has to give. */
+  host_credit_bytes: 256 << 20,
   /** What is kept of hosts' wrongs, in bytes; the file before is kept. */
   host_evidence_bytes_max: 1 << 20,
   /** Records of the plan log that are gone back over to find the newest plan. */

@@ -271,7 +271,14 @@ export class MountedDrive {
     this.#drive.lock.update({ socket: path });
     this.#collections.start();
     const { takenOver } = this.#drive;
-    const stop = (): void => void this.#track(this.#fileSystem.stopWriting(takenOver.reason));
+    const stop = (): void => {
+      void this.#track(this.#fileSystem.stopWriting(takenOver.reason));
+      const closed = async (): Promise<void> => {
+        await this.#ownerCache?.close();
+        await this.#protection.close();
+      };
+      void this.#track(closed().catch((error: unknown) => this.#log(String(error))));
+    };
     if (takenOver.aborted) stop();
     else takenOver.addEventListener('abort', stop, { once: true });
     this.#protection.start();

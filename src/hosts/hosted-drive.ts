@@ -4,12 +4,14 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Corestore from 'corestore';
+import type { ReplicatorPeer } from 'hypercore';
 import { InterruptedError } from '../errors.js';
 import { limits } from '../limits.js';
 import { BlockSet } from '../log/block-set.js';
 import { localBlocksExcept } from '../log/block-totals.js';
 import { removeBlocks } from '../log/hash-tree.js';
 import type { Swarm } from '../swarm/swarm.js';
+import type { Accounts } from './accounts.js';
 import { Auditor, type Evidence } from './auditor.js';
 import type { Capacity } from './capacity.js';
 import { type Duty, extendDuty, isReleased, nextDuty, owedOfTree } from './duty.js';
@@ -17,7 +19,7 @@ import { fetchBatch } from './fetch-batch.js';
 import { type Handover, handoverOf } from './handover.js';
 import { averageBlockBytes, HostedLogs } from './hosted-logs.js';
 import { type ConnectedHosts, Liveness, notCountedOn } from './liveness.js';
-import { blocksNotIn, type MissingBlocks, missingBlocks } from './missing-blocks.js';
+import { blocksNotIn, emptySets, type MissingBlocks, missingBlocks } from './missing-blocks.js';
 import { readPlan } from './plan-reader.js';
 import type { RateBudget } from './rate-budget.js';
 import { Rebuilder } from './rebuilder.js';
@@ -32,6 +34,7 @@ import {
   type HostedLog,
   type HostState,
 } from './wire/hosts-messages.js';
+import type { HostsPeer } from './wire/hosts-peer.js';
 import { HostsWire } from './wire/hosts-wire.js';
 import { workPause } from './work-pause.js';
 
@@ -47,6 +50,7 @@ export interface HostedDriveOptions {
   sync: () => Promise<void>;
   /** Blocks of some logs were taken out of the store, so many bytes. */
   onRemoved: (bytes: number) => void;
+  accounts: Accounts;
   /** For rebuilding, and for what is fetched in place of hosts that are missed. */
   repairBudget: RateBudget;
   /** For reading what is stored. */
@@ -100,19 +104,22 @@ export class HostedDrive {
     for (const core of logs.all) {
       core.on('append', () => this.wakeUp());
       core.on('truncate', () => this.wakeUp());
-      core.on('download', (_block: number, bytes: number) => {
+      core.on('download', (_block: number, bytes: number, { remotePublicKey }: ReplicatorPeer) => {
         this.#storedBytes += bytes;
         this.#cameMs = performance.now();
+        this.#move(remotePublicKey, 0, bytes);
       });
-      core.on('upload', (_block: number, bytes: number) => {
+      core.on('upload', (_block: number, bytes: number, { remotePublicKey }: ReplicatorPeer) => {
         this.#servedBytes += bytes;
+        this.#move(remotePublicKey, bytes, 0);
       });
     }
     this.wire = new HostsWire({
       planCore: logs.get('plan'),
       planPublicKey: options.planPublicKey,
       hello: () => ({ role: 'host' }),
-      readBlock: (log, block) => this.#serve(log, block),
+      readBlock: (log, block, peer) => this.#serve(log, block, peer),
+      mayRead: ({ role, id }) => role !== 'host' || options.accounts.isFair(id),
       onHello: (peer) => {
         if (this.#state !== null) peer.sendState(this.#state);
         this.#askAgain();
@@ -124,8 +131,8 @@ export class HostedDrive {
     const stripes = new StripeReader(logs.get('stripe'));
     const { wire } = this;
     const { signal } = this.#abort;
-    const { repairBudget: budget, verifyBudget, onEvidence, log } = options;
-    this.rebuilder = new Rebuilder({ logs, wire, stripes, budget, signal, log });
+    const { repairBudget: budget, verifyBudget, accounts, onEvidence, log } = options;
+    this.rebuilder = new Rebuilder({ logs, wire, stripes, budget, signal, log, accounts });
     this.auditor = new Auditor({ wire, stripes, onEvidence, log });
     this.scrubber = new Scrubber(logs, verifyBudget, (name, block) => {
       this.#storedBytes -= averageBlockBytes(logs.get(name));
@@ -283,9 +290,7 @@ export class HostedDrive {
 
   #connectedHosts(): ConnectedHosts {
     const connected = new Map<string, HostState | null>();
-    for (const peer of this.wire.peers) {
-      if (peer.role === 'host') connected.set(peer.id.toString('hex'), peer.state);
-    }
+    for (const { id, state } of this.wire.hosts) connected.set(id.toString('hex'), state);
     return connected;
   }
 
@@ -411,10 +416,19 @@ export class HostedDrive {
 
   // Others
 
-  async #serve(log: HostedLog, block: number): Promise<Buffer | null> {
+  async #serve(log: HostedLog, block: number, peer: HostsPeer): Promise<Buffer | null> {
     const stored = await this.logs.readBlock(log, block);
-    this.#servedBytes += stored?.length ?? 0;
+    const bytes = stored?.length ?? 0;
+    this.#servedBytes += bytes;
+    this.#move(peer.id, bytes, 0);
     return stored;
+  }
+
+  /** Owners and readers have another identity each time. */
+  #move(id: Buffer, givenBytes: number, takenBytes: number): void {
+    if (this.wire.host(id) !== undefined) {
+      this.#options.accounts.move(id, givenBytes, takenBytes);
+    }
   }
 
   async #audit(): Promise<void> {
@@ -475,14 +489,4 @@ export class HostedDrive {
   get #forks(): string {
     return this.logs.all.map(({ fork }) => fork).join();
   }
-}
-
-function emptySets(): Readonly<Record<HostedLog, BlockSet>> {
-  return {
-    tree: new BlockSet(),
-    content: new BlockSet(),
-    plan: new BlockSet(),
-    stripe: new BlockSet(),
-    parity: new BlockSet(),
-  };
 }

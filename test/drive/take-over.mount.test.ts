@@ -27,7 +27,7 @@ async function withoutWriter(t: Assertions): Promise<Scene> {
   const mount = await origin.createAndMount('notes');
   writeContent(path.join(mount.directory, 'large'), 1, LARGE_BYTES);
   writeFileSync(path.join(mount.directory, 'small'), 'small text');
-  await commitMounted(mount);
+  await mount.commit();
   const readKey = (await origin.shoal('share', 'notes')).trim();
   const writeKey = (await origin.shoal('share', 'notes', '--write')).trim();
   const other = Machine.forTest(t, { bootstrap: node.address });
@@ -48,7 +48,7 @@ function bringBack({ home }: Machine): void {
 
 async function write(mount: DriveMount, name: string, text = `text of ${name}`): Promise<void> {
   writeFileSync(path.join(mount.directory, name), text);
-  await mount.commit();
+  await commitMounted(mount);
 }
 
 /** Waits until a mount shows these files, with what was written to them. */
