@@ -60,6 +60,7 @@ declare module 'corestore' {
   }
 
   export interface RocksDatabase {
+    ready(): Promise<void>;
     iterator(options: RocksIteratorOptions): AsyncIterable<{ key: Buffer; value: Buffer | null }>;
     read(): RocksReadBatch;
     write(): RocksWriteBatch;
@@ -88,6 +89,8 @@ declare module 'corestore' {
     /** The column family that holds everything: flush this one. */
     readonly db: RocksDatabase;
     ready(): Promise<void>;
+    /** Of the first log that was made here; null when nothing is known of any. */
+    getDefaultDiscoveryKey(): Promise<Buffer | null>;
     compact(options?: CompactRangeOptions): Promise<void>;
     close(): Promise<void>;
   }

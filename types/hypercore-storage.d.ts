@@ -24,7 +24,19 @@ declare module 'hypercore-storage' {
 
 /** The names of things in the database. */
 declare module 'hypercore-storage/lib/keys.js' {
+  /** In memory that is used again, all of them. */
+  export const store: {
+    head(): Buffer;
+    core(discoveryKey: Buffer): Buffer;
+  };
   export const core: {
+    auth(pointer: number): Buffer;
+    head(pointer: number): Buffer;
+    hints(pointer: number): Buffer;
+    block(pointer: number, index: number): Buffer;
+    tree(pointer: number, node: number): Buffer;
+    bitfield(pointer: number, page: number, type: 0): Buffer;
+    userData(pointer: number, key: string): Buffer;
     /** What the keys of all of a log's records begin with. In memory that is used again. */
     data(pointer: number): Buffer;
   };

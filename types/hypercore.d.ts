@@ -43,6 +43,14 @@ declare module 'hypercore' {
     putBitfieldPage(page: number, bits: Buffer): void;
     setHints(hints: CoreHints): void;
     putTreeNode(node: TreeNode): void;
+    /** What is signed. */
+    setHead(head: {
+      fork: number;
+      length: number;
+      rootHash: Buffer;
+      signature: Buffer | null;
+      timestamp: number;
+    }): void;
     putBlock(index: number, stored: Buffer): void;
     deleteTreeNode(index: number): void;
     flush(): Promise<void>;
@@ -53,6 +61,14 @@ declare module 'hypercore' {
     readonly storage: {
       read(): CoreReadBatch;
       write(): CoreWriteBatch;
+      createBlockStream(options?: {
+        reverse?: boolean;
+        limit?: number;
+      }): AsyncIterable<{ index: number; value: Buffer }>;
+      createTreeNodeStream(options?: {
+        reverse?: boolean;
+        limit?: number;
+      }): AsyncIterable<TreeNode>;
       /** Names of the log's parts in the store. */
       readonly core: { readonly corePointer: number; readonly dataPointer: number };
     };

@@ -9,13 +9,13 @@ import type { CheckReport } from './check-report.js';
 import { CheckSession } from './check-session.js';
 import { superblockOf } from './create-drive.js';
 import { type Drive, openDrive } from './drive.js';
+import { withAdvice } from './fetch-damaged-tree.js';
 import type { Home } from './home.js';
 import type { MendableDrive } from './mendable-drive.js';
 import { openFileSystem } from './open-file-system.js';
-import { rebuildStore } from './rebuild-store.js';
+import { rebuildDatabase, rebuildHeaders } from './rebuild-headers.js';
 import { checkSession, repairBlocks } from './repair-blocks.js';
 import { Repairs } from './repairs.js';
-import { StoreLock } from './store-lock.js';
 
 export interface CheckDriveOptions {
   repair: boolean;
@@ -37,10 +37,17 @@ export async function checkDrive(
   name: string,
   options: CheckDriveOptions,
 ): Promise<CheckReport> {
-  const first = await inSession(home, name, (session) => checkSession(session, options));
-  if (!options.repair) return first.report;
   const repairs = new Repairs();
-  if (first.isStoreDamaged) await rebuild(home, name, repairs);
+  const look = (session: CheckSession) => checkSession(session, options);
+  const first = await inSession(home, name, look).catch(async (error: unknown) => {
+    if (!(error instanceof DamagedError)) throw error;
+    if (!options.repair) throw withAdvice(error, name);
+    // What the logs are found by cannot be read.
+    await rebuildHeaders(home, name, repairs);
+    return await inSession(home, name, look);
+  });
+  if (!options.repair) return first.report;
+  if (first.isStoreDamaged) await rebuildDatabase(home, name, repairs);
   const repairLogs = async (session: CheckSession) => ({
     findings: await repairBlocks(session, options, repairs),
     mayWrite: session.mayWrite && session.recordedLengths === null,
@@ -49,7 +56,7 @@ export async function checkDrive(
   const repaired = await inSession(home, name, repairLogs).catch(async (error: unknown) => {
     if (first.isStoreDamaged || !isStoreFault(error)) throw error;
     // The database refuses all writes: it came upon a damaged file.
-    await rebuild(home, name, repairs);
+    await rebuildDatabase(home, name, repairs);
     return await inSession(home, name, repairLogs);
   });
   let { findings } = repaired;
@@ -78,18 +85,6 @@ function isStoreFault(error: unknown): boolean {
 function isToBeMended({ isMendable, isTreeTorn, report }: LogsFindings, giveUp: boolean): boolean {
   if (isTreeTorn) return giveUp;
   return isMendable || report.orphans > 0;
-}
-
-/** Makes the database anew, which has a damaged file. */
-async function rebuild(home: Home, name: string, repairs: Repairs): Promise<void> {
-  const paths = home.paths(name);
-  const lock = StoreLock.acquire(paths.lock, name, 'check');
-  try {
-    const { entries } = await rebuildStore(paths.store);
-    repairs.add(`made the store anew of the ${entries} records in it that can be read`);
-  } finally {
-    lock.release();
-  }
 }
 
 async function inSession<T>(

@@ -11,6 +11,7 @@ import type { DriveFileSystem } from '../fs/drive-file-system.js';
 import { limits } from '../limits.js';
 import { BlockSet } from '../log/block-set.js';
 import { localStretches, removeBlocks, storedBytes } from '../log/hash-tree.js';
+import { requireReadable } from '../log/require-readable.js';
 import { asShoalError } from '../log/store-errors.js';
 import { encodeCollection } from '../tree/collection-record.js';
 import { encodeGarbage, readGarbage } from '../tree/garbage-record.js';
@@ -141,7 +142,10 @@ export async function sweep(
     const bytes = tree.bytes + chunks.bytes;
     const all = treeCore.byteLength + contentCore.byteLength;
     const isWorthIt = options.compact === true || bytes > limits.collect_compact_share_min * all;
-    if (bytes > 0 && isWorthIt) await compactStore(storage);
+    if (bytes > 0 && isWorthIt) {
+      await requireReadable([treeCore, contentCore], options.pause);
+      await compactStore(storage);
+    }
     return { treeBlocks: tree.blocks, chunkBlocks: chunks.blocks, bytes };
   } catch (error) {
     throw asShoalError(error, 'take what is not kept out of the store');

@@ -93,7 +93,8 @@ async function damagedBlocks(tree: Hypercore, signal: AbortSignal | undefined): 
   return damaged;
 }
 
-function withAdvice(error: DamagedError, name: string): DamagedError {
+/** Says what to do about damage that keeps a drive from being opened. */
+export function withAdvice(error: DamagedError, name: string): DamagedError {
   // Those with a semicolon say what to do already.
   if (error.message.includes('; ')) return error;
   return new DamagedError(

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { CoreStorage as Storage } from 'corestore';
 import { NoSpaceError } from '../errors.js';
 import { asShoalError } from '../log/store-errors.js';
-import { scanKeys } from '../log/store-scan.js';
+import { type DamagedKeys, scanKeys } from '../log/store-scan.js';
 import { syncDirectory } from './atomic-file.js';
 import { openStorage } from './drive-logs.js';
 import { DATABASE, finishReplacing, REPLACED } from './store-replacing.js';
@@ -21,13 +21,19 @@ export interface RebuiltStore {
 /**
  * Nobody may have the store open. A crash leaves the old database or the new one, never none ({@link finishReplacing}).
  * Throws NoSpaceError, StoreError; then the store is as it was.
+ *
+ * @param expected Keys that should be there. What is hidden by a damaged table can still be found by its key, where a newer
+ *   table has it.
  */
-export async function rebuildStore(directory: string): Promise<RebuiltStore> {
+export async function rebuildStore(
+  directory: string,
+  expected: Iterable<Buffer> = [],
+): Promise<RebuiltStore> {
   const fresh = `${directory}.new`;
   await rm(fresh, { recursive: true, force: true });
   try {
     await mkdir(fresh, { mode: 0o700 });
-    const copied = await copyStore(directory, fresh);
+    const copied = await copyStore(directory, fresh, expected);
     await rename(join(directory, DATABASE), join(directory, REPLACED));
     await rename(join(fresh, DATABASE), join(directory, DATABASE));
     await syncDirectory(directory);
@@ -45,20 +51,29 @@ export async function rebuildStore(directory: string): Promise<RebuiltStore> {
   }
 }
 
-async function copyStore(from: string, to: string): Promise<RebuiltStore> {
+async function copyStore(
+  from: string,
+  to: string,
+  expected: Iterable<Buffer>,
+): Promise<RebuiltStore> {
   const source = openStorage(from, true);
   const target = openStorage(to, true);
   try {
-    await source.ready();
+    // Not more of it: what its first records say may be what cannot be read.
+    await source.db.ready();
     await target.ready();
-    return await copyEntries(source, target);
+    return await copyEntries(source, target, expected);
   } finally {
     await source.close();
     await target.close();
   }
 }
 
-async function copyEntries(source: Storage, target: Storage): Promise<RebuiltStore> {
+async function copyEntries(
+  source: Storage,
+  target: Storage,
+  expected: Iterable<Buffer>,
+): Promise<RebuiltStore> {
   const copied: RebuiltStore = { entries: 0, lostValues: 0 };
   let keys: Buffer[] = [];
   const copyKeys = async (): Promise<void> => {
@@ -82,12 +97,26 @@ async function copyEntries(source: Storage, target: Storage): Promise<RebuiltSto
     }
     keys = [];
   };
-  for await (const key of scanKeys(source.db)) {
-    if (!Buffer.isBuffer(key)) continue;
-    keys.push(key);
+  const hidden: DamagedKeys[] = [];
+  for await (const found of scanKeys(source.db)) {
+    if (Buffer.isBuffer(found)) keys.push(found);
+    else if (!found.isValue) hidden.push(found);
     if (keys.length >= KEYS_PER_WRITE) await copyKeys();
   }
   if (keys.length > 0) await copyKeys();
+  const { lostValues } = copied;
+  for (const key of hidden.length === 0 ? [] : expected) {
+    if (hidden.some((each) => isWithin(key, each))) keys.push(key);
+    if (keys.length >= KEYS_PER_WRITE) await copyKeys();
+  }
+  if (keys.length > 0) await copyKeys();
+  // Those that were only expected may never have been there.
+  copied.lostValues = lostValues;
   await target.db.flush();
   return copied;
+}
+
+function isWithin(key: Buffer, { after, before }: DamagedKeys): boolean {
+  const isBehind = after === null || Buffer.compare(key, after) > 0;
+  return isBehind && (before === null || Buffer.compare(key, before) < 0);
 }

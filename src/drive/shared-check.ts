@@ -1,6 +1,6 @@
-import { InterruptedError } from '../errors.js';
+import { InterruptedError, ShoalError } from '../errors.js';
 import { limits } from '../limits.js';
-import type { CheckLogsOptions, CheckProgress } from './check-logs.js';
+import { aboutDrive, type CheckLogsOptions, type CheckProgress } from './check-logs.js';
 import { type CheckReport, cutReport } from './check-report.js';
 
 /** What is checked. */
@@ -70,7 +70,14 @@ export class SharedCheck {
   }
 
   async #run(signal: AbortSignal): Promise<CheckReport> {
-    await this.#commit();
+    let uncommitted: string | null = null;
+    try {
+      await this.#commit();
+    } catch (error) {
+      // A store that takes nothing any more is one to be checked.
+      if (!(error instanceof ShoalError)) throw error;
+      uncommitted = `What was written last is not committed: ${error.message}`;
+    }
     signal.throwIfAborted();
     const report = await this.#drive.check({
       onProgress: (progress) => {
@@ -78,6 +85,10 @@ export class SharedCheck {
       },
       signal,
     });
+    if (uncommitted !== null) {
+      report.problems.unshift(aboutDrive(uncommitted));
+      report.problemCount++;
+    }
     return cutReport(report, limits.control_message_bytes_max / 2);
   }
 }

@@ -293,6 +293,21 @@ async function compute(
   return node;
 }
 
+/** The roots of a log of this length, and the hash of them that is signed; null when they cannot be had from what is here. */
+export async function rootsFromStore(
+  context: CoreContext,
+  length: number,
+): Promise<{ computed: TreeNode[]; rootHash: Buffer } | null> {
+  const computed = new Map<number, TreeNode>();
+  const parts: Buffer[] = [ROOT];
+  for (const index of rootsOf(length)) {
+    const node = (await readNode(context, index)) ?? (await compute(context, index, computed));
+    if (node === null) return null;
+    parts.push(node.hash, sizeBytes(node.index), sizeBytes(node.size));
+  }
+  return { computed: [...computed.values()], rootHash: hashOf(parts) };
+}
+
 /** Whether the roots, some of them computed, are those that were signed. */
 async function isRootHash(
   context: CoreContext,

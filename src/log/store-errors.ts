@@ -30,6 +30,9 @@ const texts: readonly [RegExp, new (message: string, options?: ErrorOptions) => 
   [/session is closed|corestore is closed|batch is destroyed|^closed$/i, InterruptedError],
 ];
 
+/** What RocksDB says of a write that failed, with the reason as its cause. */
+const WRITE_FAILED = 'Batch was not applied';
+
 /** Errors wrap each other a few deep; a longer chain is a ring. */
 const causes_max = 8;
 
@@ -43,9 +46,13 @@ export function asShoalError(error: unknown, what: string): ShoalError {
   if (error instanceof ShoalError) return error;
   let reason = String(error);
   let below: unknown = error;
+  let isWrite = false;
   for (let depth = 0; below instanceof Error && depth < causes_max; depth++) {
     reason = below.message;
+    // Reads that fail are an AggregateError of the same text.
+    isWrite ||= reason === WRITE_FAILED && !(below instanceof AggregateError);
     const found = classOf(below);
+    if (found === DamagedError && isWrite) return refusesWrites(what, reason, error);
     if (found !== undefined) {
       return new found(`Cannot ${what}: ${advice(found, reason)}`, { cause: error });
     }
@@ -53,6 +60,14 @@ export function asShoalError(error: unknown, what: string): ShoalError {
       below instanceof AggregateError ? (below.errors.find(Boolean) ?? below.cause) : below.cause;
   }
   return new StoreError(`Cannot ${what}: ${reason}`, { cause: error });
+}
+
+/** RocksDB takes nothing any more once it has come upon damage in its background work; only a repair helps. */
+function refusesWrites(what: string, reason: string, cause: unknown): StoreError {
+  return new StoreError(
+    `Cannot ${what}: the store came upon damaged data and refuses all writes until it is repaired (${reason}); what is there can be read: copy what was written last to another place, 'shoal unmount --force', then 'shoal check NAME --repair'`,
+    { cause },
+  );
 }
 
 function classOf(

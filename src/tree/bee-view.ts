@@ -12,9 +12,9 @@ const NO_VALUE = Buffer.alloc(0);
 export const WHILE_WAITING = ' while waiting for the tree';
 
 /** Errors of the engine that are not the store's come from bytes it could not decode. */
-export function treeError(error: unknown): ShoalError {
+export function treeError(error: unknown, what = 'read the tree'): ShoalError {
   if (error instanceof ShoalError) return error;
-  const known = asShoalError(error, 'read the tree');
+  const known = asShoalError(error, what);
   if (known instanceof UnavailableError || known instanceof InterruptedError) return known;
   if (error instanceof TypeError || error instanceof RangeError || isDecodingFault(error)) {
     return new DamagedError('Cannot read the tree: a node does not decode', { cause: error });

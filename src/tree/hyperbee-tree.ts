@@ -209,7 +209,7 @@ export class HyperbeeTree implements Tree {
       this.#view = this.#currentView();
       // Hypercore writes hints of its own after the blocks. When that fails the append rejects although it was done.
       if (this.#core.length > lengthBefore) return this.head;
-      throw treeError(error);
+      throw treeError(error, 'change the tree');
     }
     this.#view = this.#currentView();
     return this.head;

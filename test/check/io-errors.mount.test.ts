@@ -14,7 +14,15 @@ import { Home } from '../../src/drive/home.js';
 import { contentOf } from '../durability/support/workload.js';
 import { errorCode } from '../sharing/support/shared-drive.js';
 import { type DriveMount, isRunning, Machine } from '../support/drive-mount.js';
-import { check, checkHere, DRIVE, FILE_BYTES, problemsOf } from './support/damaged-drive.js';
+import {
+  check,
+  checkHere,
+  DRIVE,
+  damageBlock,
+  driveWith,
+  FILE_BYTES,
+  problemsOf,
+} from './support/damaged-drive.js';
 
 const TIME = { timeout: 120_000 } as const;
 
@@ -47,6 +55,28 @@ test('io - a file of the store is cut short while the drive is mounted', TIME, a
   const again = await machine.mount(DRIVE, ['--offline'], directory);
   t.ok(readFileSync(join(directory, 'second')).equals(contentOf(1, FILE_BYTES)));
   t.is(readFileSync(join(directory, 'third'), 'utf8'), 'third', 'what was synced is there');
+  await again.unmount();
+});
+
+test('io - a damaged block is not moved by a collection: the mount goes on', TIME, async (t) => {
+  const names = ['first', 'second', 'third'];
+  const machine = await driveWith(t, names);
+  await damageBlock(machine, 'content', 1);
+  const mount = await machine.mount(DRIVE, ['--offline']);
+  const { directory } = mount;
+  writeFileSync(join(directory, 'third'), 'short', { flush: true });
+  await machine.shoal('retention', DRIVE, '--keep', '0');
+  const collected = await machine.tryShoal(['collect', DRIVE]);
+  t.is(collected.code, exitCodes.damaged);
+  t.ok(collected.stderr.includes('--repair'), collected.stderr);
+  writeFileSync(join(directory, 'fourth'), 'fourth', { flush: true });
+  t.ok(readFileSync(join(directory, 'second')).equals(contentOf(1, FILE_BYTES)));
+  t.alike(namesIn((await check(machine)).report.problems), ['first']);
+  await mount.unmount();
+  await checkHere(machine, { repair: true });
+  const again = await machine.mount(DRIVE, ['--offline'], directory);
+  await machine.shoal('collect', DRIVE);
+  t.is(readFileSync(join(directory, 'fourth'), 'utf8'), 'fourth');
   await again.unmount();
 });
 

@@ -18,7 +18,9 @@ import type Hypercore from 'hypercore';
 import { openStorage } from '../../src/drive/drive-logs.js';
 import { rebuildStore } from '../../src/drive/rebuild-store.js';
 import { finishReplacing } from '../../src/drive/store-replacing.js';
+import { StoreError } from '../../src/errors.js';
 import { healNodes, missingNodes, removeBlock, rootsOf } from '../../src/log/hash-tree.js';
+import { asShoalError } from '../../src/log/store-errors.js';
 import { type DamagedKeys, scanKeys } from '../../src/log/store-scan.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -43,7 +45,10 @@ test('store - a damaged table: all that can be read is found, and copied', async
   });
   t.is(hidden.length, lost, 'and they are where it says');
   const inside = Buffer.concat([after as Buffer, Buffer.of(0)]);
-  t.ok(await refusesWrites(folder, inside), 'a damaged table makes the database refuse writes');
+  const refused = await refusalOfWrites(folder, inside);
+  t.ok(refused !== null, 'a damaged table makes the database refuse writes');
+  const named = asShoalError(refused, 'append');
+  t.ok(named instanceof StoreError && named.message.includes('--repair'), named.message);
 
   const readable = (await keysOf(folder)).keys.length;
   const { entries } = await rebuildStore(folder);
@@ -51,7 +56,7 @@ test('store - a damaged table: all that can be read is found, and copied', async
   const rebuilt = await keysOf(folder);
   t.is(rebuilt.damaged.length, 0);
   t.is(rebuilt.keys.length, readable);
-  t.absent(await refusesWrites(folder, inside));
+  t.is(await refusalOfWrites(folder, inside), null);
   t.alike(readdirSync(folder).sort(), ['db'], 'nothing is left behind');
   await withCore(folder, async (core) => {
     const first = await core.get(0, { wait: false });
@@ -188,8 +193,8 @@ async function keysOf(folder: string): Promise<{ keys: Buffer[]; damaged: Damage
   }
 }
 
-/** Whether writes fail after all files were rewritten, as the database does from time to time. */
-async function refusesWrites(folder: string, key: Buffer): Promise<boolean> {
+/** How writes fail after all files were rewritten, as the database does from time to time; null when they do not. */
+async function refusalOfWrites(folder: string, key: Buffer): Promise<unknown> {
   const storage = openStorage(folder, true);
   try {
     await storage.ready();
@@ -197,8 +202,8 @@ async function refusesWrites(folder: string, key: Buffer): Promise<boolean> {
     await storage.db.flush();
     await storage.compact().catch(() => undefined);
     return await put(storage, key).then(
-      () => false,
-      () => true,
+      () => null,
+      (error: unknown) => error,
     );
   } finally {
     await storage.close();

@@ -3,9 +3,9 @@ import { test } from 'brittle';
 import type { CheckLogsOptions } from '../../src/drive/check-logs.js';
 import type { CheckReport } from '../../src/drive/check-report.js';
 import { SharedCheck } from '../../src/drive/shared-check.js';
-import { InterruptedError } from '../../src/errors.js';
+import { InterruptedError, StoreError } from '../../src/errors.js';
 
-const REPORT = { name: 'notes', problems: [], repairs: [] } as unknown as CheckReport;
+const REPORT = { name: 'notes', problems: [], problemCount: 0 } as unknown as CheckReport;
 
 /** A drive whose check goes on until it is told to end. */
 class SlowDrive {
@@ -65,6 +65,18 @@ test('shared check - one who stays gets the report; one who asks later a new one
   while (drive.checks < 3) await Promise.resolve();
   await drive.end();
   t.is((await again).name, 'notes', 'not the one that was given up');
+});
+
+test('shared check - a store that takes no commit is checked all the same', async (t) => {
+  const drive = new SlowDrive();
+  const refuse = () => Promise.reject(new StoreError('Cannot append'));
+  const shared = new SharedCheck(drive, refuse, new AbortController().signal);
+  const answer = shared.ask(new AbortController().signal);
+  await drive.end();
+  t.is(
+    (await answer).problems[0]?.message,
+    'What was written last is not committed: Cannot append',
+  );
 });
 
 test('shared check - the end of the mount ends it', async (t) => {
