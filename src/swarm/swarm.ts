@@ -11,6 +11,7 @@ import { limits } from '../limits.js';
 import { isLoopback, isPrivateNetwork } from './address.js';
 import { GuardedMux, type PeerFault } from './guarded-mux.js';
 import { PeerFaults } from './peer-faults.js';
+import { widenReceiveBuffer } from './receive-buffer.js';
 
 /** What a drive's swarm needs. */
 export interface SwarmOptions {
@@ -152,6 +153,7 @@ export class Swarm {
       this.#lookUpLater();
     });
     try {
+      widenReceiveBuffer(connection);
       this.#options.onConnection?.(connection);
       this.#options.store.replicate(connection);
     } catch (error) {
