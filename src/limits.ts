@@ -164,6 +164,15 @@ export const limits = {
   // Network
   /** Default deadline of a wait on the network. */
   network_deadline_ms: 30_000,
+  /**
+   * Blocks of a log asked of a peer at once: of one, and of each where there are many. Where a round trip takes longer
+   * than 50 ms the library asks for more in proportion, up to the last.
+   */
+  peer_blocks_in_flight: 64,
+  peer_blocks_in_flight_min: 16,
+  peer_blocks_in_flight_max: 512,
+  /** What the kernel is asked to hold of what comes from peers. */
+  receive_buffer_bytes: 4 << 20,
   /** Connections to peers. */
   peers_max: 64,
   /** A log; what a peer says of blocks behind it is a lie. */

@@ -176,6 +176,8 @@ declare module 'hypercore' {
     readonly remoteSynced: boolean;
     readonly stream: import('node:stream').Duplex;
     readonly inflight: number;
+    /** Blocks that may be asked for at once: at least, and at most where a round trip takes more than 50 ms. */
+    inflightRange: [number, number];
     readonly paused: boolean;
     /** Tells the peer that blocks [start, start + length) are here (or, with `drop`, no longer). */
     broadcastRange(start: number, length: number, drop?: boolean): void;

@@ -4,6 +4,12 @@ declare module 'hyperswarm' {
   import type { Duplex } from 'node:stream';
   import type HyperDHT from 'hyperdht';
 
+  /** Both throw when the socket is closed. */
+  export interface DatagramSocket {
+    getRecvBufferSize(): number;
+    setRecvBufferSize(bytes: number): unknown;
+  }
+
   /** An encrypted, authenticated stream to a peer. */
   export interface PeerConnection extends Duplex {
     readonly isInitiator: boolean;
@@ -13,7 +19,12 @@ declare module 'hyperswarm' {
     readonly handshakeHash: Buffer;
     readonly rawBytesRead: number;
     readonly rawBytesWritten: number;
-    readonly rawStream: { readonly remoteHost: string | null; readonly remotePort: number };
+    readonly rawStream: {
+      readonly remoteHost: string | null;
+      readonly remotePort: number;
+      /** What it comes over; null before it is connected. */
+      readonly socket: DatagramSocket | null;
+    };
   }
 
   export interface PeerInfo {
@@ -35,6 +46,7 @@ declare module 'hyperswarm' {
     constructor(options: {
       dht?: HyperDHT;
       keyPair?: import('hypercore').KeyPair;
+      bootstrap?: import('hyperdht').NodeAddress[];
       maxPeers?: number;
       backoffs?: [number, number, number, number];
       jitter?: number;

@@ -15,6 +15,8 @@ import {
 } from './swarm-system.js';
 
 const READ_BYTES = 1 << 20;
+/** As others say that something came with their first block. */
+const FIRST_READ_BYTES = 64 << 10;
 /** More than any file or tree here: nothing is let go. */
 const CACHE_SIZE = '64G';
 /** A pull is to fail only when nothing comes at all. */
@@ -145,7 +147,8 @@ async function readInPieces(file: string, seen: Seen): Promise<void> {
   const handle = await open(file);
   try {
     for (;;) {
-      const { bytesRead } = await handle.read(seen.buffer, 0, READ_BYTES, null);
+      const wanted = seen.firstAt === 0 ? FIRST_READ_BYTES : READ_BYTES;
+      const { bytesRead } = await handle.read(seen.buffer, 0, wanted, null);
       if (bytesRead === 0) return;
       if (seen.firstAt === 0) seen.firstAt = performance.now();
       seen.bytes += bytesRead;

@@ -12,6 +12,7 @@ import type { ReadOptions } from './content-store.js';
 import type { DiskCache } from './disk-cache.js';
 import { LocalBlocks } from './local-blocks.js';
 import { Rescue } from './rescue.js';
+import { boundPeerRequests } from './peer-requests.js';
 
 /** A peer that owes a block for so long is asked around. */
 const hedge_ms = 250;
@@ -65,6 +66,7 @@ export class BlockReader {
   readonly #fetches = new Map<number, Fetch>();
   /** When a wait for a block came to its deadline. */
   readonly #givenUpAt = new Map<number, number>();
+  readonly #endRequestBounds: () => void;
   #hedging: NodeJS.Timeout | null = null;
   #closed = false;
   readonly #onPeer = (): void => this.#givenUpAt.clear();
@@ -107,6 +109,7 @@ export class BlockReader {
     this.#diskCache = diskCache;
     const onRescued = ({ block, bytes }: RescuedBlock): void => diskCache?.note(block, bytes);
     this.#rescue = rescuer === null ? null : new Rescue(core, rescuer, onRescued);
+    this.#endRequestBounds = boundPeerRequests(core);
     core.on('download', this.#onDownload);
     core.on('peer-add', this.#onPeer);
     core.on('truncate', this.#onTruncate);
@@ -230,6 +233,7 @@ export class BlockReader {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#endRequestBounds();
     this.#core.removeListener('download', this.#onDownload);
     this.#core.removeListener('peer-add', this.#onPeer);
     this.#core.removeListener('truncate', this.#onTruncate);

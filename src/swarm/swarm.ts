@@ -14,6 +14,7 @@ import { isLoopback, isPrivateNetwork } from './address.js';
 import { GuardedMux, type PeerFault } from './guarded-mux.js';
 import { PeerFaults } from './peer-faults.js';
 import { whoMakesRoom } from './places.js';
+import { widenReceiveBuffer } from './receive-buffer.js';
 
 /** What a drive's swarm needs. */
 export interface SwarmOptions {
@@ -250,6 +251,7 @@ export class Swarm {
       this.#lookUpLater();
     });
     try {
+      widenReceiveBuffer(connection);
       this.#options.onConnection?.(connection);
       this.#options.store.replicate(connection);
     } catch (error) {
