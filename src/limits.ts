@@ -146,10 +146,16 @@ export const limits = {
   store_open_files_max: 512,
 
   // Tree
-  /** Nodes of the tree held in memory. */
+  /** Nodes of the tree that the engine holds in memory, to write. */
   tree_cache_nodes_max: 1024,
-  /** Decoded blocks of the tree held in memory, about. */
+  /** Blocks of the tree held in memory, about. */
   tree_cache_bytes_max: 8 << 20,
+  /** Nodes above the leaves held in memory, about: all of a drive of some hundred thousand files. */
+  tree_nodes_bytes_max: 12 << 20,
+  /** Blocks of the tree read from the store in one piece of work for a thread. */
+  tree_read_blocks_max: 8,
+  /** Nodes that a walk reads at once, below one that it goes over. */
+  tree_nodes_ahead_max: 16,
   /** A record's value; a peer's larger one is refused. */
   record_bytes_max: 256 << 10,
   /** A record's key: an inode number and a name. */

@@ -10,22 +10,6 @@ declare module 'hyperbee2' {
     seq: number;
   }
 
-  interface BeeReadOptions {
-    timeout?: number;
-    wait?: boolean;
-  }
-
-  interface BeeRange extends BeeReadOptions {
-    gte?: Buffer;
-    gt?: Buffer;
-    lte?: Buffer;
-    lt?: Buffer;
-    reverse?: boolean;
-    limit?: number;
-    prefetch?: boolean;
-    highWaterMark?: number;
-  }
-
   export interface WriteBatch {
     tryPut(key: Buffer, value: Buffer): void;
     tryDelete(key: Buffer): void;
@@ -45,52 +29,32 @@ declare module 'hyperbee2' {
     readonly closed: boolean;
   }
 
-  /** What a node is put together from: changes of one entry, or a list of them (`pointer` says where). */
-  interface BeeDelta {
-    readonly pointer: BeePointer | null;
-  }
-
-  /** A place in a log; `core` 0 is the tree's own. */
-  interface BeePointer {
-    readonly core: number;
+  interface BeeNodePointer {
     readonly seq: number;
     readonly offset: number;
-  }
-
-  interface BeeKey extends BeePointer {
-    readonly key: Buffer | null;
-    readonly value: Buffer | null;
-    readonly valuePointer: (BeePointer & { readonly split: number }) | null;
-  }
-
-  interface BeeNode {
-    readonly keys: { readonly length: number; get(index: number): BeeKey | null };
-    readonly children: { readonly length: number; get(index: number): BeeNodePointer | null };
-  }
-
-  interface BeeNodePointer extends BeePointer {
-    /** Not written yet. */
-    readonly changed: boolean;
+    readonly context: BeeContext;
     value: BeeNode | null;
+    /** Set while somebody brings it into memory. */
+    inflating: Promise<BeeNode> | null;
   }
 
-  interface BeeBlock {
-    readonly tree:
-      | readonly {
-          readonly keys: readonly BeeDelta[];
-          readonly children: readonly BeeDelta[];
-        }[]
-      | null;
-    readonly cohorts: readonly (readonly BeeDelta[])[] | null;
-    readonly keys: readonly { readonly key: Buffer; readonly value: Buffer | null }[] | null;
-    readonly values: readonly Buffer[] | null;
-  }
+  type BeeNode = import('hyperbee2/lib/tree.js').TreeNode<
+    import('hyperbee2/lib/tree.js').KeyPointer,
+    BeeNodePointer
+  >;
 
   /** The log of a tree, shared by all its views. */
   interface BeeContext {
     /** Up to where the list of other logs is known. */
     length: number;
-    getBlock(seq: number, core: number, config: unknown): Promise<BeeBlock>;
+    /** A node of the log, in memory if it was there. */
+    createTreeNode(
+      core: number,
+      seq: number,
+      offset: number,
+      changed: boolean,
+      value: BeeNode | null,
+    ): BeeNodePointer;
     readonly core: Hypercore;
   }
 
@@ -108,34 +72,84 @@ declare module 'hyperbee2' {
     readonly core: Hypercore;
     readonly cache: { empty(): void };
     readonly context: BeeContext;
-    /** Called whenever a reader comes to a node that is in memory. */
+    /** Notes that a node that is in memory was used. */
     bump(node: BeeNodePointer): BeeNode | null;
-    /** Called for the key that a reader has found. */
-    finalizeKeyPointer(key: BeeKey, config: unknown): Promise<BeeEntry>;
-    /** How reads of this view wait. */
-    readonly config: { options(options: BeeReadOptions): unknown };
-    /** The root; null for an empty tree. */
-    bootstrap(config: unknown): Promise<BeeNodePointer | null>;
     /** Brings a node into memory. */
     inflate(node: BeeNodePointer, config: unknown): Promise<BeeNode>;
+    /** Makes a view of the tree, as for a batch. */
+    _makeView(...parameters: unknown[]): Hyperbee;
     ready(): Promise<void>;
     head(): { length: number; key: Buffer } | null;
     update(): void;
+    /** A view of an older state. */
     checkout(options: { length: number }): Hyperbee;
-    /** A view of the tree as it is; a batch goes over its nodes through one. */
-    snapshot(): Hyperbee;
-    write(options?: {
-      preferredBlockSize?: number;
-      inlineValueSize?: number;
-      timeout?: number;
-      wait?: boolean;
-    }): WriteBatch;
-    get(key: Buffer, options?: BeeReadOptions): Promise<BeeEntry | null>;
-    createReadStream(range: BeeRange): AsyncIterable<BeeEntry>;
+    createReadStream(range: object): AsyncIterable<BeeEntry>;
+    write(options?: { preferredBlockSize?: number; inlineValueSize?: number }): WriteBatch;
   }
 
-  export type { BeeBlock, BeeDelta, BeeEntry, BeeKey, BeeNode, BeeNodePointer };
+  export type { BeeContext, BeeEntry, BeeNode, BeeNodePointer };
   export default Hyperbee;
+}
+
+declare module 'hyperbee2/lib/tree.js' {
+  import type { BeeContext } from 'hyperbee2';
+  import type { CompressedArray, DeltaOp } from 'hyperbee2/lib/compression.js';
+
+  /** Degree of a tree whose blocks name none. */
+  export const T: number;
+
+  export class Pointer {
+    constructor(context: BeeContext, core: number, seq: number, offset: number, changed: boolean);
+    readonly seq: number;
+    readonly offset: number;
+  }
+
+  export class ValuePointer {
+    constructor(context: BeeContext, core: number, seq: number, offset: number, split: number);
+  }
+
+  export class KeyPointer extends Pointer {
+    constructor(
+      context: BeeContext,
+      core: number,
+      seq: number,
+      offset: number,
+      changed: boolean,
+      key: Buffer | null,
+      value: Buffer | null,
+      valuePointer: ValuePointer | null,
+    );
+    key: Buffer | null;
+    value: Buffer | null;
+    valuePointer: ValuePointer | null;
+  }
+
+  export class TreeNode<K, C> {
+    constructor(degree: number, keys: DeltaOp<K>[], children: DeltaOp<C>[]);
+    readonly keys: CompressedArray<K>;
+    readonly children: CompressedArray<C>;
+  }
+}
+
+declare module 'hyperbee2/lib/compression.js' {
+  import type { Pointer } from 'hyperbee2/lib/tree.js';
+
+  export const OP_COHORT: number;
+
+  /** A change of a list. */
+  export class DeltaOp<P> {
+    constructor(changed: boolean, type: number, index: number, pointer: P | Pointer | null);
+  }
+
+  /** Several changes, kept in one place of the log. */
+  export class DeltaCohort<P> extends DeltaOp<P> {
+    constructor(changed: boolean, pointer: Pointer, deltas: DeltaOp<P>[]);
+  }
+
+  /** A list as changes make it. */
+  export class CompressedArray<P> {
+    readonly entries: (P | null)[];
+  }
 }
 
 /** Blocks as they lie in the log, for reading past damage and for tests that write what the engine would not. */

@@ -11,8 +11,8 @@ import type { BlockRescuer, RescuedBlock } from './block-rescuer.js';
 import type { ReadOptions } from './content-store.js';
 import type { DiskCache } from './disk-cache.js';
 import { LocalBlocks } from './local-blocks.js';
-import { Rescue } from './rescue.js';
 import { boundPeerRequests } from './peer-requests.js';
+import { Rescue } from './rescue.js';
 
 /** A peer that owes a block for so long is asked around. */
 const hedge_ms = 250;

@@ -1,4 +1,4 @@
-/** The tree on Hyperbee2. Only this file and `tree-difference.ts` use the engine; `tree-walker.ts` knows its blocks. */
+/** The tree on Hyperbee2, which writes it; `log-view.ts` reads it. Only this file and `engine-nodes.ts` use the engine. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import Hyperbee, { type WriteBatch } from 'hyperbee2';
@@ -13,10 +13,10 @@ import {
 import { limits } from '../limits.js';
 import { asShoalError } from '../log/store-errors.js';
 import { untilAborted } from '../log/until-aborted.js';
-import { BeeView, treeError, WHILE_WAITING } from './bee-view.js';
-import { checkBlocksOf, checkNodesOf } from './checked-bee.js';
+import { takeNodesFrom } from './engine-nodes.js';
 import { readGarbage } from './garbage-record.js';
 import { GarbageLog } from './keys.js';
+import { LogView } from './log-view.js';
 import type {
   Head,
   RecordDifference,
@@ -27,7 +27,9 @@ import type {
   TreeView,
 } from './tree.js';
 import { differences } from './tree-difference.js';
+import { treeError } from './tree-error.js';
 import { TreeFetcher } from './tree-fetcher.js';
+import { TreeReader } from './tree-reader.js';
 import { decodeWholeHead, encodeWholeHead, WHOLE_HEAD } from './whole-head.js';
 
 /**
@@ -77,7 +79,8 @@ export class HyperbeeTree implements Tree {
   readonly #deadlineMs: number;
   readonly #listeners: (() => void)[] = [];
   #bee: Hyperbee;
-  #view: BeeView;
+  readonly #reader: TreeReader;
+  #view: LogView;
   readonly #fetcher: TreeFetcher;
   readonly #garbageListeners: (() => void)[] = [];
   #garbageTimer: NodeJS.Timeout | null = null;
@@ -89,7 +92,7 @@ export class HyperbeeTree implements Tree {
 
   private constructor(options: HyperbeeTreeOptions) {
     this.#core = options.core;
-    checkBlocksOf(this.#core);
+    this.#reader = TreeReader.of(this.#core);
     this.#deadlineMs = options.deadlineMs;
     this.#fetcher = new TreeFetcher(this.#core);
     this.#bee = this.#openBee();
@@ -149,22 +152,15 @@ export class HyperbeeTree implements Tree {
     to: Head,
     options: TreeReadOptions = {},
   ): AsyncIterable<RecordDifference> {
-    const timeout = options.deadlineMs ?? this.#deadlineMs;
-    const wait = options.localOnly !== true && timeout > 0;
-    const before = this.#viewAt(from).bee;
-    try {
-      for await (const found of differences(before, this.#viewAt(to).bee, { timeout, wait })) {
-        if (options.signal?.aborted === true) throw new InterruptedError('Interrupted');
-        yield found;
-      }
-    } catch (error) {
-      throw treeError(error);
+    for await (const found of differences(this.#viewAt(from), this.#viewAt(to), options)) {
+      if (options.signal?.aborted === true) throw new InterruptedError('Interrupted');
+      yield found;
     }
   }
 
   async write(changes: readonly TreeChange[]): Promise<Head> {
     if (!this.writable) throw new ReadOnlyError('Cannot change the drive: it is open for reading');
-    const batch = this.#newBatch();
+    const batch = this.#bee.write({ inlineValueSize: INLINE_VALUE_BYTES_MAX });
     for (const { key, value } of changes) {
       if (value === null) batch.tryDelete(key);
       else batch.tryPut(key, value);
@@ -178,26 +174,17 @@ export class HyperbeeTree implements Tree {
    */
   async rewrite(records: AsyncIterable<TreeRecord>): Promise<Head> {
     if (!this.writable) throw new ReadOnlyError('Cannot change the drive: it is open for reading');
-    const batch = this.#newBatch();
+    const batch = this.#bee.write({ inlineValueSize: INLINE_VALUE_BYTES_MAX });
     batch.tryClear();
     for await (const { key, value } of records) batch.tryPut(key, value);
-    // Else the engine reads the newest block for its list of other logs, of which a tree of ours has none.
-    this.#bee.context.length = this.#core.length;
     return await this.#flush(batch);
-  }
-
-  /** It reads what it changes, which may be missing here. */
-  #newBatch(): WriteBatch {
-    const timeout = this.#deadlineMs;
-    return this.#bee.write({
-      inlineValueSize: INLINE_VALUE_BYTES_MAX,
-      timeout,
-      wait: timeout > 0,
-    });
   }
 
   async #flush(batch: WriteBatch): Promise<Head> {
     const lengthBefore = this.#core.length;
+    // Else the engine reads the newest block for its list of other logs, of which a tree of ours has none, and notes in the
+    // store that it did.
+    this.#bee.context.length = lengthBefore;
     try {
       await batch.flush();
     } catch (error) {
@@ -236,7 +223,7 @@ export class HyperbeeTree implements Tree {
       }, deadlineMs);
     });
     try {
-      await untilAborted(advanced, options.signal, WHILE_WAITING);
+      await untilAborted(advanced, options.signal, ' while waiting for the tree');
     } finally {
       clearTimeout(timer);
       if (found !== undefined) this.#listeners.splice(this.#listeners.indexOf(found), 1);
@@ -260,17 +247,16 @@ export class HyperbeeTree implements Tree {
       writable: this.#core.writable,
       autoUpdate: false,
     });
-    return checkNodesOf(bee);
+    return takeNodesFrom(this.#reader, this.#deadlineMs, bee);
   }
 
-  #viewAt(head: Head): BeeView {
-    const bee = checkNodesOf(this.#bee.checkout({ length: head.length }));
-    return new BeeView(bee, head, this.#deadlineMs);
+  #viewAt(head: Head): LogView {
+    return new LogView(this.#reader, head, this.#deadlineMs);
   }
 
-  #currentView(): BeeView {
+  #currentView(): LogView {
     const length = this.#bee.head()?.length ?? 0;
-    return new BeeView(this.#bee, { length, fork: this.#core.fork }, this.#deadlineMs);
+    return this.#viewAt({ length, fork: this.#core.fork });
   }
 
   /** Takes over what peers announce, and keeps the whole tree local: it is small, and `ls` must work offline. */

@@ -2,47 +2,29 @@
  * Compares two states of one tree. Both walk down side by side; a node that both have is skipped with all below it
  * before it is read, so what is read grows with the number of changes, not with the tree.
  */
-import type Hyperbee from 'hyperbee2';
-import type { BeeKey, BeeNode, BeeNodePointer } from 'hyperbee2';
-import { DamagedError } from '../errors.js';
-import { limits } from '../limits.js';
-import type { RecordDifference } from './tree.js';
+import type { LogView } from './log-view.js';
+import type { RecordDifference, TreeReadOptions } from './tree.js';
+import { childOf, type NodePlace, type TreeNode } from './tree-reader.js';
 
-const NO_VALUE = Buffer.alloc(0);
-
-/** How reads wait for peers. */
-export interface Waiting {
-  timeout: number;
-  wait: boolean;
-}
-
-type Item = { child: BeeNodePointer } | { key: BeeKey } | null;
+/** A key of a node, or a child. */
+type Item = { child: NodePlace } | { key: string; place: NodePlace } | null;
 
 /** A place in a tree: children and keys in their order. */
 class Cursor {
-  readonly bee: Hyperbee;
-  readonly config: unknown;
+  readonly #view: LogView;
+  readonly #options: TreeReadOptions;
   /** From the root down. Even positions of a node are children, odd ones keys. */
-  readonly #stack: { node: BeeNode; at: number }[] = [];
+  readonly #stack: { node: TreeNode; at: number }[] = [];
 
-  constructor(bee: Hyperbee, waiting: Waiting) {
-    this.bee = bee;
-    this.config = bee.config.options(waiting);
+  constructor(view: LogView, options: TreeReadOptions) {
+    this.#view = view;
+    this.#options = options;
   }
 
-  root(): Promise<BeeNodePointer | null> {
-    return this.bee.bootstrap(this.config);
-  }
-
-  async enter(pointer: BeeNodePointer): Promise<void> {
-    if (this.#stack.length > limits.tree_depth_max) {
-      throw new DamagedError('Cannot read the tree: too many nodes below each other');
-    }
-    await this.bee.inflate(pointer, this.config);
-    // Where nodes are checked.
-    const node = this.bee.bump(pointer);
-    if (node === null) throw new DamagedError('Cannot read the tree: a node is missing');
-    this.#stack.push({ node, at: 0 });
+  async enter(place: NodePlace): Promise<void> {
+    const { reader } = this.#view;
+    const node = reader.cached(place) ?? (await reader.load(place, this.#waiting()));
+    this.#stack.push({ node, at: node.isLeaf ? 1 : 0 });
   }
 
   /** What comes next; null at the end. */
@@ -50,19 +32,20 @@ class Cursor {
     for (;;) {
       const top = this.#stack[this.#stack.length - 1];
       if (top === undefined) return null;
-      const { keys, children } = top.node;
+      const { node } = top;
       const index = top.at >> 1;
-      if (top.at % 2 === 0 && index < children.length) {
-        const child = children.get(index);
-        if (child !== null) return { child };
-      } else if (top.at % 2 === 1 && index < keys.length) {
-        const key = keys.get(index);
-        if (key !== null) return { key };
-      } else if (index >= keys.length) {
+      if (top.at % 2 === 0) {
+        if (!node.isLeaf) return { child: childOf(node, index, this.#stack.length - 1) };
+        top.at++;
+        continue;
+      }
+      const key = node.keys[index];
+      if (key === undefined) {
         this.#stack.pop();
         continue;
       }
-      top.at++;
+      const { seqs, offsets } = node.keyPlaces;
+      return { key, place: { seq: seqs[index] as number, offset: offsets[index] as number } };
     }
   }
 
@@ -71,25 +54,33 @@ class Cursor {
     if (top !== undefined) top.at++;
   }
 
-  async descend(pointer: BeeNodePointer): Promise<void> {
+  async descend(place: NodePlace): Promise<void> {
     this.skip();
-    await this.enter(pointer);
+    await this.enter(place);
   }
 
-  async valueOf(key: BeeKey): Promise<Buffer> {
-    return (await this.bee.finalizeKeyPointer(key, this.config)).value ?? NO_VALUE;
+  /** The value of the current key. */
+  async value(): Promise<Buffer> {
+    const { node, at } = this.#stack[this.#stack.length - 1] as { node: TreeNode; at: number };
+    const { reader } = this.#view;
+    return reader.value(node, at >> 1) ?? (await reader.loadValue(node, at >> 1, this.#waiting()));
+  }
+
+  #waiting() {
+    return this.#view.waiting(this.#options);
   }
 }
 
-/** Throws what the engine throws. */
+/** Throws like reads of a view. */
 export async function* differences(
-  before: Hyperbee,
-  after: Hyperbee,
-  waiting: Waiting,
+  before: LogView,
+  after: LogView,
+  options: TreeReadOptions,
 ): AsyncGenerator<RecordDifference> {
-  const a = new Cursor(before, waiting);
-  const b = new Cursor(after, waiting);
-  const [rootA, rootB] = await Promise.all([a.root(), b.root()]);
+  const a = new Cursor(before, options);
+  const b = new Cursor(after, options);
+  const rootA = before.root;
+  const rootB = after.root;
   if (rootA !== null && rootB !== null && isSame(rootA, rootB)) return;
   if (rootA !== null) await a.enter(rootA);
   if (rootB !== null) await b.enter(rootB);
@@ -109,35 +100,31 @@ export async function* differences(
   }
 }
 
-function keyOf(item: Item): BeeKey | null {
-  return item !== null && 'key' in item ? item.key : null;
+function keyOf(item: Item): { key: string; place: NodePlace } | null {
+  return item !== null && 'key' in item ? item : null;
 }
 
 async function* compareKeys(
   a: Cursor,
   b: Cursor,
-  x: BeeKey | null,
-  y: BeeKey | null,
+  x: { key: string; place: NodePlace } | null,
+  y: { key: string; place: NodePlace } | null,
 ): AsyncGenerator<RecordDifference> {
-  const order =
-    x === null ? 1 : y === null ? -1 : Buffer.compare(x.key ?? NO_VALUE, y.key ?? NO_VALUE);
-  if (order <= 0) a.skip();
-  if (order >= 0) b.skip();
-  const isCommon = order === 0 && x !== null && y !== null;
-  if (isCommon && isSame(x, y)) return;
-  const key = (order <= 0 ? x : y)?.key ?? NO_VALUE;
-  const before = order <= 0 && x !== null ? await a.valueOf(x) : null;
-  const found = order >= 0 && y !== null ? await b.valueOf(y) : null;
+  const hasX = x !== null && (y === null || x.key <= y.key);
+  const hasY = y !== null && (x === null || y.key <= x.key);
+  const isCommon = hasX && hasY && isSame(x.place, y.place);
+  const before = hasX && !isCommon ? await a.value() : null;
+  const found = hasY && !isCommon ? await b.value() : null;
+  if (hasX) a.skip();
+  if (hasY) b.skip();
+  if (isCommon) return;
   // Written again as it was.
   if (before !== null && found !== null && before.equals(found)) return;
+  const key = Buffer.from((hasX ? x : (y as { key: string })).key, 'latin1');
   yield { key, before, after: found };
 }
 
-/** Whether two pointers lead to the same place of the log. What is being written has none yet. */
-function isSame(
-  a: { seq: number; offset: number; core: number; changed?: boolean },
-  b: { seq: number; offset: number; core: number; changed?: boolean },
-): boolean {
-  if (a.changed === true || b.changed === true) return false;
-  return a.seq === b.seq && a.offset === b.offset && a.core === b.core;
+/** Whether two places of the log are one. */
+function isSame(a: NodePlace, b: NodePlace): boolean {
+  return a.seq === b.seq && a.offset === b.offset;
 }

@@ -1,7 +1,8 @@
 /**
  * Finds the blocks of the tree's log that some of its states need. Shared subtrees are visited once, so that a thousand
- * states that differ little cost little more than one. A block is needed when the engine reads it on its way to any
- * record of such a state: also for a key that another took the place of later in the same node.
+ * states that differ little cost little more than one. A block is needed when the engine would read it on its way to any
+ * record of such a state: also for a key that another took the place of later in the same node. Our own reader does not
+ * (`tree-reader.ts`), but programs of before do.
  */
 import {
   type BeeBlock,

@@ -8,7 +8,6 @@ import { type CollectReport, collect } from '../../src/drive/collector.js';
 import { versionsOf } from '../../src/drive/kept-versions.js';
 import { readCommit } from '../../src/fs/follower.js';
 import { decodeEntry, entryNameOfKey } from '../../src/tree/entry-record.js';
-import { HyperbeeTree } from '../../src/tree/hyperbee-tree.js';
 import { decodeInode } from '../../src/tree/inode-record.js';
 import {
   inodeKey,
@@ -26,6 +25,7 @@ import type { VersionPoint } from '../../src/tree/version-point.js';
 import { caller, type OpenedFileSystem, openFileSystem } from '../fs/support/open-file-system.js';
 import { SeededRandom, seedOfRun } from '../support/seeded-random.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
+import { engineRecords } from '../tree/support/engine.js';
 
 const O_RDWR = 2;
 const ROOT = 1;
@@ -166,9 +166,8 @@ async function blocksRead(core: Hypercore, heads: readonly Head[]): Promise<Set<
       blocks.add(index);
       return get(index, getOptions);
     };
-    const tree = await HyperbeeTree.open({ core: session, deadlineMs: 1000 });
-    for await (const _ of tree.at(head).range(Buffer.alloc(0), Buffer.alloc(1, 0xff))) void _;
-    await tree.close();
+    for await (const _ of engineRecords(session, head.length)) void _;
+    await session.close();
   }
   return blocks;
 }
