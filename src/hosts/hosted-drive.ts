@@ -86,7 +86,8 @@ export class HostedDrive {
   #surplusSeen = -1;
   #state: HostState | null = null;
   #stateMs = Number.NEGATIVE_INFINITY;
-  #cameMs = Number.NEGATIVE_INFINITY;
+  /** Since when there are blocks that nobody delivers, of a log. */
+  readonly #stuckMs: Partial<Record<HostedLog, number>> = {};
   #surplusMs = Number.NEGATIVE_INFINITY;
   #storedBytes = 0;
   #servedBytes = 0;
@@ -107,7 +108,6 @@ export class HostedDrive {
       core.on('download', (_block: number, bytes: number, { remotePublicKey }: ReplicatorPeer) => {
         this.#storedBytes += bytes;
         this.#changes++;
-        this.#cameMs = performance.now();
         this.#move(remotePublicKey, 0, bytes);
       });
       core.on('upload', (_block: number, bytes: number, { remotePublicKey }: ReplicatorPeer) => {
@@ -395,12 +395,14 @@ export class HostedDrive {
   /** Rebuilds the next blocks that nobody delivers. Returns how many. */
   async #rebuild(name: 'content' | 'parity', duty: Duty): Promise<number> {
     const stuck = this.#missing[name]?.stuck ?? [];
+    if (stuck.length === 0) delete this.#stuckMs[name];
+    else this.#stuckMs[name] ??= performance.now();
     const lost = this.#lost[name];
     const blocks = stuck.filter((block) => !lost.has(block)).slice(0, limits.host_rebuild_blocks);
     if (blocks.length === 0) return 0;
     const isOwnerHere = this.wire.peers.some(({ role }) => role === 'owner');
-    const quietMs = performance.now() - this.#cameMs;
-    if (isOwnerHere && quietMs < limits.host_owner_quiet_ms) return 0;
+    const stuckForMs = performance.now() - (this.#stuckMs[name] ?? 0);
+    if (isOwnerHere && stuckForMs < limits.host_owner_slow_ms) return 0;
     const { capacity } = this.#options;
     const blockBytes = averageBlockBytes(this.logs.get(name));
     const claimed = await capacity.claim(blocks.length, blockBytes);
