@@ -202,7 +202,6 @@ export class Protection {
     const { plan, stripe, parity } = logs;
     const { signal } = this.#abort;
     if (plan.fork < fork && drive.swarm !== null) {
-      await somebodyConnected(plan, signal);
       const ends = [fetchEnd(plan, true, signal), fetchEnd(stripe, true, signal)];
       await Promise.all([...ends, fetchEnd(parity, false, signal)]);
     }
@@ -214,7 +213,11 @@ export class Protection {
         'Cannot go on with the hosts of a drive that another machine wrote before: none of them is connected',
       );
     }
-    await plan.truncate(plan.length, fork);
+    const whole = await wholeLength(plan);
+    if (drive.leaseGeneration > 1 && whole < plan.length) {
+      throw new UnavailableError('the plan of its hosts is not all on this machine yet');
+    }
+    await plan.truncate(whole, fork);
     await drive.sync();
     log(`The plan of the hosts goes on under fork ${fork}`);
   }
@@ -275,6 +278,7 @@ async function somebodyConnected(core: Hypercore, signal: AbortSignal): Promise<
  */
 async function fetchEnd(core: Hypercore, blocks: boolean, signal: AbortSignal): Promise<void> {
   const quietMs = limits.lost_tail_quiet_ms_max;
+  await somebodyConnected(core, signal);
   await withinTime(core.update({ wait: true }), quietMs);
   for (let block = 0; blocks && block < core.length; block++) {
     signal.throwIfAborted();
@@ -282,6 +286,14 @@ async function fetchEnd(core: Hypercore, blocks: boolean, signal: AbortSignal): 
     const fetched = core.get(block, { timeout: quietMs }).catch(() => null);
     if ((await fetched) === null) return;
   }
+}
+
+/** Blocks from the first on that are here. */
+async function wholeLength(core: Hypercore): Promise<number> {
+  for (let block = 0; block < core.length; block++) {
+    if ((await core.get(block, { wait: false })) === null) return block;
+  }
+  return core.length;
 }
 
 /** Resolves when the work is done, whatever came of it, or the time is up. */
