@@ -42,6 +42,7 @@ export async function checkDrive(
   const first = await inSession(home, name, look).catch(async (error: unknown) => {
     if (!(error instanceof DamagedError)) throw error;
     if (!options.repair) throw withAdvice(error, name);
+    if (await canOpen(home, name)) throw error;
     // What the logs are found by cannot be read.
     await rebuildHeaders(home, name, repairs);
     return await inSession(home, name, look);
@@ -75,6 +76,15 @@ export async function checkDrive(
     report.problemCount++;
   }
   return { ...report, repairs: repairs.lines, repairCount: repairs.count };
+}
+
+async function canOpen(home: Home, name: string): Promise<boolean> {
+  const session = await CheckSession.open(home, name).catch((error: unknown) => {
+    if (error instanceof DamagedError) return null;
+    throw error;
+  });
+  await session?.close();
+  return session !== null;
 }
 
 function isStoreFault(error: unknown): boolean {

@@ -1,10 +1,11 @@
 /** `shoal check` where a peer has the drive, too: what is damaged is fetched again. */
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Assertions, test } from 'brittle';
 import { exitCodes } from '../../src/cli/exit-codes.js';
 import { Home } from '../../src/drive/home.js';
 import { parseBootstrap } from '../../src/swarm/address.js';
+import { filesBelow, flipByte } from '../durability/support/store-files.js';
 import { contentOf } from '../durability/support/workload.js';
 import {
   eventually,
@@ -25,6 +26,8 @@ import {
 } from './support/damaged-drive.js';
 
 const NAMES = ['a', 'b'];
+/** So many that what describes the logs has a table's block without the newest records. */
+const SMALL_FILES = 1500;
 
 test('peers - a damaged drive of the writer is made whole by a reader', SHARING_TIME, async (t) => {
   const shared = await SharedDrive.forTest(t);
@@ -125,6 +128,33 @@ test('peers - a store that lost its newest blocks gets them back', SHARING_TIME,
   await eventually('the reader follows', () => {
     return readFileSync(join(reader.directory, 'later'), 'utf8') === 'later';
   });
+});
+
+test('peers - what the logs are found by is damaged: nothing is lost', SHARING_TIME, async (t) => {
+  const shared = await SharedDrive.forTest(t);
+  const { machine, name, directory } = shared.origin;
+  writeFiles(shared.origin, NAMES);
+  for (let i = 0; i < SMALL_FILES; i++) writeFileSync(join(directory, `small-${i}`), `${i}`);
+  const reader = await readerWithAll(shared);
+  await shared.origin.unmount();
+  const { inodes } = await checkHere(machine, {}, name);
+  const tables = filesBelow(machine.home)
+    .filter((file) => file.endsWith('.sst'))
+    .sort((a, b) => statSync(b).size - statSync(a).size);
+  flipByte({ file: String(tables[0]), offset: 50 });
+  const bootstrap = parseBootstrap(shared.bootstrap);
+  const repaired = await checkHere(machine, { repair: true, offline: false, bootstrap }, name);
+  t.alike(problemsOf(repaired), []);
+  t.is(repaired.inodes, inodes);
+  t.ok(repaired.repairs.some((line) => line.startsWith('made the heads of the logs anew')));
+  t.ok(repaired.repairs.some((line) => /fetched block .* of the tree/.test(line)));
+  await shared.returnOrigin();
+  expectFiles(t, shared.origin);
+  writeFileSync(join(shared.origin.directory, 'later'), 'later', { flush: true });
+  await eventually('the reader follows under the new fork', () => {
+    return readFileSync(join(reader.directory, 'later'), 'utf8') === 'later';
+  });
+  t.is(readFileSync(join(reader.directory, 'small-7'), 'utf8'), '7');
 });
 
 test(
