@@ -170,11 +170,15 @@ declare module 'hypercore' {
     readonly remoteLength: number;
     readonly remoteFork: number;
     readonly remoteContiguousLength: number;
-    readonly remoteBitfield: { get(index: number): boolean };
+    /** What it has said to have, as far as it was asked. `firstSet`: at a position or behind it; -1 for none. */
+    readonly remoteBitfield: { get(index: number): boolean; firstSet(position: number): number };
     readonly remoteOpened: boolean;
     /** Whether it has said its length and fork. */
     readonly remoteSynced: boolean;
-    readonly stream: import('node:stream').Duplex;
+    /** `publicKey`: our own identity. */
+    readonly stream: import('hyperswarm').PeerConnection & { readonly publicKey: Buffer };
+    /** Asks for a block of a range that is downloaded; false when it is not asked for. */
+    _requestRangeBlock: (index: number, length: number) => boolean;
     readonly inflight: number;
     /** Blocks that may be asked for at once: at least, and at most where a round trip takes more than 50 ms. */
     inflightRange: [number, number];
@@ -183,7 +187,18 @@ declare module 'hypercore' {
     broadcastRange(start: number, length: number, drop?: boolean): void;
   }
 
+  /** A block that was asked for. */
+  export interface PendingBlock {
+    readonly index: number;
+    /** The requests that are under way; `timestamp` is in ms since 1970. */
+    readonly inflight: readonly { readonly peer: ReplicatorPeer; readonly timestamp: number }[];
+    /** Who waits for this very block. */
+    readonly refs: readonly unknown[];
+  }
+
   export interface Replicator {
+    /** Blocks that could be asked of more peers; `pick` says which of them are asked of one. */
+    readonly hotswaps: { pick(peer: ReplicatorPeer): Iterable<PendingBlock> };
     readonly peers: ReplicatorPeer[];
     readonly downloading: boolean;
     /** Whether other forks are asked for and taken over. */

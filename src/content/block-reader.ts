@@ -1,5 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import Hypercore, { type ActiveRequests, type CoreContext, type GetOptions } from 'hypercore';
+import Hypercore, {
+  type ActiveRequests,
+  type CoreContext,
+  type Download,
+  type GetOptions,
+} from 'hypercore';
 import { DamagedError, InterruptedError, StoreError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { blockPaddingBytes, type LogEncryption } from '../log/encryption.js';
@@ -10,12 +15,11 @@ import { BlockOpener } from './block-opener.js';
 import type { BlockRescuer, RescuedBlock } from './block-rescuer.js';
 import type { ReadOptions } from './content-store.js';
 import type { DiskCache } from './disk-cache.js';
+import { hedge_ms } from './late-requests.js';
 import { LocalBlocks } from './local-blocks.js';
-import { boundPeerRequests } from './peer-requests.js';
+import { PeerRequests } from './peer-requests.js';
 import { Rescue } from './rescue.js';
 
-/** A peer that owes a block for so long is asked around. */
-const hedge_ms = 250;
 const hedge_look_ms = 50;
 
 /** The longest wait for a block that should be on this machine. */
@@ -66,7 +70,7 @@ export class BlockReader {
   readonly #fetches = new Map<number, Fetch>();
   /** When a wait for a block came to its deadline. */
   readonly #givenUpAt = new Map<number, number>();
-  readonly #endRequestBounds: () => void;
+  readonly #peerRequests: PeerRequests;
   #hedging: NodeJS.Timeout | null = null;
   #closed = false;
   readonly #onPeer = (): void => this.#givenUpAt.clear();
@@ -109,7 +113,7 @@ export class BlockReader {
     this.#diskCache = diskCache;
     const onRescued = ({ block, bytes }: RescuedBlock): void => diskCache?.note(block, bytes);
     this.#rescue = rescuer === null ? null : new Rescue(core, rescuer, onRescued);
-    this.#endRequestBounds = boundPeerRequests(core);
+    this.#peerRequests = new PeerRequests(core);
     core.on('download', this.#onDownload);
     core.on('peer-add', this.#onPeer);
     core.on('truncate', this.#onTruncate);
@@ -160,6 +164,17 @@ export class BlockReader {
   /** Whether more may be fetched now without going beyond the disk cache's bound. */
   get hasRoom(): boolean {
     return this.#diskCache === null || this.#diskCache.room() === null;
+  }
+
+  /** Begins to fetch a stretch of blocks that will be wanted, in order. */
+  download(start: number, end: number): Download {
+    if (!this.#peerRequests.shares.hasOthers) {
+      return this.#core.download({ start, end, linear: true });
+    }
+    // As a list: of a stretch the library does not look behind a block that a peer is not asked for.
+    return this.#core.download({
+      blocks: Array.from({ length: end - start }, (_, i) => start + i),
+    });
   }
 
   /** Whether the local store has the block. */
@@ -233,7 +248,7 @@ export class BlockReader {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#endRequestBounds();
+    this.#peerRequests.close();
     this.#core.removeListener('download', this.#onDownload);
     this.#core.removeListener('peer-add', this.#onPeer);
     this.#core.removeListener('truncate', this.#onTruncate);
@@ -297,7 +312,10 @@ export class BlockReader {
       if (this.#fetches.get(block) === fetch) this.#fetches.delete(block);
     };
     promise.then(settle, settle);
-    if (!local) this.#hedge();
+    if (!local) {
+      this.#peerRequests.shares.moveTo(block);
+      this.#hedge();
+    }
     return fetch;
   }
 

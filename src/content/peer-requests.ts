@@ -1,25 +1,48 @@
 import type Hypercore from 'hypercore';
+import type { ReplicatorPeer } from 'hypercore';
 import { limits } from '../limits.js';
+import { LateRequests } from './late-requests.js';
+import { ReaderShares } from './reader-shares.js';
 
 /**
- * Says how many blocks of a log may be asked of each peer before the first is here. The library asks for 16 while a round
- * trip takes up to 50 ms; then no more than 1 MiB comes in each round trip, whatever the network could carry. The sum over
- * all peers stays at what is read ahead: else the first peers would be asked for all of it, and the others for nothing.
- * Returns what ends it.
+ * Says which blocks of a log are asked of which peer, as far as the library leaves that open, and how many at once.
+ *
+ * The library asks for 16 blocks before the first is here while a round trip takes up to 50 ms; then no more than 1 MiB
+ * comes in each round trip, whatever the network could carry. The sum over all peers stays at what is read ahead: else the
+ * first peers would be asked for all of it, and the others for nothing.
  */
-export function boundPeerRequests(core: Hypercore): () => void {
-  const share = (): void => {
-    const { peers = [] } = core.replicator ?? {};
+export class PeerRequests {
+  /** Who asks those who have all for what, where several read the same. */
+  readonly shares: ReaderShares;
+  readonly #core: Hypercore;
+  readonly #late: LateRequests;
+  readonly #onPeer = (): void => this.#apply();
+
+  /** @param core Ready. */
+  constructor(core: Hypercore) {
+    this.#core = core;
+    this.shares = new ReaderShares(core);
+    this.#late = new LateRequests(core);
+    core.on('peer-add', this.#onPeer);
+    core.on('peer-remove', this.#onPeer);
+    this.#apply();
+  }
+
+  close(): void {
+    this.#core.removeListener('peer-add', this.#onPeer);
+    this.#core.removeListener('peer-remove', this.#onPeer);
+    this.#late.close();
+  }
+
+  #apply(): void {
+    this.#late.apply();
+    const peers: readonly ReplicatorPeer[] = this.#core.replicator?.peers ?? [];
     const blocks = blocksPerPeer(peers.length);
-    for (const peer of peers) peer.inflightRange = [blocks, limits.peer_blocks_in_flight_max];
-  };
-  core.on('peer-add', share);
-  core.on('peer-remove', share);
-  share();
-  return () => {
-    core.removeListener('peer-add', share);
-    core.removeListener('peer-remove', share);
-  };
+    for (const peer of peers) {
+      peer.inflightRange = [blocks, limits.peer_blocks_in_flight_max];
+      this.shares.apply(peer);
+    }
+  }
 }
 
 /** At least as many as the library asks for. */

@@ -149,7 +149,7 @@ export class Readahead {
     const start = blocks[0] as number;
     const end = start + blocks.length;
     const bytes = blocks.reduce((sum, block) => sum + (sizes.get(block) ?? 0), 0);
-    const download = reader.core.download({ start, end, linear: true });
+    const download = reader.download(start, end);
     const range = { reader, start, end, bytes, download };
     this.#ranges.push(range);
     const drop = (): void => {

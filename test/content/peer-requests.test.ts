@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import test, { type Assertions } from 'brittle';
 import Corestore from 'corestore';
-import { blocksPerPeer, boundPeerRequests } from '../../src/content/peer-requests.js';
+import { blocksPerPeer, PeerRequests } from '../../src/content/peer-requests.js';
 import { limits } from '../../src/limits.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -17,7 +17,7 @@ test('peer requests - one peer is asked for a lot at once, each of many for less
   await origin.ready();
   const reader = openStore(t).get({ key: origin.key });
   await reader.ready();
-  const end = boundPeerRequests(reader);
+  const requests = new PeerRequests(reader);
   const inFlight = () => reader.replicator?.peers.map(({ inflightRange }) => inflightRange[0]);
   const connect = async () => {
     const [a, b] = [origin.replicate(true), reader.replicate(false)];
@@ -28,7 +28,7 @@ test('peer requests - one peer is asked for a lot at once, each of many for less
   t.alike(inFlight(), [limits.peer_blocks_in_flight]);
   for (let peers = 2; peers <= 4; peers++) await connect();
   t.alike(inFlight(), Array(4).fill(limits.peer_blocks_in_flight / 2));
-  end();
+  requests.close();
   t.is(reader.listenerCount('peer-add'), 0);
 });
 

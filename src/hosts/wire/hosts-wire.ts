@@ -31,7 +31,7 @@ export interface HostsWireOptions {
 export class HostsWire {
   readonly #options: HostsWireOptions;
   readonly #peers = new Map<PeerConnection, HostsPeer>();
-  readonly #onAdd = (peer: ReplicatorPeer): void => this.#meet(peer.stream as PeerConnection);
+  readonly #onAdd = (peer: ReplicatorPeer): void => this.#meet(peer.stream);
   #isClosed = false;
 
   constructor(options: HostsWireOptions) {
