@@ -206,6 +206,13 @@ export const limits = {
   /** How long a drive that was joined with a write key waits for the answer of the copy that may write. */
   writer_lease_wait_ms: 10_000,
 
+  /** Who takes a drive over believes that its peers know of nothing more once nothing came for so long. */
+  take_over_quiet_ms_min: 2000,
+  /** A drive whose write key was handed out looks so long at a mount whether it was taken over. */
+  taken_over_look_ms_max: 3000,
+  /** Once a peer has said how far it is, it has so long to show a newer fork. */
+  taken_over_proof_ms_max: 500,
+
   /** After a loss of power: how long to wait for a peer, or for the next block of what was lost, and in all. */
   lost_tail_quiet_ms_max: 3000,
   lost_tail_ms_max: 60_000,
@@ -299,6 +306,8 @@ export const limits = {
   /** A host says how it stands at most so often, and at least so often. */
   host_state_ms_min: 1000,
   host_state_ms_max: 10_000,
+  /** A host that said nothing for so long is not there, connected or not. */
+  host_silence_ms_max: 35_000,
   /** Pause until a host of the plan that is not connected is tried again: first, and in the end. */
   host_reconnect_ms_min: 2000,
   host_reconnect_ms_max: 60_000,
@@ -310,8 +319,8 @@ export const limits = {
   /** Blocks rebuilt at once, and hosts that are asked for one shard. */
   host_rebuild_blocks: 16,
   host_shard_askers_max: 16,
-  /** While the owner is connected, nothing is rebuilt until nothing came for so long: he may just be slow. */
-  host_owner_quiet_ms: 10_000,
+  /** While the owner is connected, nothing is rebuilt until he has not delivered it for so long: he may just be slow. */
+  host_owner_slow_ms: 10_000,
   /** Stripe records held decoded. */
   host_stripes_cached_max: 1024,
   /** How often a host looks for blocks that it need not keep any more. */
@@ -323,6 +332,11 @@ export const limits = {
   /** Audits that fail one after the other until a host is not counted on, and that are good until it is again. */
   host_audits_failed_max: 3,
   host_audits_good_min: 20,
+  /** Hosts of which it is noted what they gave and got, and how often that is written down. */
+  host_accounts_max: 256,
+  host_accounts_save_ms: 60_000,
+  /** With --reciprocal, what a host gets before it has to give. */
+  host_credit_bytes: 256 << 20,
   /** What is kept of hosts' wrongs, in bytes; the file before is kept. */
   host_evidence_bytes_max: 1 << 20,
   /** Records of the plan log that are gone back over to find the newest plan. */
@@ -338,6 +352,10 @@ export const limits = {
   stripe_shards_max: 255,
   /** Leaf hashes asked for at once when a block is put back: a way up to a root may need those of the whole log. */
   put_back_leaves_max: 4096,
+  /** How often the machine that writes looks which blocks may leave its disk. */
+  owner_cache_look_ms: 2000,
+  /** Stripes that a reader rebuilds at once. */
+  rescued_stripes_at_once: 8,
   /** Blocks put back with one write of the store. */
   put_back_batch_blocks: 64,
   /** A host that is missed for longer is replaced, unless the owner says otherwise. */

@@ -63,8 +63,20 @@ declare module 'hypercore' {
     _unlock(): void;
   }
 
+  /** Another fork of a log, its signature verified. */
+  export interface ReorgBatch {
+    readonly fork: number;
+    readonly length: number;
+    /** Blocks that it has in common with the log here; known once it is to be applied. */
+    readonly ancestors: number;
+  }
+
   /** What a provider and a session see of the core below them. */
   export interface CoreContext {
+    /** Verifies the end of another fork that a peer has sent. Throws when it is not signed by the writer. */
+    verifyReorg(proof: unknown): Promise<ReorgBatch>;
+    /** Takes another fork over. False when nothing was changed. */
+    reorg(batch: ReorgBatch): Promise<boolean>;
     readonly state: CoreState;
     /** `rootHash`: what the signature is for. */
     readonly header: { tree: { length: number; rootHash: Buffer | null }; hints: CoreHints };
@@ -156,6 +168,8 @@ declare module 'hypercore' {
   export interface Replicator {
     readonly peers: ReplicatorPeer[];
     readonly downloading: boolean;
+    /** Whether other forks are asked for and taken over. */
+    allowFork: boolean;
     findingPeers: number;
     updatePeer(peer: ReplicatorPeer): void;
     updateAll(): void;
@@ -165,6 +179,10 @@ declare module 'hypercore' {
     uncork(): void;
     attachTo(muxer: unknown): void;
     attached(muxer: unknown): boolean;
+    /** Newer forks that are being asked for. */
+    _reorgs: unknown[];
+    /** Asks a peer for its fork, if that is a newer one. */
+    _updateFork(peer: ReplicatorPeer): boolean;
     /** Tells a peer which of the blocks [start, start + length) are here. */
     _onwant(peer: ReplicatorPeer, start: number, length: number, any: boolean): void;
   }

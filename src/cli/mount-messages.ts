@@ -19,6 +19,8 @@ export interface MountRequest {
   deadlineMs: number;
   /** Null for the default. */
   cacheBytes: number | null;
+  /** Go on with a drive whose last writer is gone for good. */
+  takeOver: boolean;
   /** End the mount when the parent goes away. */
   foreground: boolean;
 }

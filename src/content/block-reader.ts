@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import Hypercore, { type ActiveRequests, type CoreContext } from 'hypercore';
+import Hypercore, { type ActiveRequests, type CoreContext, type GetOptions } from 'hypercore';
 import { DamagedError, InterruptedError, StoreError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { blockPaddingBytes, type LogEncryption } from '../log/encryption.js';
@@ -7,9 +7,11 @@ import { asShoalError } from '../log/store-errors.js';
 import type { BlockCache } from './block-cache.js';
 import { checkBlock, isBlock } from './block-format.js';
 import { BlockOpener } from './block-opener.js';
+import type { BlockRescuer, RescuedBlock } from './block-rescuer.js';
 import type { ReadOptions } from './content-store.js';
 import type { DiskCache } from './disk-cache.js';
 import { LocalBlocks } from './local-blocks.js';
+import { Rescue } from './rescue.js';
 
 /** A peer that owes a block for so long is asked around. */
 const hedge_ms = 250;
@@ -59,6 +61,7 @@ export class BlockReader {
   /** For blocks that are read ahead. */
   #opener: BlockOpener | null = null;
   readonly #diskCache: DiskCache | null;
+  readonly #rescue: Rescue | null;
   readonly #fetches = new Map<number, Fetch>();
   /** When a wait for a block came to its deadline. */
   readonly #givenUpAt = new Map<number, number>();
@@ -84,6 +87,7 @@ export class BlockReader {
    * @param writer Keeps logs apart in the cache.
    * @param deadlineMs Default deadline of a wait for peers.
    * @param diskCache Bounds what is kept of the log on this machine.
+   * @param rescuer For blocks that no connected peer has.
    */
   constructor(
     core: Hypercore,
@@ -92,6 +96,7 @@ export class BlockReader {
     cache: BlockCache,
     deadlineMs: number,
     diskCache: DiskCache | null = null,
+    rescuer: BlockRescuer | null = null,
   ) {
     this.#core = core;
     this.#local = new LocalBlocks(core);
@@ -100,6 +105,8 @@ export class BlockReader {
     this.#cacheBase = writer * cacheKeysPerLog;
     this.#deadlineMs = deadlineMs;
     this.#diskCache = diskCache;
+    const onRescued = ({ block, bytes }: RescuedBlock): void => diskCache?.note(block, bytes);
+    this.#rescue = rescuer === null ? null : new Rescue(core, rescuer, onRescued);
     core.on('download', this.#onDownload);
     core.on('peer-add', this.#onPeer);
     core.on('truncate', this.#onTruncate);
@@ -155,6 +162,11 @@ export class BlockReader {
   /** Whether the local store has the block. */
   isLocal(block: number): boolean {
     return this.#core.core?.bitfield.get(block) ?? false;
+  }
+
+  /** Begins to bring back a block that no connected peer has; false for one that a peer may have. */
+  rescueAhead(block: number): boolean {
+    return this.#rescue?.isNowhere(block) === true && this.#rescue.ahead(block);
   }
 
   /** Puts a copy of a block's plaintext into the cache. */
@@ -222,6 +234,7 @@ export class BlockReader {
     this.#core.removeListener('peer-add', this.#onPeer);
     this.#core.removeListener('truncate', this.#onTruncate);
     this.#opener?.close();
+    this.#rescue?.close();
     if (this.#hedging !== null) clearInterval(this.#hedging);
     for (const [block, fetch] of this.#fetches) {
       Hypercore.destroyRequests(fetch.requests, closedError(block));
@@ -298,7 +311,7 @@ export class BlockReader {
       const options = { raw: true, timeout: 0, activeRequests: requests, onwait };
       const stored =
         (this.isLocal(block) ? await this.#local.get(block) : null) ??
-        (await core.get(block, options));
+        (await this.#fromPeers(block, requests, options));
       if (stored === null || core.core === null) {
         throw new StoreError(`Cannot read block ${block} of the chunk log: it is missing`);
       }
@@ -318,6 +331,20 @@ export class BlockReader {
     } catch (error) {
       throw asShoalError(error, `read block ${block} of the chunk log`);
     }
+  }
+
+  async #fromPeers(
+    block: number,
+    requests: ActiveRequests,
+    options: GetOptions,
+  ): Promise<Buffer | null> {
+    const got = this.#core.get(block, options);
+    if (this.#rescue === null) return await got;
+    const stored = await this.#rescue.get(block, got);
+    if (stored !== null) return stored;
+    // Nobody answers it any more.
+    Hypercore.destroyRequests(requests);
+    return await this.#local.get(block);
   }
 
   /** Has a block decrypted where the cache keeps it; null when that cannot be, for whatever reason. */

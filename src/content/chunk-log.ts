@@ -15,6 +15,7 @@ import {
   sliceChunk,
 } from './block-format.js';
 import { BlockReader } from './block-reader.js';
+import type { BlockRescuer } from './block-rescuer.js';
 import { chunkHash } from './chunk-hash.js';
 import { ChunkIndex } from './chunk-index.js';
 import type { Chunker } from './chunker.js';
@@ -54,6 +55,8 @@ export interface ChunkLogOptions {
   spaceGuard?: SpaceGuard;
   /** Bounds what is kept of `core` on this machine: of a log that somebody else writes. The caller's to close. */
   diskCache?: DiskCache | null;
+  /** Brings back blocks of `core` that no connected peer has. */
+  rescuer?: BlockRescuer | null;
   /** Default: the limits of `src/limits.ts`. */
   pendingBytesMax?: number;
   cacheBytesMax?: number;
@@ -112,18 +115,27 @@ export class ChunkLog implements ContentStore {
         const encryption = encryptionOf(log);
         readers.set(
           index,
-          new BlockReader(log, encryption, index, cache, deadlineMs, diskCache ?? null),
+          new BlockReader(
+            log,
+            encryption,
+            index,
+            cache,
+            deadlineMs,
+            diskCache ?? null,
+            (log === core ? options.rescuer : null) ?? null,
+          ),
         );
       }
-      if (writer < 0) {
-        const log = new ChunkLog(options, cache, readers, null);
+      const opened = (appender: Appender | null): ChunkLog => {
+        const log = new ChunkLog(options, cache, readers, appender);
         const reader = readers.get(coreWriter);
         if (options.diskCache != null && reader !== undefined) {
           options.diskCache.isBusy = (block) =>
             reader.isReading(block) || log.#readahead.holds(reader, block);
         }
         return log;
-      }
+      };
+      if (writer < 0) return opened(null);
       if (!core.writable) {
         throw new ReadOnlyError('Cannot open the chunk log for writing: its key is not here');
       }
@@ -134,7 +146,7 @@ export class ChunkLog implements ContentStore {
         pendingBytesMax: options.pendingBytesMax,
         onPackAppended: (block, data) => readers.get(coreWriter)?.remember(block, data),
       });
-      return new ChunkLog(options, cache, readers, appender);
+      return opened(appender);
     } catch (error) {
       for (const reader of readers.values()) reader.close();
       throw asShoalError(error, 'open the chunk log');

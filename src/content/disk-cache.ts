@@ -27,6 +27,8 @@ export interface DiskCacheOptions {
   /** What may be on its way, or be written anew by the store, when fetching has to stop. */
   onTopBytes: number;
   space: StoreSpace;
+  /** The log is written here: what is appended counts, and goes only when {@link DiskCache.mayForget} says so. */
+  isWriter?: boolean;
   /** Nothing is taken away before `setPinned` was called. Default false. */
   waitsForPins?: boolean;
   /** What `encode` gave when the log was open last. */
@@ -75,8 +77,22 @@ export class DiskCache {
   /** Whether somebody reads the block, or has it read ahead: it is not taken away. Set by who reads. */
   isBusy: (block: number) => boolean = () => false;
 
+  /** Whether others have the block for certain, so that it may be taken away. */
+  mayForget: (block: number) => boolean;
+
   readonly #onDownload = (block: number, bytes: number): void => this.#came(block, bytes);
   readonly #onTruncate = (length: number): void => this.#cut(length);
+  /** How long the log was when it was looked at last. */
+  #length: number;
+  #byteLength: number;
+  readonly #onAppend = (): void => {
+    const { length, byteLength, padding } = this.#core;
+    const count = length - this.#length;
+    const bytes = (byteLength - this.#byteLength) / count + padding;
+    for (let block = this.#length; block < length; block++) this.#came(block, bytes);
+    this.#length = length;
+    this.#byteLength = byteLength;
+  };
 
   constructor(options: DiskCacheOptions) {
     this.#options = options;
@@ -86,6 +102,10 @@ export class DiskCache {
     this.#load(options.saved ?? null);
     options.core.on('download', this.#onDownload);
     options.core.on('truncate', this.#onTruncate);
+    this.mayForget = () => options.isWriter !== true;
+    this.#length = options.core.length;
+    this.#byteLength = options.core.byteLength;
+    if (options.isWriter === true) options.core.on('append', this.#onAppend);
     this.#look();
   }
 
@@ -101,6 +121,11 @@ export class DiskCache {
   /** Bytes of the pinned blocks that are here. */
   get pinnedBytes(): number {
     return this.#pinnedBytes;
+  }
+
+  /** A block came otherwise than from a peer. */
+  note(block: number, bytes: number): void {
+    if (!this.#closed) this.#came(block, bytes);
   }
 
   /** A block is read. */
@@ -147,8 +172,9 @@ export class DiskCache {
     while (this.#running !== null) await this.#running;
   }
 
-  /** Looks again, as after many blocks came. */
-  trim(): Promise<void> {
+  /** Looks again, as after many blocks came. @param garbageBytes Removed from another log of the store. */
+  trim(garbageBytes = 0): Promise<void> {
+    this.#garbageBytes += garbageBytes;
     this.#look();
     return this.settled();
   }
@@ -163,6 +189,7 @@ export class DiskCache {
     this.#closed = true;
     this.#core.removeListener('download', this.#onDownload);
     this.#core.removeListener('truncate', this.#onTruncate);
+    this.#core.removeListener('append', this.#onAppend);
     await this.settled();
   }
 
@@ -213,6 +240,8 @@ export class DiskCache {
   #cut(length: number): void {
     const gone = [...this.#table.entries()].filter(({ block }) => block >= length);
     for (const { block } of gone) this.#left(block);
+    this.#length = Math.min(this.#length, length);
+    this.#byteLength = this.#core.byteLength;
   }
 
   #tick(bytes: number): void {
@@ -270,12 +299,15 @@ export class DiskCache {
     }
     const isOver = (): boolean => this.#measuredBytes > this.#highBytes - 2 * this.#stepBytes;
     if (this.#garbageBytes < this.#garbageBytesMax && !isOver()) return;
+    // What nobody else has stays, however much it is: moving it about gives nothing back.
+    const isInVain = this.#options.isWriter === true && this.#garbageBytes < this.#stepBytes;
+    if (isInVain) return;
     await this.#reclaim(0);
     for (const share of RECLAIM_SHARES) {
       if (!isOver() || this.#closed) return;
       await this.#reclaim(share);
     }
-    if (!isOver() || this.#closed) return;
+    if (!isOver() || this.#closed || this.#options.isWriter === true) return;
     // The store needs more room besides the blocks than was thought.
     const excess = this.#measuredBytes - this.#highBytes + 2 * this.#stepBytes;
     this.#reservedBytes = Math.min(this.#bytesMax / 2, this.#reservedBytes + excess);
@@ -302,7 +334,7 @@ export class DiskCache {
       // What has come into use since is kept.
       const batch = victims
         .slice(at, at + REMOVED_AT_ONCE_MAX)
-        .filter((block) => !this.isBusy(block) && !this.#pinned.has(block));
+        .filter((block) => this.#mayGo(block));
       const done = removeBlocks(this.#core, batch);
       this.#removing = { blocks: new Set(batch), done: done.catch(() => undefined) };
       try {
@@ -317,12 +349,15 @@ export class DiskCache {
     }
   }
 
+  #mayGo(block: number): boolean {
+    return !this.#pinned.has(block) && !this.isBusy(block) && this.mayForget(block);
+  }
+
   /** Blocks of so many bytes that were used longest ago, in epochs: those of one epoch are as good as each other. */
   #oldest(bytes: number): number[] {
     const perEpoch = new Float64Array(EPOCH_MAX + 1);
-    const mayGo = (block: number): boolean => !this.#pinned.has(block) && !this.isBusy(block);
     for (const { block, bytes: size, epoch } of this.#table.entries()) {
-      if (mayGo(block)) perEpoch[epoch] = (perEpoch[epoch] as number) + size;
+      if (this.#mayGo(block)) perEpoch[epoch] = (perEpoch[epoch] as number) + size;
     }
     let last = 0;
     for (let sum = perEpoch[0] as number; sum < bytes && last < EPOCH_MAX; ) {
@@ -332,7 +367,7 @@ export class DiskCache {
     let found = 0;
     const youngest: { block: number; bytes: number }[] = [];
     for (const { block, bytes: size, epoch } of this.#table.entries()) {
-      if (epoch > last || !mayGo(block)) continue;
+      if (epoch > last || !this.#mayGo(block)) continue;
       if (epoch === last) youngest.push({ block, bytes: size });
       else {
         victims.push(block);

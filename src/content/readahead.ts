@@ -51,6 +51,7 @@ export class Readahead {
       if (bytes > this.#bytesMax) break;
       if (reader.isAtHand(chunk.block)) continue;
       if (reader.isLocal(chunk.block)) this.#want(reader, chunk);
+      else if (reader.rescueAhead(chunk.block)) continue;
       else if (this.#touch(reader, chunk.block)) onTheWay = true;
       else {
         missing.set(chunk.block, (missing.get(chunk.block) ?? 0) + chunk.length);

@@ -13,6 +13,7 @@ import { requireCapability } from './capability.js';
 import type { CheckedLogs } from './check-logs.js';
 import { type DriveKeys, DriveLogs, driveKeysOf, topicOf } from './drive-logs.js';
 import { type DriveState, isShorterThanRecorded, readState } from './drive-state.js';
+import { ForkGuard, ownFork } from './fork-guard.js';
 import type { DriveRecord, Home } from './home.js';
 import { deriveChunkHashKey } from './key-derivation.js';
 import type { LogLengths } from './lease-messages.js';
@@ -89,8 +90,17 @@ export class CheckSession {
   }
 
   /** Looks for peers and replicates with them, until the session is closed. */
-  connect(bootstrap: NodeAddress[] | undefined, log: (line: string) => void): Swarm {
+  async connect(bootstrap: NodeAddress[] | undefined, log: (line: string) => void): Promise<Swarm> {
     const { store } = this.#driveLogs;
+    if (this.#swarm === null && this.mayWrite && this.state !== null) {
+      const guard = await ForkGuard.open({
+        logs: this.#driveLogs,
+        contentKey: this.logs.content.key,
+        onTakenOver: () =>
+          log('Another machine has taken the drive over; repairing what is here, as it was before'),
+      });
+      guard.keep(ownFork(this.state));
+    }
     this.#swarm ??= new Swarm({ store, topic: topicOf(this.keys), bootstrap, log });
     return this.#swarm;
   }
@@ -143,9 +153,9 @@ async function openLogs(
   return { name: record.name, tree, content, head, hashKey, isWhole, database };
 }
 
-/** Whether every block of the logs should be in the store: nobody ever wrote the drive elsewhere. */
+/** Whether every block of the logs should be in the store: nobody ever wrote the drive elsewhere, and no host keeps it. */
 export function isWholeStore({ origin }: DriveRecord, state: DriveState | null): boolean {
-  return origin && state?.lease.state === 'held' && state.lease.generation === 1;
+  return origin && state?.lease.state === 'held' && state.lease.generation === 1 && !state.mayLack;
 }
 
 /** Of a drive that was never opened. */

@@ -79,6 +79,8 @@ export async function joinDrive(
     createdAt: new Date().toISOString(),
     origin: false,
     contentLogKey: null,
+    // Who joins with it got it from somewhere.
+    ...(capability.type === 'write' ? { writeKeyShared: true } : {}),
   };
   await home.add(record, (paths) =>
     writeState(paths.state, createState({ state: 'none', generation: 0 })),

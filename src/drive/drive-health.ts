@@ -4,7 +4,12 @@ import type { ReplicatorPeer } from 'hypercore';
 import { NotFoundError } from '../errors.js';
 import { namesOfPath } from '../fs/drive-path.js';
 import { findPath, walkSubtree } from '../fs/subtree.js';
-import { type CheckedHost, type HealthReport, measureHealth } from '../hosts/health.js';
+import {
+  type CheckedHost,
+  describeHealth,
+  type HealthReport,
+  measureHealth,
+} from '../hosts/health.js';
 import type { Protector } from '../hosts/protector.js';
 import { decodeStripe } from '../hosts/stripe-record.js';
 import { stripeRecordBlock } from '../hosts/stripes.js';
@@ -35,6 +40,31 @@ export async function driveHealth(
   signal?: AbortSignal,
 ): Promise<DriveHealth> {
   const wanted = path === '/' ? null : await blocksBelow(drive, path, signal);
+  return { name: drive.name, path, ...(await blocksHealth(protector, wanted, signal)) };
+}
+
+/** What `user.shoal.health` says of a file. @param blocks Those of its content; null when that is in the tree. */
+export async function describeFileHealth(
+  protector: Protector,
+  blocks: BlockSet | null,
+): Promise<string> {
+  if (blocks === null) {
+    const { protectedVersion } = protector.figures();
+    return `in the directory tree, which every host has confirmed up to version ${protectedVersion}`;
+  }
+  if (blocks.count === 0) return 'without content';
+  const health = await blocksHealth(protector, blocks);
+  const { connected, hosts: all } = health;
+  const lines = describeHealth(health, { connected, all });
+  return `${lines.join('; ')}; checked ${new Date(health.checkedMs).toISOString()}`;
+}
+
+/** Of some blocks of the chunk log; null for all. */
+async function blocksHealth(
+  protector: Protector,
+  wanted: BlockSet | null,
+  signal?: AbortSignal,
+): Promise<Omit<DriveHealth, 'name' | 'path'>> {
   const { logs, layout } = protector;
   const budget = new WorkBudget({ workMs: 20, restMs: 0 }, signal);
   const hosts = protector
@@ -62,8 +92,6 @@ export async function driveHealth(
     .filter(({ index }) => !asked.has(index))
     .map(({ id, label, lastSeenMs }) => ({ id, label, lastSeenMs }));
   return {
-    name: drive.name,
-    path,
     hosts: kept.length,
     connected: kept.length - unchecked.length,
     unchecked,

@@ -37,6 +37,13 @@ export interface DriveState {
   survived: LogLengths | null;
   /** The newest fork that was ever begun here, also if the logs have lost it since. */
   forkBegun: number;
+  /**
+   * The tree log's fork here when it was learnt that another machine has taken the drive over, until its fork is
+   * followed; null otherwise.
+   */
+  takenOverAt: number | null;
+  /** Blocks of the chunk log may have been taken off this disk because hosts have them. */
+  mayLack: boolean;
 }
 
 /** A state for a new copy of a drive. */
@@ -50,6 +57,8 @@ export function createState(lease: Lease): DriveState {
     lengths: null,
     survived: null,
     forkBegun: 0,
+    takenOverAt: null,
+    mayLack: false,
   };
 }
 
@@ -77,6 +86,8 @@ export async function readState(path: string): Promise<DriveState | null> {
   if (value === null) return null;
   const { storeId, clean, bootId } = value;
   const forkBegun = value.forkBegun ?? 0;
+  const takenOverAt = value.takenOverAt ?? null;
+  const mayLack = value.mayLack === true;
   const lease = decodeLease(value.lease);
   const lengths = decodeLengths(value.lengths ?? null);
   const survived = decodeLengths(value.survived ?? null);
@@ -87,11 +98,12 @@ export async function readState(path: string): Promise<DriveState | null> {
     lease === null ||
     lengths === undefined ||
     survived === undefined ||
-    !isCount(forkBegun)
+    !isCount(forkBegun) ||
+    !(takenOverAt === null || isCount(takenOverAt))
   ) {
     throw new StoreError(`Cannot read '${path}': it is damaged; restore it from a copy`);
   }
-  return { storeId, lease, clean, bootId, lengths, survived, forkBegun };
+  return { storeId, lease, clean, bootId, lengths, survived, forkBegun, takenOverAt, mayLack };
 }
 
 /** Durable when it resolves. */

@@ -8,6 +8,8 @@ import { Chunker } from '../content/chunker.js';
 import { type DiskCache, readaheadBytesOf } from '../content/disk-cache.js';
 import { requireZstd } from '../content/zstd.js';
 import { CapabilityError } from '../errors.js';
+import type { Protector } from '../hosts/protector.js';
+import { StripeRescuer } from '../hosts/stripe-rescuer.js';
 import { limits } from '../limits.js';
 import { SpaceGuard } from '../log/space-guard.js';
 import { asShoalError } from '../log/store-errors.js';
@@ -15,6 +17,7 @@ import { StoreSync } from '../log/store-sync.js';
 import { writeAheadBytes } from '../log/write-ahead-bytes.js';
 import { Swarm } from '../swarm/swarm.js';
 import { HyperbeeTree } from '../tree/hyperbee-tree.js';
+import { readProtection } from '../tree/protection-record.js';
 import { readSettings } from '../tree/settings-record.js';
 import type { Superblock } from '../tree/superblock.js';
 import { type Capability, requireCapability } from './capability.js';
@@ -28,12 +31,14 @@ import type { DrivePaths, DriveRecord, Home } from './home.js';
 import { deriveChunkerKey, deriveChunkHashKey, type WriterKeys } from './key-derivation.js';
 import type { LogLengths } from './lease-messages.js';
 import { LocalCache, mayForget, planCache } from './local-cache.js';
+import { OwnerCache } from './owner-cache.js';
 import { readPins } from './pin-file.js';
 import { Pinner } from './pinner.js';
-import { checkNotShorter, recoverFromPowerLoss } from './power-loss.js';
 import { StateFile } from './state-file.js';
 import { StoreLock } from './store-lock.js';
-import { type LeaseAnswer, WriterLease } from './writer-lease.js';
+import { stripeLogsOf } from './stripe-logs.js';
+import type { WriterLease } from './writer-lease.js';
+import { WriterRole } from './writer-role.js';
 
 export interface OpenDriveOptions {
   /** What the process does, for others who find the drive locked. */
@@ -52,6 +57,8 @@ export interface OpenDriveOptions {
   deadlineMs?: number;
   /** How long to ask other copies for the writer lease. */
   leaseWaitMs?: number;
+  /** Go on with the drive when the copy that has the lease does not answer: it is gone for good. */
+  takeOver?: boolean;
   /** One line for the drive's log. */
   log: (line: string) => void;
   /** One line for the person who opens the drive. */
@@ -87,6 +94,7 @@ interface DriveParts {
   superblock: Superblock;
   /** Null for a drive that is kept whole. */
   cache: LocalCache | null;
+  role: WriterRole;
   /** Whether the last process closed the drive in order. */
   wasClean: boolean;
   /** See {@link Drive.openedUncleanlyAfterReboot}. */
@@ -143,8 +151,23 @@ export class Drive {
   get diskCache(): DiskCache | null {
     return this.#parts.cache?.disk ?? null;
   }
+  /** What lets blocks go that hosts have; null where everything is kept, or where another machine writes. Close it. */
+  openOwnerCache(protector: () => Protector | null): OwnerCache | null {
+    const { cache, stateFile, log } = this.#parts;
+    if (cache === null || !this.writable) return null;
+    const noteLack = async (): Promise<void> => {
+      if (!stateFile.state.mayLack) await stateFile.update({ mayLack: true });
+      const parity = protector()?.logs.parity;
+      if (parity !== undefined && !cache.others.includes(parity)) cache.others.push(parity);
+    };
+    return new OwnerCache({ disk: cache.disk, protector, noteLack, log });
+  }
   get writable(): boolean {
     return this.#parts.tree.writable;
+  }
+  /** Aborts when it is learnt that another machine has taken the drive over: nothing more is to be written here. */
+  get takenOver(): AbortSignal {
+    return this.#parts.role.takenOver;
   }
   /**
    * The last process did not close the drive and the machine was started again since, so what was appended last may
@@ -219,7 +242,7 @@ export class Drive {
 
   async #close(): Promise<void> {
     const { tree, content, contentCore, swarm, storeSync, logs, stateFile, lock } = this.#parts;
-    const { wasClean, cache } = this.#parts;
+    const { wasClean, cache, role } = this.#parts;
     // A closed log is not writable any more.
     const wasWriting = tree.writable;
     const errors: unknown[] = [];
@@ -229,6 +252,7 @@ export class Drive {
     await attempt(() => content.close());
     await attempt(async () => cache?.close());
     await attempt(() => storeSync.sync());
+    role.close();
     await attempt(async () => swarm?.close());
     const lengths: LogLengths = {
       treeFork: tree.head.fork,
@@ -322,13 +346,10 @@ async function openLocked(
   const keys = driveKeysOf(capability);
   const holdsLease = state.lease.state === 'held';
   const isCache = mayForget(record, state);
-  if (!isCache && options.cacheBytes != null) {
-    options.onNotice?.(
-      `The size of the cache has no effect: '${record.name}' was written on this machine, which keeps all of it`,
-    );
-  }
+  // On the machine that writes only if it is asked for.
+  const isBounded = isCache || options.cacheBytes != null;
   const plan =
-    isCache && options.keepsAll !== true
+    isBounded && options.keepsAll !== true
       ? await planCache(options.cacheBytes ?? null, paths.store)
       : null;
   const logs = await DriveLogs.open(paths.store, keys, !holdsLease, plan);
@@ -338,44 +359,22 @@ async function openLocked(
     await stateFile.update({ clean: wasClean, bootId: stateFile.state.bootId });
   });
 
-  const appends = holdsLease && !readOnly ? keys.writer : null;
-  if (holdsLease && keys.writer !== null && openedUncleanlyAfterReboot) {
-    // Before any peer can add to the logs: what survived fits together, and what a peer adds may not.
-    const survived = state.survived ?? (await logs.lengths(keys.writer.contentLog.key));
-    await stateFile.update({ survived });
-  } else if (appends !== null) {
-    const lengths = await logs.lengths(appends.contentLog.key);
-    checkNotShorter(lengths, state.lengths, record.name);
-    await stateFile.update({ bootId });
-  }
-
-  const maySafelyGive = !openedUncleanlyAfterReboot;
-  const lease = await openLease(logs, keys, stateFile, { readOnly, maySafelyGive }, log);
+  const role = await WriterRole.open({
+    ...{ record, logs, keys, stateFile, bootId, readOnly, offline, deadlineMs, log },
+    storeDirectory: paths.store,
+    mayHaveLost: openedUncleanlyAfterReboot,
+    takeOver: options.takeOver === true,
+    leaseWaitMs: options.leaseWaitMs ?? limits.writer_lease_wait_ms,
+    onNotice: options.onNotice,
+    signal: options.signal,
+  });
+  undo.push(async () => role.close());
   let swarm: Swarm | null = null;
   if (!offline) {
-    swarm = startSwarm(logs, keys, lease, options);
+    swarm = startSwarm(logs, keys, role.lease, options);
     undo.push(() => (swarm as Swarm).close());
   }
-  if (appends !== null && openedUncleanlyAfterReboot) {
-    const contentKey = appends.contentLog.key;
-    await recoverFromPowerLoss({ ...options, logs, contentKey, stateFile, name: record.name });
-    await stateFile.update({ bootId, survived: null });
-  }
-  if (swarm !== null && lease !== null && !lease.writing && !readOnly) {
-    const answer = await obtainLease(lease, logs, keys, options, deadlineMs);
-    if (answer.granted) {
-      // What the giver had synced must be so here, before this is the copy that the others follow.
-      await syncOnce(paths.store);
-      await stateFile.update({ lengths: answer.lengths });
-      await lease.take(answer.generation);
-    }
-  }
-  const writing = lease?.writing === true;
-  if (lease !== null && !writing && !readOnly) {
-    options.onNotice?.(
-      `Opened '${record.name}' read-only: the machine that wrote last has to hand over first; mount it there with --read-only, then mount here again`,
-    );
-  }
+  const writing = await role.settle();
 
   const core = logs.tree(writing);
   const tree = await HyperbeeTree.open({ core, deadlineMs });
@@ -391,16 +390,31 @@ async function openLocked(
   if (record.contentLogKey === null) await home.update({ ...record, contentLogKey: contentKey });
   const contentCore = logs.content(contentKey, writing);
   let cache: LocalCache | null = null;
-  if (plan !== null && !writing) {
+  const isOfHosts = writing && (await readProtection(tree, { localOnly: true })) !== null;
+  if (!isCache && !isOfHosts && options.cacheBytes != null) {
+    options.onNotice?.(
+      `The size of the cache has no effect: '${record.name}' was written on this machine, which keeps all of it until hosts do; see 'shoal hosts add'`,
+    );
+  }
+  const mayForgetHere = writing ? isOfHosts && options.cacheBytes != null : isCache;
+  if (plan !== null && mayForgetHere) {
     await contentCore.ready();
     const hasPins = (await readPins(paths.pins)).length > 0;
     const parts = { plan, hasPins, store: logs.store, content: contentCore, tree: core };
-    cache = await LocalCache.open({ ...parts, path: paths.cache, log });
+    const isWriter = writing;
+    cache = await LocalCache.open({ ...parts, isWriter, path: paths.cache, log });
     undo.push(async () => cache?.close());
   }
   const content = await ChunkLog.open({
     core: contentCore,
     diskCache: cache?.disk ?? null,
+    rescuer: offline
+      ? null
+      : new StripeRescuer({
+          logs: stripeLogsOf(logs, tree, contentKey),
+          keepsParity: writing,
+          log,
+        }),
     ...(plan === null ? {} : { readaheadBytesMax: readaheadBytesOf(plan.bytesMax) }),
     writer: writing ? 0 : -1,
     chunker: new Chunker(superblock.chunker, deriveChunkerKey(keys.readSecret)),
@@ -427,6 +441,7 @@ async function openLocked(
     contentCore,
     superblock,
     cache,
+    role,
     wasClean,
     openedUncleanlyAfterReboot,
     log,
@@ -446,53 +461,4 @@ function startSwarm(
     log: options.log,
     ...(lease === null ? {} : { onConnection: (connection) => lease.attach(connection) }),
   });
-}
-
-/** This copy's part in agreeing on the writer; null without the write key. */
-async function openLease(
-  logs: DriveLogs,
-  keys: DriveKeys,
-  stateFile: StateFile,
-  mode: { readOnly: boolean; maySafelyGive: boolean },
-  log: (line: string) => void,
-): Promise<WriterLease | null> {
-  const { writer } = keys;
-  if (writer === null) return null;
-  return new WriterLease({
-    leaseKey: writer.leaseKey,
-    topic: topicOf(keys),
-    storeId: stateFile.state.storeId,
-    lease: stateFile.state.lease,
-    ...mode,
-    lengths: () => logs.lengths(writer.contentLog.key),
-    record: (lease) => stateFile.update({ lease }),
-    log,
-  });
-}
-
-/** Asks for the lease and, if it is granted, waits until the logs are as long as the giver's. */
-async function obtainLease(
-  lease: WriterLease,
-  logs: DriveLogs,
-  keys: DriveKeys,
-  options: OpenDriveOptions,
-  deadlineMs: number,
-): Promise<LeaseAnswer> {
-  const { writer } = keys;
-  if (writer === null) return { granted: false };
-  const answer = await lease.request(
-    options.leaseWaitMs ?? limits.writer_lease_wait_ms,
-    options.signal,
-  );
-  if (answer.granted) await logs.reach(writer.contentLog.key, answer.lengths, deadlineMs);
-  return answer;
-}
-
-async function syncOnce(storeDirectory: string): Promise<void> {
-  const sync = new StoreSync(storeDirectory);
-  try {
-    await sync.sync();
-  } finally {
-    await sync.close();
-  }
 }

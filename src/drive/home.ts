@@ -21,6 +21,8 @@ export interface DriveRecord {
   origin: boolean;
   /** Known once a reader has read the superblock. */
   contentLogKey: Buffer | null;
+  /** The write key was printed here: another machine may come to write. */
+  writeKeyShared?: boolean;
 }
 
 /** The files of one drive. */
@@ -142,6 +144,7 @@ export class Home {
       createdAt,
       origin,
       contentLogKey: contentLogKey === null ? null : Buffer.from(contentLogKey, 'hex'),
+      ...(value.writeKeyShared === true ? { writeKeyShared: true } : {}),
     };
   }
 
@@ -185,6 +188,7 @@ function encodeRecord(record: DriveRecord): string {
     createdAt: record.createdAt,
     origin: record.origin,
     contentLogKey: record.contentLogKey?.toString('hex') ?? null,
+    ...(record.writeKeyShared === true ? { writeKeyShared: true } : {}),
   };
   return `${JSON.stringify(value, null, 2)}\n`;
 }

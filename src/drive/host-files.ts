@@ -1,4 +1,4 @@
-/** The folder of a host: host.json (mode 0600, it holds the identity), lock, log, evidence.jsonl and store/. */
+/** The folder of a host: host.json (mode 0600, it holds the identity), lock, log, evidence.jsonl, accounts.json and store/. */
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { BusyError, NotFoundError } from '../errors.js';
@@ -16,6 +16,8 @@ export interface HostPaths {
   log: string;
   /** What other hosts did wrong, a JSON object a line. */
   evidence: string;
+  /** What hosts gave to each other. */
+  accounts: string;
   store: string;
 }
 
@@ -28,6 +30,7 @@ export function hostPaths(home: Home, directory: string | null): HostPaths {
     lock: join(folder, 'lock'),
     log: join(folder, 'log'),
     evidence: join(folder, 'evidence.jsonl'),
+    accounts: join(folder, 'accounts.json'),
     store: join(folder, 'store'),
   };
 }
@@ -53,11 +56,20 @@ export function lockHost({ lock, directory }: HostPaths, command: string): Store
 }
 
 export function bookStore({ book }: HostPaths): BookStore {
+  return fileStore(book);
+}
+
+/** What hosts gave to each other. */
+export function accountStore({ accounts }: HostPaths): BookStore {
+  return fileStore(accounts);
+}
+
+function fileStore(path: string): BookStore {
   return {
-    load: () => readVersionedJson(book, BOOK_FORMAT_VERSION),
+    load: () => readVersionedJson(path, BOOK_FORMAT_VERSION),
     save: (value) =>
       writeFileAtomically(
-        book,
+        path,
         `${JSON.stringify({ formatVersion: BOOK_FORMAT_VERSION, ...value }, null, 2)}\n`,
       ),
   };

@@ -1,9 +1,11 @@
 /** A host as a process: its folder, its store, and the control socket that commands reach it over. */
 import { appendFileSync, renameSync, statSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
 import Corestore from 'corestore';
 import type { NodeAddress } from 'hyperdht';
 import { ControlServer } from '../control/server.js';
 import { NotFoundError, StoreError, UsageError } from '../errors.js';
+import { Accounts } from '../hosts/accounts.js';
 import type { Evidence } from '../hosts/auditor.js';
 import { isCapacity } from '../hosts/capacity.js';
 import { formatDriveId, HostBook } from '../hosts/host-book.js';
@@ -14,7 +16,7 @@ import { asShoalError } from '../log/store-errors.js';
 import { StoreSync } from '../log/store-sync.js';
 import { controlSocketPath } from './control-socket-path.js';
 import { openStorage } from './drive-logs.js';
-import { bookStore, type HostPaths, lockHost, makeHostFolder } from './host-files.js';
+import { accountStore, bookStore, type HostPaths, lockHost, makeHostFolder } from './host-files.js';
 import type { StoreLock } from './store-lock.js';
 import { diskUsage, reclaimSpace } from './store-space.js';
 
@@ -28,6 +30,8 @@ export interface HostServiceOptions {
   repairBytesPerSecond?: number | undefined;
   verifyBytesPerSecond?: number | undefined;
   auditIntervalMs?: number | undefined;
+  /** See {@link Accounts}. */
+  reciprocalRatio?: number | undefined;
   environment: NodeJS.ProcessEnv;
   log: (line: string) => void;
 }
@@ -55,6 +59,7 @@ export class HostService {
   readonly #store: Corestore;
   readonly #storeSync: StoreSync;
   readonly #lock: StoreLock;
+  readonly #saveAccounts: () => Promise<void>;
   #control: ControlServer | null = null;
   #resolveEnded: () => void = () => undefined;
   #stopping: Promise<void> | null = null;
@@ -65,12 +70,14 @@ export class HostService {
     store: Corestore,
     storeSync: StoreSync,
     lock: StoreLock,
+    saveAccounts: () => Promise<void>,
   ) {
     this.host = host;
     this.book = book;
     this.#store = store;
     this.#storeSync = storeSync;
     this.#lock = lock;
+    this.#saveAccounts = saveAccounts;
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
@@ -94,13 +101,26 @@ export class HostService {
       undo.push(() => store.close());
       const storeSync = new StoreSync(paths.store, () => store.storage.db.flush());
       undo.push(() => storeSync.close());
+      const saved = await accountStore(paths).load();
+      const accounts = new Accounts(options.reciprocalRatio ?? null, saved?.accounts);
+      const saveAccounts = (): Promise<void> =>
+        accountStore(paths)
+          .save({ accounts: accounts.encode() })
+          .catch((error: unknown) => log(`Cannot note what hosts gave: ${String(error)}`));
+      const timer = setInterval(() => void saveAccounts(), limits.host_accounts_save_ms);
+      undo.push(async () => clearInterval(timer));
       let onLeft = (): void => undefined;
       const host = await StorageHost.start({
         onLeft: () => onLeft(),
+        accounts,
         book,
         store,
         space: {
           usedBytes: () => diskUsage(paths.store),
+          diskFreeBytes: async () => {
+            const { bavail, bsize } = await statfs(paths.store);
+            return bavail * bsize;
+          },
           reserveBytes: reserveBytes(book.capacityBytes),
           reclaim: (core, share) => reclaimSpace(store, core, share),
           sync: () => storeSync.sync(),
@@ -113,7 +133,10 @@ export class HostService {
         log,
       });
       undo.push(() => host.close());
-      const service = new HostService(host, book, store, storeSync, lock);
+      const service = new HostService(host, book, store, storeSync, lock, () => {
+        clearInterval(timer);
+        return saveAccounts();
+      });
       onLeft = () => {
         log('Everything is handed over');
         void service.stop(log);
@@ -137,6 +160,7 @@ export class HostService {
   async #stop(log: (line: string) => void): Promise<void> {
     const steps = [
       () => this.host.close(),
+      () => this.#saveAccounts(),
       () => this.#storeSync.sync(),
       // From the write-ahead log into files with checksums.
       () => this.#store.storage.db.flush(),

@@ -12,8 +12,8 @@ export interface LogLengths {
 }
 
 export type LeaseMessage =
-  /** The sender has the lease and appends now. */
-  | { type: 'writing'; storeId: Buffer }
+  /** The sender has the lease, of this generation, and appends now. */
+  | { type: 'writing'; storeId: Buffer; generation: number }
   /** The sender wants the lease. */
   | { type: 'request'; storeId: Buffer }
   /** The lease is the asker's from now on. */
@@ -43,6 +43,7 @@ export function encodeLeaseMessage(message: LeaseMessage, secrets: LeaseChannelS
   if (message.type === 'writing' || message.type === 'request') {
     message.storeId.copy(state.buffer, state.start);
     state.start += STORE_ID_BYTES;
+    if (message.type === 'writing') cenc.uint.encode(state, message.generation);
   } else if (message.type === 'granted') {
     message.to.copy(state.buffer, state.start);
     state.start += STORE_ID_BYTES;
@@ -84,8 +85,12 @@ function decodePayload(payload: Buffer): LeaseMessage {
   }
   const code = cenc.uint.decode(state);
   switch (code) {
-    case CODES.writing:
-      return { type: 'writing', storeId: decodeStoreId(state) };
+    case CODES.writing: {
+      const storeId = decodeStoreId(state);
+      // The first programs did not say it.
+      const generation = state.start < state.end ? decodeNumber(state) : 0;
+      return { type: 'writing', storeId, generation };
+    }
     case CODES.request:
       return { type: 'request', storeId: decodeStoreId(state) };
     case CODES.granted:

@@ -67,6 +67,8 @@ export interface LocalCacheOptions {
   /** Both ready. */
   content: Hypercore;
   tree: Hypercore;
+  /** The drive is written here. */
+  isWriter: boolean;
   /** Nothing is taken away before it is known which blocks are pinned. */
   hasPins: boolean;
   /** Where it is noted when blocks were last used. */
@@ -77,30 +79,40 @@ export interface LocalCacheOptions {
 /** The bounded chunk log of an open drive, and what is noted of it until the next time. */
 export class LocalCache {
   readonly disk: DiskCache;
+  /** Other logs in the store of which blocks are removed. */
+  readonly others: Hypercore[];
   readonly #path: string;
   readonly #log: (line: string) => void;
 
-  private constructor(disk: DiskCache, path: string, log: (line: string) => void) {
+  private constructor(
+    disk: DiskCache,
+    others: Hypercore[],
+    path: string,
+    log: (line: string) => void,
+  ) {
     this.disk = disk;
+    this.others = others;
     this.#path = path;
     this.#log = log;
   }
 
   static async open(options: LocalCacheOptions): Promise<LocalCache> {
-    const { plan, store, content, tree, hasPins, path, log } = options;
+    const { plan, store, content, tree, hasPins, isWriter, path, log } = options;
     const fixedBytes =
       limits.store_empty_bytes + LATE_BYTES + WRITE_AHEAD_SHARE * plan.writeBufferBytes;
+    const others: Hypercore[] = [];
     const disk = new DiskCache({
       core: content,
       bytesMax: plan.bytesMax,
       fixedBytes,
       onTopBytes: plan.writeBufferBytes + readaheadBytesOf(plan.bytesMax),
-      space: storeSpaceOf(store, content, tree),
+      space: storeSpaceOf(store, () => [content, ...others], tree),
+      isWriter,
       waitsForPins: hasPins,
       saved: await readIfThere(path),
       log,
     });
-    return new LocalCache(disk, path, log);
+    return new LocalCache(disk, others, path, log);
   }
 
   /** Waits for what is under way. Never rejects: what is not noted costs only some wrong choices. */

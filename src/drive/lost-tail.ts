@@ -201,7 +201,11 @@ async function garbageAt(
  * Whether the tree at its new length refers only to chunks that are in the content log, too: a peer may have had the
  * records of a commit and not the length of the content log with it.
  */
-async function fits(logs: DriveLogs, survived: LogLengths, taken: LogLengths): Promise<boolean> {
+export async function fits(
+  logs: DriveLogs,
+  survived: LogLengths,
+  taken: LogLengths,
+): Promise<boolean> {
   const tree = await HyperbeeTree.open({
     core: logs.tree(false),
     deadlineMs: limits.lost_tail_quiet_ms_max,

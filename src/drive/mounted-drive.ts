@@ -23,11 +23,13 @@ import { type CheckReport, cutReport } from './check-report.js';
 import { Collections } from './collections.js';
 import { controlSocketPath } from './control-socket-path.js';
 import { type Drive, openDrive } from './drive.js';
+import { describeFileHealth } from './drive-health.js';
 import { historyHandlers } from './history-session.js';
 import type { Home } from './home.js';
 import { listPage } from './list-page.js';
 import { MemoryWatch } from './memory-watch.js';
 import { MOUNT_SUBTYPE, mountSource } from './mount-table.js';
+import type { OwnerCache } from './owner-cache.js';
 import { pinHandlers } from './pin-control.js';
 import type { PinFigures, Pinner } from './pinner.js';
 import { Protection } from './protection.js';
@@ -51,6 +53,7 @@ export interface MountDriveOptions {
   deadlineMs: number;
   /** Null for the default. */
   cacheBytes: number | null;
+  takeOver?: boolean;
   log: (line: string) => void;
   onNotice: (line: string) => void;
   signal?: AbortSignal;
@@ -101,6 +104,7 @@ export class MountedDrive {
   readonly #pinner: Pinner;
   readonly #collections: Collections;
   readonly #protection: Protection;
+  readonly #ownerCache: OwnerCache | null;
   /** The file system with its past; null when it is mounted as it was. */
   #past: HistoryFileSystem | null = null;
   readonly #headsInUse = new HeadsInUse();
@@ -133,6 +137,11 @@ export class MountedDrive {
     this.#log = log;
     this.#collections = new Collections(drive, fileSystem, () => this.headsInUse(), log);
     this.#protection = new Protection({ drive, fileSystem, inBackground: true, log });
+    this.#ownerCache = drive.openOwnerCache(() => this.#protection.protector);
+    fileSystem.health = async (blocks) => {
+      const { protector } = this.#protection;
+      return protector === null ? null : await describeFileHealth(protector, blocks);
+    };
     this.#memoryWatch = new MemoryWatch(() => this.#releaseMemory());
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
@@ -195,7 +204,7 @@ export class MountedDrive {
     return this.#mount.directory;
   }
   get readOnly(): boolean {
-    return !this.#drive.writable;
+    return !this.#drive.writable || this.#drive.takenOver.aborted;
   }
 
   /** Older versions that are mounted or open, which a collection must leave alone. */
@@ -256,6 +265,17 @@ export class MountedDrive {
     }
     this.#drive.lock.update({ socket: path });
     this.#collections.start();
+    const { takenOver } = this.#drive;
+    const stop = (): void => {
+      void this.#track(this.#fileSystem.stopWriting(takenOver.reason));
+      const closed = async (): Promise<void> => {
+        await this.#ownerCache?.close();
+        await this.#protection.close();
+      };
+      void this.#track(closed().catch((error: unknown) => this.#log(String(error))));
+    };
+    if (takenOver.aborted) stop();
+    else takenOver.addEventListener('abort', stop, { once: true });
     this.#protection.start();
   }
 
@@ -394,6 +414,7 @@ export class MountedDrive {
       this.#log(`Cannot close '${this.name}' in order: ${errorText(error)}`);
       commitError ??= error instanceof Error ? error : new Error(String(error));
     };
+    await this.#ownerCache?.close();
     await this.#protection.close().catch(keep);
     await this.#fileSystem.close().catch(keep);
     await Promise.allSettled(this.#underWay);

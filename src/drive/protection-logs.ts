@@ -1,5 +1,7 @@
 /** The logs by which hosts keep a drive, in the store of its writer. */
 import type Hypercore from 'hypercore';
+import type { CoreContext } from 'hypercore';
+import { ReadOnlyError } from '../errors.js';
 import type { HostedLog } from '../hosts/wire/hosts-messages.js';
 import { asShoalError } from '../log/store-errors.js';
 import type { DriveLogs } from './drive-logs.js';
@@ -16,6 +18,28 @@ export const FORKS_PER_TERM = 65_536;
  */
 export function termFork(contentFork: number, generation: number): number {
   return FORKS_PER_TERM * (contentFork + Math.max(0, generation - 1));
+}
+
+/**
+ * From now on no fork of these logs is followed that another machine has begun: this one would sign its own blocks in it.
+ * Throws ReadOnlyError when one is here already: then the drive was taken over, and nothing may be appended.
+ *
+ * @param fork That of this machine's term.
+ */
+export async function keepTerm(logs: readonly Hypercore[], fork: number): Promise<void> {
+  for (const core of logs) {
+    const context = core.core as CoreContext;
+    context.replicator.allowFork = false;
+    context.reorg = async () => false;
+  }
+  for (const core of logs) {
+    // One that is being taken over right now is before us.
+    const { mutex } = (core.core as CoreContext).state;
+    await mutex.lock();
+    mutex.unlock();
+    if (core.fork < fork + FORKS_PER_TERM) continue;
+    throw new ReadOnlyError('another machine has taken the drive over, and its hosts with it');
+  }
 }
 
 /**

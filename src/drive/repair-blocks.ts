@@ -126,7 +126,7 @@ async function removeDamaged(
 
 /** Waits until somebody is connected. */
 async function hasPeer(session: CheckSession, options: RepairBlocksOptions): Promise<boolean> {
-  const swarm = session.connect(options.bootstrap, options.log);
+  const swarm = await session.connect(options.bootstrap, options.log);
   const giveUpAt = performance.now() + options.deadlineMs;
   while (swarm.statistics().peers === 0) {
     options.signal?.throwIfAborted();

@@ -13,15 +13,19 @@ const FORCE = 1;
 const DISABLE = 2;
 const ALSO_BOTTOMMOST = 2;
 
-/** Measures the store of a drive, and gives back what removed blocks of one log take. */
-export function storeSpaceOf(store: Corestore, log: Hypercore, tree: Hypercore): StoreSpace {
+/** Measures the store of a drive, and gives back what removed blocks of some logs take. */
+export function storeSpaceOf(
+  store: Corestore,
+  logs: () => readonly Hypercore[],
+  tree: Hypercore,
+): StoreSpace {
   return {
     async usedBytes() {
       const bytes = await diskUsage(join(store.storage.path, 'db'), isLasting);
       return Math.max(0, bytes - localBytes(tree));
     },
     async reclaim(share) {
-      await reclaimSpace(store, log, share);
+      for (const log of logs()) await reclaimSpace(store, log, share);
     },
   };
 }

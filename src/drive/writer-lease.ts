@@ -29,6 +29,8 @@ export interface WriterLeaseOptions {
   lengths: () => Promise<LogLengths>;
   /** Records the lease; durable when it resolves. */
   record: (lease: Lease) => Promise<void>;
+  /** Another copy that has the write key has taken the drive over while this one had the lease. */
+  onTakenOver: () => void;
   log: (line: string) => void;
 }
 
@@ -77,7 +79,7 @@ export class WriterLease {
       id: this.#options.topic,
       onopen: () => {
         this.#messages.add(send);
-        if (this.writing) send({ type: 'writing', storeId: this.#storeId });
+        if (this.writing) send(this.#saysWriting());
         if (this.#waiter !== null) send({ type: 'request', storeId: this.#storeId });
       },
       onclose: () => {
@@ -128,7 +130,20 @@ export class WriterLease {
   /** Records that the lease is here, once the logs are complete. */
   async take(generation: number): Promise<void> {
     await this.#record({ state: 'held', generation });
-    for (const send of this.#messages) send({ type: 'writing', storeId: this.#storeId });
+    for (const send of this.#messages) send(this.#saysWriting());
+  }
+
+  /** Records that another copy has taken the lease. Without effect when this one does not have it. */
+  async lose(): Promise<void> {
+    if (this.#lease.state !== 'held') return;
+    const lost: Lease = { state: 'none', generation: this.#lease.generation };
+    // At once: from now on this copy neither writes nor gives anything away.
+    this.#lease = lost;
+    await this.#record(lost);
+  }
+
+  #saysWriting(): LeaseMessage {
+    return { type: 'writing', storeId: this.#storeId, generation: this.#lease.generation };
   }
 
   #secrets(connection: PeerConnection): { leaseKey: Buffer; handshakeHash: Buffer } {
@@ -138,7 +153,7 @@ export class WriterLease {
   #receive(message: LeaseMessage, reply: (message: LeaseMessage) => void): void {
     switch (message.type) {
       case 'writing':
-        this.#someoneWrites();
+        this.#someoneWrites(message.generation);
         return;
       case 'request':
         this.#granting = this.#granting
@@ -159,7 +174,14 @@ export class WriterLease {
     }
   }
 
-  #someoneWrites(): void {
+  #someoneWrites(generation: number): void {
+    const isOther = generation > 0 && generation !== this.#lease.generation;
+    if (this.#lease.state === 'held' && isOther) {
+      // Who took the drive over has the higher one; the other copy hears of it from this one.
+      if (generation > this.#lease.generation) this.#options.onTakenOver();
+      else this.#options.log('The machine that wrote before is back; it stops writing');
+      return;
+    }
     if (this.writing) {
       this.#options.log(
         'Another copy of this drive is writing with the same key: its folder was copied while it held the writer lease; unmount one of them now, or the drive will be damaged',
@@ -175,7 +197,7 @@ export class WriterLease {
 
   async #answer(asker: Buffer, reply: (message: LeaseMessage) => void): Promise<void> {
     if (this.writing) {
-      reply({ type: 'writing', storeId: this.#storeId });
+      reply(this.#saysWriting());
       return;
     }
     const to = asker.toString('hex');

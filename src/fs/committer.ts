@@ -60,6 +60,10 @@ export class Committer {
   /** Why the last commit failed; null when it did not. */
   #failure: { error: unknown; atMs: number } | null = null;
   #closed = false;
+  /** Why nothing may be changed any more. */
+  #stopped: Error | null = null;
+  /** Nothing is committed any more. */
+  #isOver = false;
   #syncOwed = false;
 
   /** The next commit records it. */
@@ -156,6 +160,7 @@ export class Committer {
    * Throws NoSpaceError, NotInMemory (a commit is tried), and what the last commit failed with.
    */
   admit(bytes: number): void {
+    this.requireRunning();
     if (this.#failure !== null && !this.isClean) {
       if (performance.now() - this.#failure.atMs < ATTEMPT_INTERVAL_MS) throw this.#failure.error;
       throw new NotInMemory(this.commit());
@@ -165,6 +170,20 @@ export class Committer {
 
   // Commits
 
+  /** Commits what is dirty, for the last time: from now on nothing can be changed. Never rejects. */
+  async stop(reason: Error): Promise<void> {
+    if (this.#stopped !== null) return;
+    this.#stopped = reason;
+    // Reported by the commit itself.
+    await this.commit().catch(() => undefined);
+    this.#isOver = true;
+  }
+
+  /** Throws once it was stopped. */
+  requireRunning(): void {
+    if (this.#stopped !== null) throw this.#stopped;
+  }
+
   /**
    * Resolves once all that was changed before the call is committed and on stable storage.
    * Rejects with NoSpaceError, StoreError; what was dirty stays dirty.
@@ -172,6 +191,10 @@ export class Committer {
   commit(): Promise<void> {
     if (this.#running === null) {
       if (this.isClean) return Promise.resolve();
+      if (this.#isOver) {
+        // What is left of deletions waits for nobody.
+        return this.dirtyRecords === 0 ? Promise.resolve() : Promise.reject(this.#stopped);
+      }
       this.#running = this.#run().finally(() => {
         this.#running = null;
         this.#goOn();
@@ -283,7 +306,7 @@ export class Committer {
 
   /** What became dirty while a commit ran has no timer yet. A failed commit has set its own. */
   #goOn(): void {
-    if (this.#failure !== null) return;
+    if (this.#failure !== null || this.#isOver) return;
     if (!this.#reaper.isEmpty) this.#soon();
     else if (!this.isClean) this.#schedule();
   }
@@ -335,7 +358,7 @@ export class Committer {
       this.#options.log(`commit failed, will be tried again: ${text}`);
     }
     this.#failure = { error, atMs: performance.now() };
-    if (!this.#closed) this.#startTimer(RETRY_MS);
+    if (!this.#closed && this.#stopped === null) this.#startTimer(RETRY_MS);
   }
 
   #schedule(): void {

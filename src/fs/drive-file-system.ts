@@ -35,6 +35,7 @@ import type {
 import { errnoOf } from './errno.js';
 import { releasePooledMemory } from './extents.js';
 import { FileContents } from './file-contents.js';
+import type { HealthTeller } from './file-health.js';
 import { FileOperations } from './file-operations.js';
 import { Follower, readCommit } from './follower.js';
 import { fixedTree } from './history/fixed-tree.js';
@@ -179,6 +180,15 @@ export class DriveFileSystem implements FileSystem {
       cachedInodes: this.#volume.table.size,
       removing: this.#remover.size,
     };
+  }
+
+  set health(teller: HealthTeller) {
+    this.#volume.health = teller;
+  }
+
+  /** Commits what was written; from now on every change fails with `reason`. Never rejects. */
+  async stopWriting(reason: Error): Promise<void> {
+    await this.#committer?.stop(reason);
   }
 
   /** Throws ReadOnlyError. */

@@ -171,6 +171,8 @@ export class FileOperations {
     const volume = this.#volume;
     let bytes = data;
     const attempt = (): number => {
+      // It may have been stopped since the file was opened.
+      volume.requireWritable();
       const inode = volume.table.need(ino);
       if (!inode.isFile) throw new PosixError('EINVAL');
       const before = inode.size;

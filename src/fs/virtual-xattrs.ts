@@ -5,6 +5,7 @@
 import type { Answer, Caller } from '../../mount/file-system.js';
 import { DamagedError } from '../errors.js';
 import type { ContentSummary } from './content-summary.js';
+import { blocksOfFile } from './file-health.js';
 import { summarizeFile } from './file-summary.js';
 import type { Inode } from './inode.js';
 import { withMemory } from './not-in-memory.js';
@@ -33,7 +34,7 @@ export function virtualXattr(
   const what = name.slice(PREFIX.length);
   if (what === 'version') return Buffer.from(String(volume.version()));
   const show = OF_CONTENT.get(what);
-  if (show === undefined) throw new PosixError('ENODATA');
+  if (show === undefined && what !== 'health') throw new PosixError('ENODATA');
   const found = withMemory(() => volume.table.need(ino), caller);
   const answer = async (inode: Inode): Promise<Buffer> => {
     if (!inode.isFile) throw new PosixError('ENODATA');
@@ -41,6 +42,7 @@ export function virtualXattr(
       if (what === 'local') return Buffer.from(`${inode.size}/${inode.size}`);
       throw new PosixError('ENODATA');
     }
+    if (show === undefined) return await healthOf(volume, inode);
     const summary = await summarize(volume, inode);
     // Whose records are not here, cannot be read here.
     if (summary === null && what === 'local') return Buffer.from(`0/${inode.size}`);
@@ -48,6 +50,14 @@ export function virtualXattr(
     return Buffer.from(show(summary));
   };
   return found instanceof Promise ? found.then(answer) : answer(found);
+}
+
+/** Throws PosixError ENODATA for a drive that no hosts keep, or that another machine writes. */
+async function healthOf(volume: Volume, inode: Inode): Promise<Buffer> {
+  const { health } = volume;
+  const text = health && (await health(await blocksOfFile(volume.table.view, inode)));
+  if (text === null) throw new PosixError('ENODATA');
+  return Buffer.from(text);
 }
 
 /** Its content is on its way to the log: it has no hash yet, and nobody else has it. */

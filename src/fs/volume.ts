@@ -12,6 +12,7 @@ import { limits } from '../limits.js';
 import type { Clock, Timestamp } from './clock.js';
 import type { Committer } from './committer.js';
 import type { FileContents } from './file-contents.js';
+import type { HealthTeller } from './file-health.js';
 import {
   attributesOf,
   Directory,
@@ -74,6 +75,8 @@ export class Volume {
   writebackCache = false;
   /** The version that is shown. */
   version: () => number = () => 0;
+  /** Who knows how safe a file is; null for a drive that nobody else keeps. */
+  health: HealthTeller | null = null;
   /** The kernel goes by access lists. */
   posixAcl = false;
 
@@ -104,7 +107,7 @@ export class Volume {
 
   /** Throws ReadOnlyError. */
   requireWritable(): void {
-    void this.committer;
+    this.committer.requireRunning();
   }
 
   // Answers

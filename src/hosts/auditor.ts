@@ -87,7 +87,7 @@ export class Auditor {
   /** Audits one of the hosts that are connected; null when there is none, or it owes nothing that is known. */
   async audit(duty: Duty): Promise<AuditVerdict | null> {
     const { wire, random } = this.#options;
-    const hosts = wire.peers.filter(({ role, state }) => role === 'host' && state !== null);
+    const hosts = wire.hosts.filter(({ state }) => state !== null);
     const peer = hosts[Math.floor(random() * hosts.length)];
     const index = duty.view.plan.hosts.findIndex(({ id }) => peer?.id.equals(id) === true);
     if (peer === undefined || index < 0) return null;

@@ -2,7 +2,19 @@
 import type Hypercore from 'hypercore';
 import type { CoreContext } from 'hypercore';
 import { limits } from '../limits.js';
-import type { BlockSet } from '../log/block-set.js';
+import { BlockSet } from '../log/block-set.js';
+import type { HostedLog } from './wire/hosts-messages.js';
+
+/** A set for each log. */
+export function emptySets(): Readonly<Record<HostedLog, BlockSet>> {
+  return {
+    tree: new BlockSet(),
+    content: new BlockSet(),
+    plan: new BlockSet(),
+    stripe: new BlockSet(),
+    parity: new BlockSet(),
+  };
+}
 
 export interface MissingBlocks {
   count: number;

@@ -23,7 +23,13 @@ import type { Invite } from './invite.js';
 import { OwnerBook } from './owner-book.js';
 import { Placement } from './placement.js';
 import { type CollectedBlocks, planGarbage } from './plan-garbage.js';
-import type { HostStatus, Plan, PlanHost, Scheme } from './plan-record.js';
+import {
+  encodePlanGarbage,
+  type HostStatus,
+  type Plan,
+  type PlanHost,
+  type Scheme,
+} from './plan-record.js';
 import type { ProtectorOptions } from './protector-options.js';
 import { StripeWriter } from './stripe-writer.js';
 import type { Layout } from './stripes.js';
@@ -101,10 +107,9 @@ export class Protector {
     if (isBefore) this.#versions.note(before);
     else this.#book.protected = null;
     const epochs = nextEpochs(this.#epochInputs());
-    if (await this.#writer.recover(epochs, fork)) {
-      log('Cut the stripe and the parity log back to what fits the chunk log');
-      await sync();
-    }
+    const lost = await this.#writer.recover(epochs, fork);
+    if (lost !== null) await sync();
+    if ((lost ?? 0) > 0) log(`Encoding ${lost} stripes anew: they are not those of the chunk log`);
     if (swarm !== null) {
       this.#wire = new HostsWire({
         planCore: planLog.core,
@@ -183,6 +188,7 @@ export class Protector {
     const states = active.map((host) => this.#book.of(host.id).state);
     return {
       driveId: formatHostId(this.#options.logs.plan.key),
+      planLength: this.planLength,
       scheme,
       possible: possibleScheme(scheme, active.length),
       repairAfterMs,
@@ -210,7 +216,7 @@ export class Protector {
         status: host.status,
         reachable: this.#wire?.host(host.id) !== undefined,
         missed: host.status === 'active' && live[index] === false,
-        storedBytes,
+        storedBytes: host.status === 'gone' ? 0 : storedBytes,
         missingBytes: state?.missingBytes ?? 0,
         capacityBytes: state?.capacityBytes ?? host.capacityBytes,
         freeBytes: state?.freeBytes ?? null,
@@ -319,8 +325,14 @@ export class Protector {
     if (collected === null) return;
     this.#garbage = collected;
     if (this.plan.hosts.length === 0) return;
-    const garbage = planGarbage(collected, this.layout);
-    await this.#exclusive(() => this.#options.planLog.change((plan) => plan, garbage));
+    const { planLog } = this.#options;
+    await this.#exclusive(async () => {
+      const garbage = planGarbage(collected, this.layout);
+      const before = await planLog.garbage();
+      const isSaid =
+        before !== null && encodePlanGarbage(before).equals(encodePlanGarbage(garbage));
+      if (!isSaid) await planLog.change((plan) => plan, garbage);
+    });
   }
 
   #isPlanBehind(): boolean {

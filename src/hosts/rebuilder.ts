@@ -2,6 +2,7 @@
 import hypercoreCrypto from 'hypercore-crypto';
 import { DamagedError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
+import type { Accounts } from './accounts.js';
 import type { Duty } from './duty.js';
 import { createErasureCode, type ErasureCode } from './erasure.js';
 import type { HostedLogs } from './hosted-logs.js';
@@ -18,6 +19,7 @@ export interface RebuilderOptions {
   wire: HostsWire;
   stripes: StripeReader;
   budget: RateBudget;
+  accounts: Accounts;
   signal: AbortSignal;
   log: (line: string) => void;
 }
@@ -132,6 +134,7 @@ export class Rebuilder {
         const answer = await peer.readBlock(log, block);
         if (answer.status !== 'here') continue;
         this.figures.fetchedBytes += answer.stored.length;
+        this.#options.accounts.move(peer.id, 0, answer.stored.length);
         if (isLeaf(answer.stored, leaf)) return answer.stored;
       } catch (error) {
         // Another one may have it.
@@ -149,8 +152,7 @@ export class Rebuilder {
       .map((each) => view.plan.hosts[each.place(group, shards)[slot] ?? -1]?.id)
       .map((id) => (id === undefined ? undefined : wire.host(id)))
       .filter((peer) => peer !== undefined);
-    const others = wire.peers.filter(({ role }) => role === 'host');
-    return [...new Set([...likely, ...others])].slice(0, limits.host_shard_askers_max);
+    return [...new Set([...likely, ...wire.hosts])].slice(0, limits.host_shard_askers_max);
   }
 
   #codeOf({ epoch: { data, parity } }: Group): ErasureCode {

@@ -6,6 +6,7 @@ import type { PeerConnection } from 'hyperswarm';
 import { UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { Swarm, type SwarmStatistics } from '../swarm/swarm.js';
+import type { Account, Accounts } from './accounts.js';
 import type { AuditScore, Evidence } from './auditor.js';
 import { Capacity } from './capacity.js';
 import type { Handover } from './handover.js';
@@ -28,6 +29,8 @@ import { logKeyOf, verifyOwnerProof } from './wire/owner-proof.js';
 export interface HostSpace {
   /** Bytes that the store takes on the disk now. */
   usedBytes(): Promise<number>;
+  /** Bytes that are free on the disk, for whoever. */
+  diskFreeBytes(): Promise<number>;
   /** What the store may take for a while besides, in bytes. */
   readonly reserveBytes: number;
   /** Gives back what removed blocks of a log take; `share` of the files of values, the oldest, are emptied before. */
@@ -46,6 +49,7 @@ export interface StorageHostOptions {
   repairBytesPerSecond?: number | undefined;
   verifyBytesPerSecond?: number | undefined;
   auditIntervalMs?: number | undefined;
+  accounts: Accounts;
   /** Everything was handed over: the host may end. Called again and again. */
   onLeft: () => void;
   /** Keeps what a host did wrong. */
@@ -82,6 +86,8 @@ export interface OtherHostReport {
   /** It is not counted on: missed by most, or its audits fail. */
   gone: boolean;
   audits: AuditScore | null;
+  /** Blocks in both directions, over all drives. */
+  account: Account;
 }
 
 export interface StorageHostReport {
@@ -121,6 +127,7 @@ export class StorageHost {
       capacityBytes: book.capacityBytes,
       reserveBytes: space.reserveBytes,
       measure: () => space.usedBytes(),
+      diskFreeBytes: () => space.diskFreeBytes(),
     });
     this.#repairBudget = new RateBudget(
       options.repairBytesPerSecond ?? limits.host_repair_bytes_per_second,
@@ -175,7 +182,7 @@ export class StorageHost {
         state: drive?.state ?? null,
         repaired: drive?.rebuilder.figures ?? { blocks: 0, bytes: 0, fetchedBytes: 0 },
         verified: drive?.scrubber.figures ?? { blocks: 0, damaged: 0, roundMs: null },
-        hosts: drive === undefined ? [] : hostsOf(drive, book.id),
+        hosts: drive === undefined ? [] : hostsOf(drive, book.id, this.#options.accounts),
       };
     });
     return {
@@ -266,6 +273,7 @@ export class StorageHost {
       capacity: this.#capacity,
       sync: () => space.sync(),
       onRemoved: (bytes) => this.#onRemoved(bytes),
+      accounts: this.#options.accounts,
       repairBudget: this.#repairBudget,
       verifyBudget: this.#verifyBudget,
       auditIntervalMs: this.#options.auditIntervalMs ?? limits.host_audit_interval_ms,
@@ -368,7 +376,7 @@ export class StorageHost {
   }
 }
 
-function hostsOf(drive: HostedDrive, self: Buffer): OtherHostReport[] {
+function hostsOf(drive: HostedDrive, self: Buffer, accounts: Accounts): OtherHostReport[] {
   const { duty, wire, auditor, liveness } = drive;
   if (duty === null) return [];
   const hosts = duty.view.plan.hosts.map(({ id, label, status }, index) => ({
@@ -379,6 +387,7 @@ function hostsOf(drive: HostedDrive, self: Buffer): OtherHostReport[] {
     awayMs: liveness.awayMs(id),
     gone: duty.gone.has(index),
     audits: auditor.scoreOf(id),
+    account: accounts.of(id),
   }));
   return hosts.filter(({ id }) => id !== formatDriveId(self));
 }

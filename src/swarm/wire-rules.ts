@@ -70,7 +70,7 @@ const WORDS_PER_PAGE = 1024;
 /** Of a hash tree: no tree is deeper. */
 const TREE_DEPTH_MAX = 64;
 /** Forks are counted up, one at a time. */
-const FORK_MAX = 2 ** 32;
+const FORK_MAX = 2 ** 48;
 
 type Rule<N extends WireMessageName> = (message: WireMessages[N], own: OwnLog) => boolean;
 

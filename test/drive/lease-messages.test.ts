@@ -13,7 +13,7 @@ const secrets = {
 };
 const lengths = { treeFork: 1, treeLength: 70_000, contentFork: 0, contentLength: 2 ** 40 };
 const messages: LeaseMessage[] = [
-  { type: 'writing', storeId: Buffer.alloc(16, 3) },
+  { type: 'writing', storeId: Buffer.alloc(16, 3), generation: 70_000 },
   { type: 'request', storeId: Buffer.alloc(16, 4) },
   { type: 'granted', to: Buffer.alloc(16, 5), generation: 300, lengths },
   { type: 'not-mine' },

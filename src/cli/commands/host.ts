@@ -29,6 +29,7 @@ interface HostOptions extends StoreOption {
   repairRate?: number;
   verifyRate?: number;
   auditInterval?: number;
+  reciprocal?: number;
 }
 
 /** What is kept of drives is deleted while the command waits. */
@@ -45,6 +46,11 @@ export function addHostCommands(program: Command, context: CliContext): void {
     .option('--repair-rate <bytes>', 'bytes a second for rebuilding what was lost (16M)', rate)
     .option('--verify-rate <bytes>', 'bytes a second for verifying what is stored (1M)', rate)
     .option('--audit-interval <time>', 'pause between two audits of other hosts (30s)', interval)
+    .option(
+      '--reciprocal <ratio>',
+      'serve repairs and audits of a host up to so many times what it gives',
+      ratio,
+    )
     .option('--json', 'print JSON')
     .action((options: HostOptions) => runHost(context, options));
   const add = (name: string, description: string): Command =>
@@ -164,11 +170,12 @@ async function runHost(context: CliContext, options: HostOptions): Promise<void>
     repairBytesPerSecond: options.repairRate,
     verifyBytesPerSecond: options.verifyRate,
     auditIntervalMs: options.auditInterval,
+    reciprocalRatio: options.reciprocal,
     environment: context.environment,
     log,
   });
   logFaults(log, () => void service.stop(log));
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       log(`${signal}: ending`);
       void service.stop(log);
@@ -228,6 +235,12 @@ function rate(text: string): number {
   const bytes = parseBytes(text);
   if (bytes === 0) throw new InvalidArgumentError('It must be more than 0.');
   return bytes;
+}
+
+function ratio(text: string): number {
+  const value = /^[0-9]{1,6}(\.[0-9]{1,3})?$/.test(text) ? Number(text) : 0;
+  if (value <= 0) throw new InvalidArgumentError('It must be a number above 0, such as 2.');
+  return value;
 }
 
 function interval(text: string): number {

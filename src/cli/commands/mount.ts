@@ -26,6 +26,7 @@ interface MountCommandOptions {
   bootstrap?: string;
   deadline: number;
   cacheSize?: number;
+  takeOver?: boolean;
   foreground?: boolean;
   json?: boolean;
 }
@@ -51,6 +52,7 @@ export function addMountCommand(program: Command, context: CliContext): void {
         parseCacheSize,
       ),
     )
+    .option('--take-over', 'write it from now on: the machine that wrote last is gone for good')
     .option('--allow-other', 'let other users use the mount')
     .option('--numeric-owner', "show the drive's own user and group ids")
     .option('--acl', 'keep POSIX access lists and go by them')
@@ -60,6 +62,11 @@ export function addMountCommand(program: Command, context: CliContext): void {
     .action(async (what: string, given: string, options: MountCommandOptions) => {
       // Everything that can be refused is, before anything is made.
       createDriver(options.driver);
+      if (options.takeOver === true && (options.readOnly === true || options.at !== undefined)) {
+        throw new UsageError(
+          'Cannot use --take-over with --read-only or --at: a drive is taken over to write it',
+        );
+      }
       const at = options.at === undefined ? null : parseVersionName(options.at);
       const bootstrap = bootstrapOf(options.bootstrap, context.environment);
       const home = homeOf(context);
@@ -91,6 +98,7 @@ export function addMountCommand(program: Command, context: CliContext): void {
           bootstrap: bootstrap ?? null,
           deadlineMs: options.deadline,
           cacheBytes: options.cacheSize ?? null,
+          takeOver: options.takeOver === true,
           foreground: options.foreground === true,
         },
         logPath: home.paths(record.name).log,

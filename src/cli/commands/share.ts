@@ -28,8 +28,12 @@ export function addShareCommand(program: Command, context: CliContext): void {
     .option('--json', 'print JSON')
     .action(async (name: string, options: ShareOptions) => {
       const type = typeOf(options);
-      const record = await homeOf(context).read(name);
+      const home = homeOf(context);
+      const record = await home.read(name);
       const key = formatCapability(capabilityFor(record, type));
+      if (type === 'write' && record.writeKeyShared !== true) {
+        await home.update({ ...record, writeKeyShared: true });
+      }
       printReport(context, options.json, { name, type, key }, key);
     });
 }

@@ -2,7 +2,7 @@
 import cenc from 'compact-encoding';
 import type { PeerConnection } from 'hyperswarm';
 import Protomux, { type Channel, type Message } from 'protomux';
-import { DamagedError, UnavailableError } from '../../errors.js';
+import { DamagedError, FormatVersionError, UnavailableError } from '../../errors.js';
 import { limits } from '../../limits.js';
 import { TokenBucket } from '../../swarm/token-bucket.js';
 import {
@@ -33,7 +33,9 @@ export interface HostsPeerOptions {
   /** Whether a proof is the owner's, over this connection. */
   isOwner: (proof: Buffer) => boolean;
   /** Reads a block as it is stored; null when it is not here. */
-  readBlock: (log: HostedLog, block: number) => Promise<Buffer | null>;
+  readBlock: (log: HostedLog, block: number, peer: HostsPeer) => Promise<Buffer | null>;
+  /** Whether the peer is served at present; without it, everybody is. */
+  mayRead?: ((peer: HostsPeer) => boolean) | undefined;
   onHello: (peer: HostsPeer) => void;
   onState: (peer: HostsPeer, state: HostState) => void;
   onClose: (peer: HostsPeer) => void;
@@ -62,7 +64,9 @@ export class HostsPeer {
   #served = 0;
   #role: HostsRole | null = null;
   #lastState: HostState | null = null;
+  #heardMs = performance.now();
   #isClosed = false;
+  #isNewer = false;
 
   constructor(options: HostsPeerOptions) {
     this.#options = options;
@@ -95,6 +99,14 @@ export class HostsPeer {
   /** What a host said last. */
   get state(): HostState | null {
     return this.#lastState;
+  }
+  /** When it said something of itself last; milliseconds, monotonic. */
+  get heardMs(): number {
+    return this.#heardMs;
+  }
+  /** It speaks a newer version: not with us. */
+  get isNewer(): boolean {
+    return this.#isNewer;
   }
   get closed(): boolean {
     return this.#isClosed;
@@ -145,6 +157,12 @@ export class HostsPeer {
           // What comes lies in memory that is used again.
           receive(Buffer.from(bytes));
         } catch (error) {
+          if (error instanceof FormatVersionError) {
+            // It may still be of use otherwise.
+            this.#isNewer = true;
+            this.close();
+            return;
+          }
           if (!(error instanceof DamagedError)) throw error;
           this.#options.onFault(this, error.message);
           this.#options.connection.destroy();
@@ -173,17 +191,19 @@ export class HostsPeer {
     const state = decodeHostState(bytes);
     if (this.#role !== 'host') throw new DamagedError('it tells of blocks and is no host');
     this.#lastState = state;
+    this.#heardMs = performance.now();
     this.#options.onState(this, state);
   }
 
   #onRequest({ id, log, block }: AuditRequest): void {
-    if (this.#served >= limits.host_reads_served_max || !this.#reads.take()) {
+    const mayRead = this.#options.mayRead?.(this) ?? true;
+    if (!mayRead || this.#served >= limits.host_reads_served_max || !this.#reads.take()) {
       this.#reply({ id, status: 'busy' });
       return;
     }
     this.#served++;
     void this.#options
-      .readBlock(log, block)
+      .readBlock(log, block, this)
       // A block that cannot be read is as good as none.
       .catch(() => null)
       .then((stored) => {

@@ -19,7 +19,9 @@ export interface HostsWireOptions {
   /** What we are, to a peer. */
   hello: (connection: PeerConnection) => Hello;
   /** Reads a block as it is stored; null when it is not here. */
-  readBlock: (log: HostedLog, block: number) => Promise<Buffer | null>;
+  readBlock: (log: HostedLog, block: number, peer: HostsPeer) => Promise<Buffer | null>;
+  /** Whether a peer is served at present; without it, everybody is. */
+  mayRead?: ((peer: HostsPeer) => boolean) | undefined;
   onHello?: ((peer: HostsPeer) => void) | undefined;
   onState?: ((peer: HostsPeer, state: HostState) => void) | undefined;
   onClose?: ((peer: HostsPeer) => void) | undefined;
@@ -44,9 +46,24 @@ export class HostsWire {
     return [...this.#peers.values()].filter((peer) => peer.role !== null && !peer.closed);
   }
 
+  /**
+   * Hosts that are connected and tell how they stand. A connection can be dead without anybody having said so, beside a
+   * new one to the same host: that is heard from.
+   */
+  get hosts(): HostsPeer[] {
+    const silentMs = performance.now() - limits.host_silence_ms_max;
+    const hosts = new Map<string, HostsPeer>();
+    for (const peer of this.peers) {
+      if (peer.role !== 'host' || peer.heardMs < silentMs) continue;
+      const name = peer.id.toString('hex');
+      if ((hosts.get(name)?.heardMs ?? 0) <= peer.heardMs) hosts.set(name, peer);
+    }
+    return [...hosts.values()];
+  }
+
   /** The host with this id, when it is connected. */
   host(id: Buffer): HostsPeer | undefined {
-    return this.peers.find((peer) => peer.role === 'host' && peer.id.equals(id));
+    return this.hosts.find((peer) => peer.id.equals(id));
   }
 
   /** Tells all peers. */
@@ -71,19 +88,21 @@ export class HostsWire {
 
   #attach(connection: PeerConnection): void {
     if (this.#isClosed || this.#peers.has(connection) || connection.destroyed) return;
-    const { planCore, hello, readBlock, onHello, onState, onClose, log } = this.#options;
+    const { planCore, hello, readBlock, mayRead, onHello, onState, onClose, log } = this.#options;
     const peer = new HostsPeer({
       connection,
       id: planCore.discoveryKey,
       hello: hello(connection),
       isOwner: (proof) => this.#isOwner(proof, connection),
       readBlock,
+      mayRead,
       onHello: (greeted) => onHello?.(greeted),
       onState: (told, state) => onState?.(told, state),
       onClose: (closed) => {
         if (this.#peers.get(connection) === closed) this.#peers.delete(connection);
         onClose?.(closed);
-        this.#attachLater(connection);
+        if (closed.isNewer) log('A peer speaks a newer version about hosts; update Shoal');
+        else this.#attachLater(connection);
       },
       onFault: (faulty, reason) => {
         log(`Dropped peer ${faulty.id.toString('hex', 0, 4)} of the hosts: ${reason}`);

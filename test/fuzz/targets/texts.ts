@@ -57,7 +57,7 @@ const secrets = {
 const MAC_BYTES = 32;
 const lengths = { treeFork: 1, treeLength: 70_000, contentFork: 0, contentLength: 2 ** 40 };
 const leaseSamples = [
-  encodeLeaseMessage({ type: 'writing', storeId: Buffer.alloc(16, 3) }, secrets),
+  encodeLeaseMessage({ type: 'writing', storeId: Buffer.alloc(16, 3), generation: 7 }, secrets),
   encodeLeaseMessage({ type: 'request', storeId: Buffer.alloc(16, 3) }, secrets),
   encodeLeaseMessage(
     { type: 'granted', to: Buffer.alloc(16, 5), generation: 300, lengths },

@@ -154,14 +154,17 @@ export class LittleOwner {
     isSo: (state: HostState) => boolean,
     deadlineMs?: number,
   ): Promise<HostState> {
+    let said: HostState | undefined;
     return until(
       what,
       () => {
-        const state = this.stateOf(invite);
-        return state !== undefined && isSo(state) && state;
+        said = this.stateOf(invite);
+        return said !== undefined && isSo(said) && said;
       },
       deadlineMs,
-    );
+    ).catch((error: Error) => {
+      throw new Error(`${error.message}; the host says ${JSON.stringify(said)}`);
+    });
   }
 
   /** "content 5", "parity 2" and so on: the shards that hosts give when they are asked, checked, of each host. */
