@@ -26,6 +26,8 @@ export interface HostFigures {
 export interface ProtectionFigures {
   /** By which hosts call the drive: its plan log's key, in z-base-32. */
   driveId: string;
+  /** Blocks of the plan log. */
+  planLength: number;
   scheme: Scheme;
   /** What the number of hosts allows. */
   possible: Scheme;

@@ -23,7 +23,13 @@ import type { Invite } from './invite.js';
 import { OwnerBook } from './owner-book.js';
 import { Placement } from './placement.js';
 import { type CollectedBlocks, planGarbage } from './plan-garbage.js';
-import type { HostStatus, Plan, PlanHost, Scheme } from './plan-record.js';
+import {
+  encodePlanGarbage,
+  type HostStatus,
+  type Plan,
+  type PlanHost,
+  type Scheme,
+} from './plan-record.js';
 import type { ProtectorOptions } from './protector-options.js';
 import { StripeWriter } from './stripe-writer.js';
 import type { Layout } from './stripes.js';
@@ -182,6 +188,7 @@ export class Protector {
     const states = active.map((host) => this.#book.of(host.id).state);
     return {
       driveId: formatHostId(this.#options.logs.plan.key),
+      planLength: this.planLength,
       scheme,
       possible: possibleScheme(scheme, active.length),
       repairAfterMs,
@@ -209,7 +216,7 @@ export class Protector {
         status: host.status,
         reachable: this.#wire?.host(host.id) !== undefined,
         missed: host.status === 'active' && live[index] === false,
-        storedBytes,
+        storedBytes: host.status === 'gone' ? 0 : storedBytes,
         missingBytes: state?.missingBytes ?? 0,
         capacityBytes: state?.capacityBytes ?? host.capacityBytes,
         freeBytes: state?.freeBytes ?? null,
@@ -318,8 +325,14 @@ export class Protector {
     if (collected === null) return;
     this.#garbage = collected;
     if (this.plan.hosts.length === 0) return;
-    const garbage = planGarbage(collected, this.layout);
-    await this.#exclusive(() => this.#options.planLog.change((plan) => plan, garbage));
+    const { planLog } = this.#options;
+    await this.#exclusive(async () => {
+      const garbage = planGarbage(collected, this.layout);
+      const before = await planLog.garbage();
+      const isSaid =
+        before !== null && encodePlanGarbage(before).equals(encodePlanGarbage(garbage));
+      if (!isSaid) await planLog.change((plan) => plan, garbage);
+    });
   }
 
   #isPlanBehind(): boolean {
