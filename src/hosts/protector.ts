@@ -276,6 +276,7 @@ export class Protector {
     this.#audits?.close();
     if (this.#intervalTimer !== null) clearInterval(this.#intervalTimer);
     this.#wire?.close();
+    this.#writer.close();
     await this.#looking;
     await this.#changing.catch(() => undefined);
     await this.#save();
