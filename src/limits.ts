@@ -319,8 +319,8 @@ export const limits = {
   /** Blocks rebuilt at once, and hosts that are asked for one shard. */
   host_rebuild_blocks: 16,
   host_shard_askers_max: 16,
-  /** While the owner is connected, nothing is rebuilt until nothing came for so long: he may just be slow. */
-  host_owner_quiet_ms: 10_000,
+  /** While the owner is connected, nothing is rebuilt until he has not delivered it for so long: he may just be slow. */
+  host_owner_slow_ms: 10_000,
   /** Stripe records held decoded. */
   host_stripes_cached_max: 1024,
   /** How often a host looks for blocks that it need not keep any more. */

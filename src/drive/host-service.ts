@@ -1,5 +1,6 @@
 /** A host as a process: its folder, its store, and the control socket that commands reach it over. */
 import { appendFileSync, renameSync, statSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
 import Corestore from 'corestore';
 import type { NodeAddress } from 'hyperdht';
 import { ControlServer } from '../control/server.js';
@@ -116,6 +117,10 @@ export class HostService {
         store,
         space: {
           usedBytes: () => diskUsage(paths.store),
+          diskFreeBytes: async () => {
+            const { bavail, bsize } = await statfs(paths.store);
+            return bavail * bsize;
+          },
           reserveBytes: reserveBytes(book.capacityBytes),
           reclaim: (core, share) => reclaimSpace(store, core, share),
           sync: () => storeSync.sync(),

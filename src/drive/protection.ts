@@ -4,6 +4,7 @@
  */
 import { appendFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type Hypercore from 'hypercore';
 import { ReadOnlyError, StoreError, UnavailableError, UsageError } from '../errors.js';
 import type { DriveFileSystem } from '../fs/drive-file-system.js';
@@ -27,6 +28,7 @@ import { keepTerm, openProtectionLogs, termFork } from './protection-logs.js';
 import { WorkBudget } from './work-budget.js';
 
 const BOOK_FORMAT_VERSION = 1;
+const PEER_LOOK_MS = 50;
 const LOCAL = { localOnly: true };
 
 export interface ProtectionOptions {
@@ -45,6 +47,8 @@ export class Protection {
   #logs: Record<HostedLog, Hypercore> | null = null;
   #opening: Promise<Protector> | null = null;
   #retry: NodeJS.Timeout | null = null;
+  /** The same again and again is said once. */
+  #problem = '';
   #collection: Buffer | null | undefined;
 
   constructor(options: ProtectionOptions) {
@@ -66,7 +70,9 @@ export class Protection {
     };
     begin().catch((error: unknown) => {
       if (this.#abort.signal.aborted) return;
-      log(`Cannot protect the drive, trying again: ${String(error)}`);
+      const text = error instanceof Error ? error.message : String(error);
+      if (text !== this.#problem) log(`Cannot protect the drive, trying again: ${text}`);
+      this.#problem = text;
       this.#retry = setTimeout(() => this.start(), limits.protector_interval_ms);
       this.#retry.unref();
     });
@@ -190,21 +196,28 @@ export class Protection {
     }
   }
 
-  /** Who did not write the plan log before must have it all before it goes on. */
+  /** Who did not write these logs before must have them all before he goes on. */
   async #beginTerm(logs: Record<HostedLog, Hypercore>, fork: number): Promise<void> {
     const { drive, log } = this.#options;
     const { plan, stripe, parity } = logs;
+    const { signal } = this.#abort;
     if (plan.fork < fork && drive.swarm !== null) {
-      await fetchEnd(plan, limits.lost_tail_quiet_ms_max);
+      const ends = [fetchEnd(plan, true, signal), fetchEnd(stripe, true, signal)];
+      await Promise.all([...ends, fetchEnd(parity, false, signal)]);
     }
     await keepTerm([plan, stripe, parity], fork);
     if (plan.fork >= fork) return;
-    if (plan.length === 0 && drive.leaseGeneration > 1) {
+    // What was said to the hosts since must not be forgotten.
+    if (drive.leaseGeneration > 1 && plan.peers.length === 0) {
       throw new UnavailableError(
-        'the plan of its hosts is not on this machine yet, and no connected peer has it',
+        'Cannot go on with the hosts of a drive that another machine wrote before: none of them is connected',
       );
     }
-    await plan.truncate(plan.length, fork);
+    const whole = await wholeLength(plan);
+    if (drive.leaseGeneration > 1 && whole < plan.length) {
+      throw new UnavailableError('the plan of its hosts is not all on this machine yet');
+    }
+    await plan.truncate(whole, fork);
     await drive.sync();
     log(`The plan of the hosts goes on under fork ${fork}`);
   }
@@ -250,17 +263,45 @@ async function appendBounded(path: string, line: string): Promise<void> {
   if (size < limits.log_file_bytes_max) await appendFile(path, line, { mode: 0o600 });
 }
 
-/** Waits a little for peers to say how far the log goes, and for its last block. */
-async function fetchEnd(core: Hypercore, timeMs: number): Promise<void> {
+/** Resolves when a peer has the log, or after a time. */
+async function somebodyConnected(core: Hypercore, signal: AbortSignal): Promise<void> {
+  const giveUpAt = Date.now() + limits.lost_tail_quiet_ms_max;
+  while (core.peers.length === 0 && Date.now() < giveUpAt) {
+    signal.throwIfAborted();
+    await sleep(PEER_LOOK_MS);
+  }
+}
+
+/**
+ * Gets the end of a log from peers, and with `blocks` all that is missing of it, as long as something comes. Whoever has
+ * nothing to give is no reason to wait longer.
+ */
+async function fetchEnd(core: Hypercore, blocks: boolean, signal: AbortSignal): Promise<void> {
+  const quietMs = limits.lost_tail_quiet_ms_max;
+  await somebodyConnected(core, signal);
+  await withinTime(core.update({ wait: true }), quietMs);
+  for (let block = 0; blocks && block < core.length; block++) {
+    signal.throwIfAborted();
+    if (core.core?.bitfield.get(block) === true) continue;
+    const fetched = core.get(block, { timeout: quietMs }).catch(() => null);
+    if ((await fetched) === null) return;
+  }
+}
+
+/** Blocks from the first on that are here. */
+async function wholeLength(core: Hypercore): Promise<number> {
+  for (let block = 0; block < core.length; block++) {
+    if ((await core.get(block, { wait: false })) === null) return block;
+  }
+  return core.length;
+}
+
+/** Resolves when the work is done, whatever came of it, or the time is up. */
+async function withinTime(work: Promise<unknown>, timeMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, timeMs);
   });
-  const fetch = async (): Promise<void> => {
-    await core.update({ wait: true });
-    for (let block = 0; block < core.length; block++) await core.get(block, { timeout: timeMs });
-  };
-  // Whoever has nothing to give is no reason to wait longer.
-  await Promise.race([fetch().catch(() => undefined), late]);
+  await Promise.race([work.catch(() => undefined), late]);
   clearTimeout(timer);
 }

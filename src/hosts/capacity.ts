@@ -13,6 +13,8 @@ export interface CapacityOptions {
   reserveBytes: number;
   /** Bytes that the store takes on the disk now. */
   measure: () => Promise<number>;
+  /** Bytes that are free on the disk, for whoever. */
+  diskFreeBytes: () => Promise<number>;
 }
 
 export class Capacity {
@@ -23,6 +25,7 @@ export class Capacity {
   #expectedBytes = 0;
   /** Stored since the last measurement. */
   #countedBytes = 0;
+  #diskFreeBytes = Number.POSITIVE_INFINITY;
   #measuredMs = Number.NEGATIVE_INFINITY;
   #measuring: Promise<void> | null = null;
 
@@ -39,7 +42,10 @@ export class Capacity {
   /** What may still be stored, about. */
   get freeBytes(): number {
     const { capacityBytes, reserveBytes } = this.#options;
-    return Math.max(0, capacityBytes - reserveBytes - this.usedBytes);
+    const ownBytes = capacityBytes - reserveBytes - this.usedBytes;
+    const comingBytes = this.#expectedBytes + this.#countedBytes;
+    const diskBytes = this.#diskFreeBytes - limits.store_reserve_bytes - comingBytes;
+    return Math.max(0, Math.min(ownBytes, diskBytes));
   }
 
   /** How many blocks of about this size fit, at most `count`; room is kept for them until {@link settle}. */
@@ -73,6 +79,7 @@ export class Capacity {
     // What comes meanwhile may or may not be measured: it stays counted.
     const countedBytes = this.#countedBytes;
     this.#usedBytes = await this.#options.measure();
+    this.#diskFreeBytes = await this.#options.diskFreeBytes();
     this.#countedBytes -= countedBytes;
     this.#measuredMs = performance.now();
   }

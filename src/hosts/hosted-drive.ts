@@ -17,6 +17,7 @@ import type { Capacity } from './capacity.js';
 import { type Duty, extendDuty, isReleased, nextDuty, owedOfTree } from './duty.js';
 import { fetchBatch } from './fetch-batch.js';
 import { type Handover, handoverOf } from './handover.js';
+import { hostStateOf } from './host-state.js';
 import { averageBlockBytes, HostedLogs } from './hosted-logs.js';
 import { type ConnectedHosts, Liveness, notCountedOn } from './liveness.js';
 import { blocksNotIn, emptySets, type MissingBlocks, missingBlocks } from './missing-blocks.js';
@@ -25,15 +26,10 @@ import type { RateBudget } from './rate-budget.js';
 import { Rebuilder } from './rebuilder.js';
 import { Reconnector } from './reconnector.js';
 import { Scrubber } from './scrubber.js';
-import { parityLength, StripeReader } from './stripe-reader.js';
+import { StripeReader } from './stripe-reader.js';
 import { surplusOf } from './surplus.js';
 import type { HostedLogKeys } from './wire/admission-messages.js';
-import {
-  type ConfirmedLog,
-  HOSTED_LOGS,
-  type HostedLog,
-  type HostState,
-} from './wire/hosts-messages.js';
+import { HOSTED_LOGS, type HostedLog, type HostState } from './wire/hosts-messages.js';
 import type { HostsPeer } from './wire/hosts-peer.js';
 import { HostsWire } from './wire/hosts-wire.js';
 import { workPause } from './work-pause.js';
@@ -84,9 +80,14 @@ export class HostedDrive {
   #skipForMs: number = limits.host_fetch_again_ms_min;
   #duty: Duty | null = null;
   #missing: Partial<Record<HostedLog, MissingBlocks>> = {};
+  /** Counts what may change which blocks are missing or surplus: looking at them all takes long. */
+  #changes = 0;
+  #surveyed = -1;
+  #surplusSeen = -1;
   #state: HostState | null = null;
   #stateMs = Number.NEGATIVE_INFINITY;
-  #cameMs = Number.NEGATIVE_INFINITY;
+  /** Since when there are blocks that nobody delivers, of a log. */
+  readonly #stuckMs: Partial<Record<HostedLog, number>> = {};
   #surplusMs = Number.NEGATIVE_INFINITY;
   #storedBytes = 0;
   #servedBytes = 0;
@@ -102,11 +103,11 @@ export class HostedDrive {
     this.logs = logs;
     this.#reconnector = new Reconnector(options.swarm);
     for (const core of logs.all) {
-      core.on('append', () => this.wakeUp());
-      core.on('truncate', () => this.wakeUp());
+      core.on('append', () => this.#change());
+      core.on('truncate', () => this.#change());
       core.on('download', (_block: number, bytes: number, { remotePublicKey }: ReplicatorPeer) => {
         this.#storedBytes += bytes;
-        this.#cameMs = performance.now();
+        this.#changes++;
         this.#move(remotePublicKey, 0, bytes);
       });
       core.on('upload', (_block: number, bytes: number, { remotePublicKey }: ReplicatorPeer) => {
@@ -134,11 +135,13 @@ export class HostedDrive {
     const { repairBudget: budget, verifyBudget, accounts, onEvidence, log } = options;
     this.rebuilder = new Rebuilder({ logs, wire, stripes, budget, signal, log, accounts });
     this.auditor = new Auditor({ wire, stripes, onEvidence, log });
-    this.scrubber = new Scrubber(logs, verifyBudget, (name, block) => {
+    this.scrubber = new Scrubber(logs, verifyBudget);
+    logs.onDamaged = (name, block) => {
+      this.scrubber.figures.damaged++;
       this.#storedBytes -= averageBlockBytes(logs.get(name));
       log(`Block ${block} of the ${name} log was damaged on this disk; it is fetched again`);
-      this.wakeUp();
-    });
+      this.#change();
+    };
   }
 
   /** Opens the logs and begins to work. Throws what the store throws. */
@@ -242,6 +245,11 @@ export class HostedDrive {
     this.#isAwake = false;
   }
 
+  #change(): void {
+    this.#changes++;
+    this.wakeUp();
+  }
+
   async #round(): Promise<void> {
     this.#lookAtSkipped();
     const isNew = await this.#fetchWholeLogs();
@@ -281,7 +289,13 @@ export class HostedDrive {
     const duty = nextDuty(before, { view, layout, forks, self, missed, failing, gone });
     await extendDuty(duty, workPause());
     this.#duty = duty;
+    const { contentLength, stripeLength } = layout;
+    const isLonger =
+      contentLength !== before?.layout.contentLength || stripeLength !== before.layout.stripeLength;
+    // Only now: what was looked at meanwhile was by the duty before.
+    if (isLonger) this.#changes++;
     if (duty.owed !== before?.owed) {
+      this.#changes++;
       this.#askAgain();
       this.#lookAtSkipped();
     }
@@ -305,6 +319,8 @@ export class HostedDrive {
   }
 
   #survey(duty: Duty): void {
+    if (this.#surveyed === this.#changes) return;
+    this.#surveyed = this.#changes;
     for (const name of HOSTED_LOGS) {
       const owed = this.#owedOf(name, duty);
       this.#missing[name] = missingBlocks(this.logs.get(name), owed, this.#skip[name]);
@@ -319,6 +335,7 @@ export class HostedDrive {
     for (const sets of [this.#skip, this.#lost]) {
       for (const set of Object.values(sets)) set.clear();
     }
+    if (Object.values(this.#missing).some(({ count }) => count > 0)) this.#changes++;
     this.#skipForMs = Math.min(2 * this.#skipForMs, limits.host_fetch_again_ms_max);
     this.#skipUntilMs = performance.now() + this.#skipForMs;
   }
@@ -364,6 +381,7 @@ export class HostedDrive {
     const { absent, isStalled } = await fetchBatch(core, asked, this.#abort.signal);
     capacity.settle(claimed, claimed - absent.length, blockBytes);
     if (isStalled) for (const block of absent) this.#skip[name].add(block);
+    this.#changes++;
     return claimed - absent.length;
   }
 
@@ -377,12 +395,14 @@ export class HostedDrive {
   /** Rebuilds the next blocks that nobody delivers. Returns how many. */
   async #rebuild(name: 'content' | 'parity', duty: Duty): Promise<number> {
     const stuck = this.#missing[name]?.stuck ?? [];
+    if (stuck.length === 0) delete this.#stuckMs[name];
+    else this.#stuckMs[name] ??= performance.now();
     const lost = this.#lost[name];
     const blocks = stuck.filter((block) => !lost.has(block)).slice(0, limits.host_rebuild_blocks);
     if (blocks.length === 0) return 0;
     const isOwnerHere = this.wire.peers.some(({ role }) => role === 'owner');
-    const quietMs = performance.now() - this.#cameMs;
-    if (isOwnerHere && quietMs < limits.host_owner_quiet_ms) return 0;
+    const stuckForMs = performance.now() - (this.#stuckMs[name] ?? 0);
+    if (isOwnerHere && stuckForMs < limits.host_owner_slow_ms) return 0;
     const { capacity } = this.#options;
     const blockBytes = averageBlockBytes(this.logs.get(name));
     const claimed = await capacity.claim(blocks.length, blockBytes);
@@ -392,13 +412,17 @@ export class HostedDrive {
     this.#storedBytes += this.rebuilder.figures.bytes - before;
     capacity.settle(claimed, rebuilt.size, blockBytes);
     for (const block of blocks) if (!rebuilt.has(block)) lost.add(block);
+    this.#changes++;
     return rebuilt.size;
   }
 
   async #dropSurplus(duty: Duty): Promise<void> {
     const nowMs = performance.now();
     if (nowMs - this.#surplusMs < limits.host_surplus_look_ms) return;
+    if (this.#surplusSeen === this.#changes) return;
     this.#surplusMs = nowMs;
+    const changes = this.#changes;
+    let waiting = 0;
     const pause = workPause();
     let bytes = 0;
     const tree = this.logs.get('tree');
@@ -407,9 +431,13 @@ export class HostedDrive {
     for (const name of ['content', 'parity'] as const) {
       const core = this.logs.get(name);
       const surplus = await surplusOf(duty, name, this.logs, this.wire, pause);
-      bytes += (await removeBlocks(core, surplus, pause)).bytes;
+      bytes += (await removeBlocks(core, surplus.stretches, pause)).bytes;
+      waiting += surplus.waiting;
     }
+    // What others have not confirmed yet is looked at again.
+    if (waiting === 0) this.#surplusSeen = changes;
     if (bytes === 0) return;
+    this.#changes++;
     this.#storedBytes -= bytes;
     this.#options.onRemoved(bytes);
   }
@@ -443,46 +471,19 @@ export class HostedDrive {
     // After a new fork, what was computed before says nothing.
     if (duty.forks !== this.#forks) return;
     this.#survey(duty);
-    const state = this.#stateOf(duty);
+    const state = hostStateOf(duty, {
+      logs: this.logs,
+      missing: this.#missing,
+      storedBytes: this.#storedBytes,
+      capacity: this.#options.capacity,
+      isLeaving: this.#isLeaving,
+    });
     const isSame = this.#state !== null && JSON.stringify(state) === JSON.stringify(this.#state);
     if (isSame && performance.now() - this.#stateMs < limits.host_state_ms_max) return;
     await this.#options.sync();
     this.#stateMs = performance.now();
     this.#state = state;
     this.wire.sendState(state);
-  }
-
-  #stateOf(duty: Duty): HostState {
-    const { view } = duty;
-    const { capacity } = this.#options;
-    let missingBlocks = 0;
-    let missingBytes = 0;
-    for (const [name, { count }] of Object.entries(this.#missing)) {
-      missingBlocks += count;
-      missingBytes += count * averageBlockBytes(this.logs.get(name as HostedLog));
-    }
-    return {
-      planLength: view.length,
-      tree: this.#confirmed('tree'),
-      // What was appended since is not looked at yet.
-      content: this.#confirmed('content', duty.layout.contentLength),
-      stripe: this.#confirmed('stripe'),
-      parity: this.#confirmed('parity', parityLength(duty.layout)),
-      missingBlocks,
-      missingBytes,
-      storedBytes: Math.max(0, this.#storedBytes),
-      capacityBytes: capacity.capacityBytes,
-      freeBytes: capacity.freeBytes,
-      leaving: this.#isLeaving,
-      // As of the placement that the rest is about.
-      missed: [...duty.missed],
-      failing: [...duty.failing],
-    };
-  }
-
-  #confirmed(name: HostedLog, lengthMax = Number.POSITIVE_INFINITY): ConfirmedLog {
-    const { fork } = this.logs.get(name);
-    return { fork, length: Math.min(lengthMax, this.#missing[name]?.completeTo ?? 0) };
   }
 
   /** Changes when any log is begun anew from somewhere. */

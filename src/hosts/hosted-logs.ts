@@ -3,12 +3,16 @@ import type Corestore from 'corestore';
 import type Hypercore from 'hypercore';
 import type { CoreContext } from 'hypercore';
 import hypercoreCrypto from 'hypercore-crypto';
+import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
 import { removeBlocks } from '../log/hash-tree.js';
+import { asShoalError } from '../log/store-errors.js';
 import type { HostedLogKeys } from './wire/admission-messages.js';
 import { HOSTED_LOGS, type HostedLog } from './wire/hosts-messages.js';
 
 export class HostedLogs {
+  /** Called for each block that was found damaged, and is gone now. */
+  onDamaged: (log: HostedLog, block: number) => void = () => undefined;
   readonly #cores: Readonly<Record<HostedLog, Hypercore>>;
 
   private constructor(cores: Readonly<Record<HostedLog, Hypercore>>) {
@@ -38,17 +42,29 @@ export class HostedLogs {
   }
 
   /**
-   * A block as it is stored; null when it is not here. One whose hash is not the log's is taken away, so that it is
-   * fetched again, and counts as not here.
+   * A block as it is stored; null when it is not here. One that is damaged, by its checksum on the disk or by its hash, is
+   * taken away, so that it is fetched again, and counts as not here. Throws StoreError.
    */
   async readBlock(name: HostedLog, block: number): Promise<Buffer | null> {
     const core = this.#cores[name];
-    const context = core.core as CoreContext;
-    if (block >= core.length || !context.bitfield.get(block)) return null;
+    const { bitfield } = core.core as CoreContext;
+    if (block >= core.length || !bitfield.get(block)) return null;
     const leafHash = await leafHashOf(core, block);
-    const stored = await core.get(block, { raw: true, wait: false }).catch(() => null);
-    if (stored !== null && leafHash?.equals(hypercoreCrypto.data(stored)) === true) return stored;
+    let stored: Buffer | null = null;
+    try {
+      stored = await core.get(block, { raw: true, wait: false });
+    } catch (error) {
+      // Anything else may be over soon: it says nothing of the block.
+      const known = asShoalError(error, `read block ${block} of the ${name} log`);
+      if (!(known instanceof DamagedError)) throw known;
+    }
+    const isSound =
+      stored !== null && (leafHash === null || leafHash.equals(hypercoreCrypto.data(stored)));
+    if (isSound || core.closing !== null) return stored;
+    // Or it was taken away as surplus meanwhile.
+    if (!bitfield.get(block)) return null;
     await removeBlocks(core, [[block, block + 1]], () => undefined);
+    this.onDamaged(name, block);
     return null;
   }
 

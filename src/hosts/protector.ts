@@ -101,10 +101,9 @@ export class Protector {
     if (isBefore) this.#versions.note(before);
     else this.#book.protected = null;
     const epochs = nextEpochs(this.#epochInputs());
-    if (await this.#writer.recover(epochs, fork)) {
-      log('Cut the stripe and the parity log back to what fits the chunk log');
-      await sync();
-    }
+    const lost = await this.#writer.recover(epochs, fork);
+    if (lost !== null) await sync();
+    if ((lost ?? 0) > 0) log(`Encoding ${lost} stripes anew: they are not those of the chunk log`);
     if (swarm !== null) {
       this.#wire = new HostsWire({
         planCore: planLog.core,

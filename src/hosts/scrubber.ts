@@ -11,8 +11,9 @@ const REST_MS = 60_000;
 const EMPTY_REST_MS = 1000;
 
 export interface ScrubFigures {
-  /** Blocks read since the start, and those of them that were not what they should be. */
+  /** Blocks read since the start. */
   blocks: number;
+  /** Blocks that were not what they should be, also when others asked for them. */
   damaged: number;
   /** Milliseconds since 1970 when everything had been read once more; null before that. */
   roundMs: number | null;
@@ -22,16 +23,10 @@ export class Scrubber {
   readonly figures: ScrubFigures = { blocks: 0, damaged: 0, roundMs: null };
   readonly #logs: HostedLogs;
   readonly #budget: RateBudget;
-  readonly #onDamaged: (log: HostedLog, block: number) => void;
 
-  constructor(
-    logs: HostedLogs,
-    budget: RateBudget,
-    onDamaged: (log: HostedLog, block: number) => void,
-  ) {
+  constructor(logs: HostedLogs, budget: RateBudget) {
     this.#logs = logs;
     this.#budget = budget;
-    this.#onDamaged = onDamaged;
   }
 
   /** Ends when the signal aborts. Throws what the store throws. */
@@ -54,9 +49,7 @@ export class Scrubber {
       await this.#budget.take(averageBlockBytes(core), signal);
       if (signal.aborted || !bitfield.get(block)) continue;
       this.figures.blocks++;
-      if ((await this.#logs.readBlock(log, block)) !== null || core.closing !== null) continue;
-      this.figures.damaged++;
-      this.#onDamaged(log, block);
+      await this.#logs.readBlock(log, block);
     }
   }
 }

@@ -29,6 +29,8 @@ import { logKeyOf, verifyOwnerProof } from './wire/owner-proof.js';
 export interface HostSpace {
   /** Bytes that the store takes on the disk now. */
   usedBytes(): Promise<number>;
+  /** Bytes that are free on the disk, for whoever. */
+  diskFreeBytes(): Promise<number>;
   /** What the store may take for a while besides, in bytes. */
   readonly reserveBytes: number;
   /** Gives back what removed blocks of a log take; `share` of the files of values, the oldest, are emptied before. */
@@ -125,6 +127,7 @@ export class StorageHost {
       capacityBytes: book.capacityBytes,
       reserveBytes: space.reserveBytes,
       measure: () => space.usedBytes(),
+      diskFreeBytes: () => space.diskFreeBytes(),
     });
     this.#repairBudget = new RateBudget(
       options.repairBytesPerSecond ?? limits.host_repair_bytes_per_second,

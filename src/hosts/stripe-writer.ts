@@ -96,9 +96,10 @@ export class StripeWriter {
   /**
    * Makes the logs fit: cuts off stripes that are not those of the chunk log (it went on under a new fork) and what a
    * process that was ended left half done. `fork`: a new one has to be begun in any case.
-   * Throws what the store throws.
+   * Resolves with the number of stripes that were cut off, null when nothing was changed. Throws UnavailableError when it
+   * cannot be told, and what the store throws.
    */
-  async recover(epochs: readonly PlanEpoch[], fork: number | null): Promise<boolean> {
+  async recover(epochs: readonly PlanEpoch[], fork: number | null): Promise<number | null> {
     const { stripes, parity } = this.#parts;
     const sound = await this.#soundStripes(epochs);
     const at = stripeAt(epochs, sound);
@@ -110,16 +111,17 @@ export class StripeWriter {
         `Cannot go on with the parity log: it has ${parity.length} blocks of ${parityLength}`,
       );
     }
-    let isCut = false;
+    const lost = stripes.length - sound;
+    let isChanged = false;
     for (const [core, length] of [
       [stripes, sound],
       [parity, parityLength],
     ] as const) {
       if (core.length === length && (fork === null || core.fork >= fork)) continue;
       await core.truncate(length, Math.max(core.fork + 1, fork ?? 0));
-      isCut = true;
+      isChanged = true;
     }
-    return isCut;
+    return isChanged ? lost : null;
   }
 
   /** How many stripes from the first on are whole and those of the chunk log. */

@@ -12,14 +12,21 @@ import type { HostsWire } from './wire/hosts-wire.js';
 /** Blocks of one look. */
 const BLOCKS_MAX = 4096;
 
-/** Stretches of a log that need not be kept, ascending; some thousand blocks at most. */
+export interface Surplus {
+  /** Blocks that need not be kept, ascending; some thousand at most. */
+  stretches: [number, number][];
+  /** Blocks that are not owed, and that nobody else has confirmed yet, or that were too many for this time. */
+  waiting: number;
+}
+
+/** Blocks of a log that are here and not owed. */
 export async function surplusOf(
   duty: Duty,
   log: ShardBlock['log'],
   logs: HostedLogs,
   wire: HostsWire,
   pause: () => Promise<void> | undefined,
-): Promise<[number, number][]> {
+): Promise<Surplus> {
   const core = logs.get(log);
   const { owed, baseOwed } = duty;
   // What is owed without those who are missed is kept in any case.
@@ -27,20 +34,23 @@ export async function surplusOf(
     log === 'parity'
       ? [owed.parity, baseOwed.parity]
       : [owed.content, owed.tail, baseOwed.content, baseOwed.tail];
-  const surplus: [number, number][] = [];
+  const stretches: [number, number][] = [];
   let count = 0;
+  let waiting = 0;
   for (const [start, end] of blocksNotIn(core, sets)) {
-    for (let block = start; block < end && count < BLOCKS_MAX; block++) {
+    for (let block = start; block < end; block++) {
       await pause();
-      if (!isElsewhere(duty, { log, block }, core.fork, wire)) continue;
+      if (count >= BLOCKS_MAX || !isElsewhere(duty, { log, block }, core.fork, wire)) {
+        waiting++;
+        continue;
+      }
       count++;
-      const last = surplus.at(-1);
+      const last = stretches.at(-1);
       if (last !== undefined && last[1] === block) last[1]++;
-      else surplus.push([block, block + 1]);
+      else stretches.push([block, block + 1]);
     }
-    if (count >= BLOCKS_MAX) break;
   }
-  return surplus;
+  return { stretches, waiting };
 }
 
 /** Whether all who owe a block have confirmed it, or nobody needs it. */

@@ -110,3 +110,23 @@ test('host - has the same identity after a restart, and goes on', TIME, async (t
   await owner.untilComplete(invite);
   t.ok(readFileSync(path.join(host.folder, 'log'), 'utf8').includes('Keeping drive'));
 });
+
+test('host - says what is missing or cannot be meant', TIME, async (t) => {
+  const { address: bootstrap } = await BootstrapNode.forTest(t);
+  const host = await HostProcess.forTest(t, { bootstrap });
+  const refused = async (code: number, text: string, ...args: string[]): Promise<void> => {
+    const result = await host.tryShoal(...args);
+    t.is(result.code, code, args.join(' '));
+    t.ok(result.stderr.includes(text), result.stderr);
+  };
+  await refused(5, `process ${host.pid} has it open`, '--capacity', '100M');
+  await refused(3, 'no drive here has an id that begins so', 'deny', 'abcdefgh');
+  await refused(2, 'It must be the id of a drive', 'allow', 'ABC');
+  await refused(2, 'It must be a number of bytes', '--capacity', 'much');
+  await host.kill('SIGTERM');
+  await refused(2, 'at least 64M are needed', '--capacity', '1M');
+  await refused(3, 'No host runs', 'status');
+  const first = await host.shoal('invite');
+  t.is(await host.shoal('invite'), first, 'not used yet');
+  t.not(await host.shoal('invite', '--new'), first);
+});

@@ -1,7 +1,7 @@
 import test from 'brittle';
 import Hypercore from 'hypercore';
 import sodium from 'sodium-native';
-import { CapabilityError, DamagedError } from '../../src/errors.js';
+import { CapabilityError, DamagedError, FormatVersionError } from '../../src/errors.js';
 import {
   createInviteToken,
   formatInvite,
@@ -91,7 +91,10 @@ test('messages - cut short, too long, or of another version are refused', async 
   for (const [bytes, decode] of messages) {
     await t.exception(() => decode(bytes.subarray(0, -1)), DamagedError);
     await t.exception(() => decode(Buffer.concat([bytes, Buffer.of(0)])), DamagedError);
-    await t.exception(() => decode(Buffer.concat([Buffer.of(2), bytes.subarray(1)])), DamagedError);
+    const version = (number: number): Buffer =>
+      Buffer.concat([Buffer.of(number), bytes.subarray(1)]);
+    await t.exception(() => decode(version(2)), FormatVersionError);
+    await t.exception(() => decode(version(0)), DamagedError);
   }
   const large = Buffer.alloc((1 << 20) + 8192, 1);
   await t.exception(() => decodeAuditAnswer(large), DamagedError);

@@ -175,7 +175,7 @@ async function runHost(context: CliContext, options: HostOptions): Promise<void>
     log,
   });
   logFaults(log, () => void service.stop(log));
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       log(`${signal}: ending`);
       void service.stop(log);

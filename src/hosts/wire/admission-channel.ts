@@ -2,7 +2,7 @@
 import cenc from 'compact-encoding';
 import type { PeerConnection } from 'hyperswarm';
 import Protomux, { type Channel, type Message } from 'protomux';
-import { DamagedError, UnavailableError } from '../../errors.js';
+import { DamagedError, FormatVersionError, UnavailableError } from '../../errors.js';
 import {
   ADMISSION_PROTOCOL,
   type AdmissionAnswer,
@@ -40,6 +40,12 @@ export function serveAdmission(
           const given = await decide(decoded, connection);
           if (!channel.closed) answer.send(encodeAdmissionAnswer(given));
         } catch (error) {
+          if (error instanceof FormatVersionError) {
+            const reason = 'it is older than the program of the owner';
+            const refused = { accepted: false, reason, capacityBytes: 0, freeBytes: 0 };
+            answer.send(encodeAdmissionAnswer(refused));
+            return;
+          }
           if (!(error instanceof DamagedError)) throw error;
           onFault(error.message);
           connection.destroy();
@@ -60,7 +66,8 @@ export function serveAdmission(
 
 /**
  * Asks the host at the other end to keep a drive. `request` is made for the connection, whose handshake hash its proof is
- * over. Throws UnavailableError when the host does not answer in time, DamagedError for an answer that does not decode.
+ * over. Throws UnavailableError when the host does not answer in time, DamagedError and FormatVersionError for an
+ * answer that does not decode.
  */
 export async function requestAdmission(
   connection: PeerConnection,

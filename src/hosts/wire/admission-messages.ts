@@ -62,7 +62,7 @@ export function encodeAdmissionRequest(request: AdmissionRequest): Buffer {
   });
 }
 
-/** Throws DamagedError. The proof is not looked at. */
+/** Throws DamagedError, FormatVersionError. The proof is not looked at. */
 export function decodeAdmissionRequest(bytes: Buffer): AdmissionRequest {
   return decodeMessage('an admission request', bytes, REQUEST_BYTES, (state) => ({
     token: readBytes(state, 'token', INVITE_TOKEN_BYTES),
@@ -89,7 +89,7 @@ export function encodeAdmissionAnswer(answer: AdmissionAnswer): Buffer {
   });
 }
 
-/** Throws DamagedError. */
+/** Throws DamagedError, FormatVersionError. */
 export function decodeAdmissionAnswer(bytes: Buffer): AdmissionAnswer {
   return decodeMessage('an admission answer', bytes, ANSWER_BYTES_MAX, (state) => {
     const accepted = readByte(state, 'verdict', 1) === 1;

@@ -92,7 +92,7 @@ export function encodeHello(hello: Hello): Buffer {
   });
 }
 
-/** Throws DamagedError. The proof is not looked at. */
+/** Throws DamagedError, FormatVersionError. The proof is not looked at. */
 export function decodeHello(bytes: Buffer): Hello {
   return decodeMessage('a greeting', bytes, HELLO_BYTES_MAX, (state) => {
     const role = ROLES[readByte(state, 'role', ROLES.length - 1)] as Hello['role'];
@@ -119,7 +119,7 @@ export function encodeHostState(host: HostState): Buffer {
   });
 }
 
-/** Throws DamagedError. */
+/** Throws DamagedError, FormatVersionError. */
 export function decodeHostState(bytes: Buffer): HostState {
   return decodeMessage('the state of a host', bytes, STATE_BYTES_MAX, (state) => ({
     planLength: readUint(state, 'length', limits.log_blocks_max),
@@ -146,7 +146,7 @@ export function encodeAuditRequest({ id, log, block }: AuditRequest): Buffer {
   });
 }
 
-/** Throws DamagedError. */
+/** Throws DamagedError, FormatVersionError. */
 export function decodeAuditRequest(bytes: Buffer): AuditRequest {
   return decodeMessage('an audit', bytes, REQUEST_BYTES_MAX, (state) => ({
     id: readUint(state, 'number', ID_MAX),
@@ -164,7 +164,7 @@ export function encodeAuditAnswer(answer: AuditAnswer): Buffer {
   });
 }
 
-/** Throws DamagedError. */
+/** Throws DamagedError, FormatVersionError. */
 export function decodeAuditAnswer(bytes: Buffer): AuditAnswer {
   return decodeMessage('the answer of an audit', bytes, ANSWER_BYTES_MAX, (state) => {
     const id = readUint(state, 'number', ID_MAX);

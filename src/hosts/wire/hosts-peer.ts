@@ -2,7 +2,7 @@
 import cenc from 'compact-encoding';
 import type { PeerConnection } from 'hyperswarm';
 import Protomux, { type Channel, type Message } from 'protomux';
-import { DamagedError, UnavailableError } from '../../errors.js';
+import { DamagedError, FormatVersionError, UnavailableError } from '../../errors.js';
 import { limits } from '../../limits.js';
 import { TokenBucket } from '../../swarm/token-bucket.js';
 import {
@@ -66,6 +66,7 @@ export class HostsPeer {
   #lastState: HostState | null = null;
   #heardMs = performance.now();
   #isClosed = false;
+  #isNewer = false;
 
   constructor(options: HostsPeerOptions) {
     this.#options = options;
@@ -102,6 +103,10 @@ export class HostsPeer {
   /** When it said something of itself last; milliseconds, monotonic. */
   get heardMs(): number {
     return this.#heardMs;
+  }
+  /** It speaks a newer version: not with us. */
+  get isNewer(): boolean {
+    return this.#isNewer;
   }
   get closed(): boolean {
     return this.#isClosed;
@@ -152,6 +157,12 @@ export class HostsPeer {
           // What comes lies in memory that is used again.
           receive(Buffer.from(bytes));
         } catch (error) {
+          if (error instanceof FormatVersionError) {
+            // It may still be of use otherwise.
+            this.#isNewer = true;
+            this.close();
+            return;
+          }
           if (!(error instanceof DamagedError)) throw error;
           this.#options.onFault(this, error.message);
           this.#options.connection.destroy();

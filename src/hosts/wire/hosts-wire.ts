@@ -101,7 +101,8 @@ export class HostsWire {
       onClose: (closed) => {
         if (this.#peers.get(connection) === closed) this.#peers.delete(connection);
         onClose?.(closed);
-        this.#attachLater(connection);
+        if (closed.isNewer) log('A peer speaks a newer version about hosts; update Shoal');
+        else this.#attachLater(connection);
       },
       onFault: (faulty, reason) => {
         log(`Dropped peer ${faulty.id.toString('hex', 0, 4)} of the hosts: ${reason}`);

@@ -1,6 +1,6 @@
 /** What the messages between hosts, owners and readers are written with. */
 import c from 'compact-encoding';
-import { DamagedError } from '../../errors.js';
+import { DamagedError, FormatVersionError } from '../../errors.js';
 
 /** Position in a buffer, as `compact-encoding` has it. */
 export interface MessageState {
@@ -20,7 +20,10 @@ export function encodeMessage(bytesMax: number, write: (state: MessageState) => 
   return state.buffer.subarray(0, state.start);
 }
 
-/** Runs `read` over a message behind its version. Whatever is wrong, bytes left over included, becomes DamagedError. */
+/**
+ * Runs `read` over a message behind its version. Throws FormatVersionError for a newer one; whatever else is wrong, bytes
+ * left over included, becomes DamagedError.
+ */
 export function decodeMessage<T>(
   what: string,
   bytes: Buffer,
@@ -34,9 +37,15 @@ export function decodeMessage<T>(
   let value: T;
   try {
     const version = readByte(state, 'version');
+    if (version > WIRE_VERSION) {
+      throw new FormatVersionError(
+        `Cannot read ${what}: it has version ${version}, this program knows ${WIRE_VERSION}; update Shoal`,
+      );
+    }
     if (version !== WIRE_VERSION) throw new Error(`version ${version} is unknown`);
     value = read(state);
   } catch (error) {
+    if (error instanceof FormatVersionError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     throw new DamagedError(`Cannot read ${what}: ${reason}`, { cause: error });
   }

@@ -1,5 +1,5 @@
 /** Invites, and messages between hosts, owners and readers. */
-import { CapabilityError, DamagedError } from '../../../src/errors.js';
+import { CapabilityError, DamagedError, FormatVersionError } from '../../../src/errors.js';
 import { formatInvite, looksLikeInvite, parseInvite } from '../../../src/hosts/invite.js';
 import {
   decodeAdmissionAnswer,
@@ -48,7 +48,7 @@ function messageTarget<T>(
         // Numbers may have been written longer than they need be, so only what they mean is compared.
         const again = decode(encode(value));
         if (JSON.stringify(again) !== JSON.stringify(value)) throw new Error('It changes');
-      }, [DamagedError]),
+      }, [DamagedError, FormatVersionError]),
   };
 }
 

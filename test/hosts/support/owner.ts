@@ -7,7 +7,7 @@ import { SeededRandom, seedOfRun } from '../../support/seeded-random.js';
 import { HostProcess } from './host-process.js';
 
 /** For `shoal sync`. */
-export const SYNC = ['--deadline', '120'];
+export const SYNC = ['--deadline', '50'];
 
 export async function startHosts(
   t: Assertions,

@@ -1,0 +1,45 @@
+/** Another machine with the write key takes over a drive that hosts keep. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'brittle';
+import type { DriveHealth, ProtectionFigures } from '../../src/drive/protection-control.js';
+import { BootstrapNode, Machine } from '../support/drive-mount.js';
+import { asked, SYNC, startHosts, writeRandom } from './support/owner.js';
+
+const TIME = { timeout: 240_000 };
+
+test(
+  'owner - another machine that takes over the writing goes on with the hosts',
+  TIME,
+  async (t) => {
+    const network = await BootstrapNode.forTest(t);
+    const first = Machine.forTest(t, { bootstrap: network.address });
+    const second = Machine.forTest(t, { bootstrap: network.address });
+    const hosts = await startHosts(t, network.address, 3);
+    let mount = await first.createAndMount('drive');
+    await first.shoal('protect', 'drive', '--data', '2', '--parity', '1');
+    await first.shoal('hosts', 'add', 'drive', ...hosts.map(({ invite }) => invite));
+    const content = writeRandom(mount, 'file', 2 << 20);
+    await first.shoal('sync', 'drive', ...SYNC);
+    const before = await asked<DriveHealth>(first, 'health', 'drive');
+    const key = (await first.shoal('share', 'drive', '--write')).trim();
+    await mount.unmount();
+    mount = await first.mount('drive', ['--read-only']);
+    const refused = await first.tryShoal(['hosts', 'list', 'drive']);
+    t.is(refused.code, 11, refused.stderr);
+
+    const taken = await second.mount(key, ['--name', 'drive']);
+    await mount.unmount();
+    writeRandom(taken, 'more', 1 << 20);
+    const figures = await asked<ProtectionFigures>(second, 'sync', 'drive', ...SYNC);
+    t.alike([figures.protectedVersion, figures.activeHosts], [figures.version, 3]);
+    const health = await asked<DriveHealth>(second, 'health', 'drive');
+    t.is(health.spare, 1);
+    t.ok(health.groups > before.groups);
+    t.ok(readFileSync(path.join(taken.directory, 'file')).equals(content));
+    const log = readFileSync(path.join(second.home, 'drives', 'drive', 'log'), 'utf8');
+    t.ok(/plan of the hosts goes on under fork 65536/.test(log), log);
+    t.absent(/stripes anew/.test(log), 'no stripe was lost on the way');
+    await taken.unmount();
+  },
+);
