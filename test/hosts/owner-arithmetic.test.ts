@@ -97,6 +97,7 @@ test('live hosts - those that most do not miss', (t) => {
   t.alike(liveHosts(plan, [[], []]), [true, true, false, true]);
   t.alike(liveHosts(plan, [[3], [], []]), [true, true, false, true], 'one voice of three');
   t.alike(liveHosts(plan, [[3], [3, 1], []]), [true, true, false, false]);
+  t.alike(liveHosts(plan, [[3], []]), [true, true, false, true], 'half is not most');
   t.alike(liveHosts(plan, [[3]]), [true, true, false, false], 'the owner alone');
   t.alike(liveHosts(plan, [[3, 3], [], []]), [true, true, false, true], 'no voice counts twice');
 });
