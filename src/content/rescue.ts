@@ -19,10 +19,10 @@ export class Rescue {
   readonly #onRescued: (rescued: RescuedBlock) => void;
   readonly #abort = new AbortController();
   readonly #ahead = new Set<number>();
-  /** When peers were first asked, and when the last one came. */
-  #changedMs: number | null = null;
+  /** When peers were first asked for something since the last one came. */
+  #askedMs: number | null = null;
   readonly #onPeer = (): void => {
-    if (this.#changedMs !== null) this.#changedMs = performance.now();
+    this.#askedMs = null;
   };
 
   /** @param onRescued A block is in the local store that did not come from a peer. */
@@ -33,11 +33,11 @@ export class Rescue {
     core.on('peer-add', this.#onPeer);
   }
 
-  /** Whether it is known that no connected peer has the block. */
+  /** Whether it is known that no connected peer has the block. Who is told no asks the peers for it. */
   isNowhere(block: number): boolean {
     const nowMs = performance.now();
-    this.#changedMs ??= nowMs;
-    if (nowMs - this.#changedMs < settle_ms) return false;
+    this.#askedMs ??= nowMs;
+    if (nowMs - this.#askedMs < settle_ms) return false;
     const { peers, fork } = this.#core;
     return !peers.some(
       (peer) =>

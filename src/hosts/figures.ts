@@ -33,6 +33,8 @@ export interface ProtectionFigures {
   possible: Scheme;
   repairAfterMs: number;
   activeHosts: number;
+  /** Active hosts that are away for longer than is waited: others have taken over what they had, where there are enough. */
+  missedHosts: number;
   reachableHosts: number;
   version: number;
   /** The newest version of which every block is confirmed; 0 for none. */

@@ -82,9 +82,14 @@ export class Protector {
   get garbage(): CollectedBlocks {
     return this.#garbage;
   }
-  /** Blocks of the chunk log from the first on that hosts have confirmed to have synced, all of them. */
+  /**
+   * Blocks of the chunk log from the first on that hosts have confirmed to have synced, all of them, and with all the
+   * shards that there are to be: 0 while fewer hosts live than a stripe has shards.
+   */
   get confirmedContentLength(): number {
-    return this.#confirmed.contentLength;
+    const live = this.#live().filter((each) => each).length;
+    const shards = this.plan.epochs.map(({ data, parity }) => data + parity);
+    return live >= Math.max(1, ...shards) ? this.#confirmed.contentLength : 0;
   }
   get layout(): Layout {
     const { content, stripe } = this.#options.logs;
@@ -193,6 +198,7 @@ export class Protector {
       possible: possibleScheme(scheme, active.length),
       repairAfterMs,
       activeHosts: active.length,
+      missedHosts: active.length - this.#live().filter((each) => each).length,
       reachableHosts: active.filter((host) => this.#wire?.host(host.id) !== undefined).length,
       version,
       protectedVersion: this.#book.protected?.version ?? 0,
@@ -270,6 +276,7 @@ export class Protector {
     this.#audits?.close();
     if (this.#intervalTimer !== null) clearInterval(this.#intervalTimer);
     this.#wire?.close();
+    this.#writer.close();
     await this.#looking;
     await this.#changing.catch(() => undefined);
     await this.#save();

@@ -155,6 +155,12 @@ export class StorageHost {
     const host = new StorageHost(options);
     try {
       await host.#capacity.measure();
+      const { capacityBytes, usedBytes } = host.#capacity;
+      if (usedBytes > capacityBytes) {
+        options.log(
+          `The store takes ${usedBytes} bytes and may take ${capacityBytes}: nothing more is stored; 'shoal host deny' or 'leave' makes room`,
+        );
+      }
       for (const drive of options.book.drives) await host.#open(drive);
     } catch (error) {
       await host.close();
