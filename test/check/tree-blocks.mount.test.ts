@@ -48,6 +48,7 @@ test('check - any block of the tree can be damaged, and the rest is kept', TIME,
   t.ok(blocks > 8, `${blocks} blocks`);
   let readable = 0;
   let opened = 0;
+  let counted = 0;
   for (let block = 0; block < blocks; block++) {
     if (block > 0) saved.putBack();
     const file = await damageBlock(machine, 'tree', block);
@@ -57,16 +58,19 @@ test('check - any block of the tree can be damaged, and the rest is kept', TIME,
     const repaired = await checkOrNull(machine, { repair: true, giveUp: true });
     if (repaired === null) continue;
     opened++;
-    t.ok(repaired.repairs.length > 0);
+    t.ok(repaired.repairs.length > 0 && repaired.inodes > 1, `${repaired.inodes} inodes`);
     // Where no older version had it, the file says so instead of reading as zeros. A hash goes with its block.
     const others = problemsOf(repaired).filter(
       (line) => !/: it was lost$|lacks 1 nodes/.test(line),
     );
     t.alike(others, [], what);
+    // Where the store did not open more is gone than one block.
+    if (damaged === null) continue;
+    counted++;
     readable += repaired.inodes;
   }
   t.ok(opened > blocks / 2, `${opened} of ${blocks} times the store could be opened`);
-  const all = opened * (files.size + DIRECTORIES + 1);
+  const all = counted * (files.size + DIRECTORIES + 1);
   t.ok(readable > 0.8 * all, `${readable} of ${all} inodes are kept`);
 });
 
@@ -98,7 +102,7 @@ test('check - what the logs are found by is damaged: it is made anew', TIME, asy
   await t.exception(checkHere(machine), /--repair/);
   const { repairs } = await checkHere(machine, { repair: true, giveUp: true });
   t.ok(repairs.some((line) => line.startsWith('made the heads of the logs anew')));
-  const left = await expectReadable(t, machine, files);
+  const left = await expectReadable(t, machine, files, /: it was lost$/);
   t.ok(left > files.size / 2, `${left} of ${before.inodes} files are there`);
 });
 
@@ -230,11 +234,12 @@ async function driveOfSmallFiles(
   return { machine, files };
 }
 
-/** Every file that is there is whole; returns how many are. */
+/** Every file that is there is whole, but for problems that may be left; returns how many are. */
 async function expectReadable(
   t: Assertions,
   machine: Machine,
   files: ReadonlyMap<string, string>,
+  left?: RegExp,
 ): Promise<number> {
   const mount = await machine.mount(DRIVE, ['--offline']);
   const paths = readdirSync(mount.directory, { recursive: true, encoding: 'utf8' });
@@ -242,12 +247,15 @@ async function expectReadable(
   for (const path of paths) {
     const expected = files.get(path);
     if (expected === undefined) continue;
+    const content = readOrNull(join(mount.directory, path), 0, LONG);
+    if (content === null && left !== undefined) continue;
     count++;
-    if (readFileSync(join(mount.directory, path), 'utf8') !== expected) t.fail(`${path} is whole`);
+    if (content?.toString() !== expected) t.fail(`${path} is whole`);
   }
   writeFileSync(join(mount.directory, 'new'), 'new', { flush: true });
   await mount.unmount();
-  t.alike(problemsOf(await checkHere(machine)), [], 'it can be used and is sound');
+  const problems = problemsOf(await checkHere(machine)).filter((line) => left?.test(line) !== true);
+  t.alike(problems, [], 'it can be used and is sound');
   return count;
 }
 
