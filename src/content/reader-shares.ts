@@ -3,12 +3,17 @@ import type { ReplicatorPeer } from 'hypercore';
 
 /** So near to where is read, every block is asked of anybody. */
 const near_blocks = 16;
-/** A peer that has a block no further away, before or behind, reads the same. */
+/** A peer that has a block no further away, before or behind, and to which blocks come, reads the same. */
 const abreast_blocks = 160;
+/** To which none came for so long reads no more. */
+const active_ms = 2000;
+/** It is looked who reads the same for so many blocks together, and noted for so many stretches of them. */
+const stretch_blocks = 64;
+const stretches_max = 256;
 /** How long it is taken for known who reads the same, and how often to look for what was left to others. */
 const look_ms = 100;
 /** What was left to another reader for so long is asked of anybody. */
-const patience_ms = 2000;
+const patience_ms = 5000;
 /** Blocks noted for that. */
 const left_blocks_max = 4096;
 
@@ -26,9 +31,10 @@ export class ReaderShares {
   readonly #now: () => number;
   readonly #applied = new WeakSet<ReplicatorPeer>();
   #position = 0;
-  #abreast: readonly number[] = [];
-  #own = 0;
-  #lookedMs = Number.NEGATIVE_INFINITY;
+  /** By stretch: the numbers of those who read it, and when that was looked. */
+  readonly #stretches = new Map<number, { readers: readonly number[]; lookedMs: number }>();
+  /** Messages that tell of new blocks, so far, and when the last of them was seen. */
+  readonly #news = new WeakMap<ReplicatorPeer, { messages: number; sinceMs: number }>();
   /** Since when blocks are left to others. */
   readonly #leftSinceMs = new Map<number, number>();
   #timer: NodeJS.Timeout | null = null;
@@ -70,9 +76,8 @@ export class ReaderShares {
 
   #mayAsk(peer: ReplicatorPeer, block: number): boolean {
     if (block <= this.#position + near_blocks || !this.#hasAll(peer)) return true;
-    this.#look(peer);
-    const own = score(this.#own, block);
-    if (this.#abreast.every((reader) => score(reader, block) <= own)) return true;
+    const own = score(numberOf(peer.stream.publicKey), block);
+    if (this.#readersAt(block).every((reader) => score(reader, block) <= own)) return true;
     return !this.#leave(block);
   }
 
@@ -95,7 +100,7 @@ export class ReaderShares {
     const nowMs = this.#now();
     for (const [block, sinceMs] of this.#leftSinceMs) {
       // After so long nobody wants it any more.
-      const isOver = nowMs - sinceMs > 3 * patience_ms;
+      const isOver = nowMs - sinceMs > 2 * patience_ms;
       if (core === null || isOver || core.bitfield.get(block)) this.#leftSinceMs.delete(block);
     }
     if (this.#leftSinceMs.size === 0) return;
@@ -109,20 +114,35 @@ export class ReaderShares {
     for (const peer of [...replicator.peers]) if (this.#hasAll(peer)) replicator.updatePeer(peer);
   }
 
-  /** Who is abreast. */
-  #look(peer: ReplicatorPeer): void {
+  /** Who else reads what is around a block. */
+  #readersAt(block: number): readonly number[] {
     const nowMs = this.#now();
-    if (nowMs - this.#lookedMs < look_ms) return;
-    this.#lookedMs = nowMs;
-    this.#own = numberOf(peer.stream.publicKey);
-    const readers = this.#core.replicator?.peers.filter((other) => this.#isAbreast(other)) ?? [];
-    this.#abreast = readers.map(({ remotePublicKey }) => numberOf(remotePublicKey));
+    const stretch = Math.floor(block / stretch_blocks);
+    const known = this.#stretches.get(stretch);
+    if (known !== undefined && nowMs - known.lookedMs < look_ms) return known.readers;
+    if (this.#stretches.size >= stretches_max) this.#stretches.clear();
+    const readers: number[] = [];
+    for (const peer of this.#core.replicator?.peers ?? []) {
+      // Looked at in any case, so that it is noticed when something comes.
+      const isActive = this.#isActive(peer, nowMs);
+      if (isActive && this.#isAbreast(peer, block)) readers.push(numberOf(peer.remotePublicKey));
+    }
+    this.#stretches.set(stretch, { readers, lookedMs: nowMs });
+    return readers;
   }
 
-  #isAbreast(peer: ReplicatorPeer): boolean {
+  #isActive(peer: ReplicatorPeer, nowMs: number): boolean {
+    const messages = peer.stats.wireRange.rx;
+    const known = this.#news.get(peer);
+    if (known?.messages === messages) return nowMs - known.sinceMs < active_ms;
+    this.#news.set(peer, { messages, sinceMs: nowMs });
+    return true;
+  }
+
+  #isAbreast(peer: ReplicatorPeer, block: number): boolean {
     if (this.#hasAll(peer)) return false;
-    const next = peer.remoteBitfield.firstSet(Math.max(0, this.#position - abreast_blocks));
-    return next >= 0 && next <= this.#position + abreast_blocks;
+    const next = peer.remoteBitfield.firstSet(Math.max(0, block - abreast_blocks));
+    return next >= 0 && next <= block + abreast_blocks;
   }
 
   #hasAll(peer: ReplicatorPeer): boolean {
