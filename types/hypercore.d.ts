@@ -177,6 +177,8 @@ declare module 'hypercore' {
     readonly remoteSynced: boolean;
     /** `publicKey`: our own identity. */
     readonly stream: import('hyperswarm').PeerConnection & { readonly publicKey: Buffer };
+    /** Messages so far; `wireRange` tell what the peer has. */
+    readonly stats: { readonly wireRange: { readonly rx: number } };
     /** Asks for a block of a range that is downloaded; false when it is not asked for. */
     _requestRangeBlock: (index: number, length: number) => boolean;
     readonly inflight: number;

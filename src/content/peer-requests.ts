@@ -32,6 +32,7 @@ export class PeerRequests {
     this.#core.removeListener('peer-add', this.#onPeer);
     this.#core.removeListener('peer-remove', this.#onPeer);
     this.#late.close();
+    this.shares.close();
   }
 
   #apply(): void {

@@ -19,7 +19,7 @@ test(
     t.is(taken.code, 0, taken.stderr.trim());
     t.ok(/Took 'heir' over.*read-only when it comes back/.test(taken.stderr), taken.stderr.trim());
     const writer = { machine: heir, name: 'heir', directory: target } as DriveMount;
-    write(writer, 'by-heir');
+    await write(writer, 'by-heir');
     await shows(reader, ['by-heir', 'large', 'small']);
     const large = path.join(target, 'large');
     t.ok(readFileSync(large).equals(contentAt(1, 0, LARGE_BYTES)), 'what was there is readable');
@@ -39,7 +39,7 @@ test(
     const follower = { machine: origin, name: 'notes', directory: back } as DriveMount;
     await shows(follower, ['by-heir', 'large', 'small']);
 
-    write(writer, 'by-heir-again');
+    await write(writer, 'by-heir-again');
     await shows(follower, ['by-heir', 'by-heir-again', 'large', 'small']);
     await shows(reader, ['by-heir', 'by-heir-again', 'large', 'small']);
     const forks = await Promise.all([writer, follower, reader].map((each) => statusOf(each)));
@@ -50,7 +50,7 @@ test(
     await origin.shoal('unmount', back);
     const giver = await heir.mount('heir', ['--read-only']);
     const again = await origin.mount('notes');
-    write(again, 'by-origin');
+    await write(again, 'by-origin');
     await shows(reader, ['by-heir', 'by-heir-again', 'by-origin', 'large', 'small']);
     await giver.unmount();
     await again.unmount();

@@ -14,9 +14,9 @@ test(
     const writer = await heir.mount(writeKey, ['--name', 'heir', '--take-over']);
     bringBack(origin);
     const alone = await origin.mount('notes', ['--offline']);
-    write(alone, 'by-origin');
+    await write(alone, 'by-origin');
     await alone.unmount();
-    write(writer, 'by-heir');
+    await write(writer, 'by-heir');
 
     for (const round of ['once', 'and the next time']) {
       const back = origin.makeMountPoint();
@@ -38,7 +38,7 @@ test(
       await shows(reader, ['by-heir', 'large', 'small']);
       await origin.shoal('unmount', back);
     }
-    write(writer, 'by-heir-again');
+    await write(writer, 'by-heir-again');
     await shows(reader, ['by-heir', 'by-heir-again', 'large', 'small']);
     await writer.unmount();
     await reader.unmount();
@@ -53,14 +53,14 @@ test(
   async (t) => {
     const { origin, reader, heir, writeKey } = await withoutWriter(t);
     let writer = await heir.mount(writeKey, ['--name', 'heir', '--take-over']);
-    write(writer, 'by-heir');
+    await write(writer, 'by-heir');
     await shows(reader, ['by-heir', 'large', 'small']);
     await writer.unmount();
     await reader.unmount();
 
     bringBack(origin);
     const old = await origin.mount('notes');
-    write(old, 'by-origin');
+    await write(old, 'by-origin');
     // A reader alone can show it: it has the owner's signature.
     const again = await reader.machine.mount('copy', []);
     await eventually('the old writer stops', async () => (await statusOf(old)).readOnly);
@@ -74,7 +74,7 @@ test(
     await old.unmount();
 
     writer = await heir.mount('heir');
-    write(writer, 'by-heir-again');
+    await write(writer, 'by-heir-again');
     await shows(again, ['by-heir', 'by-heir-again', 'large', 'small']);
     await writer.unmount();
     await again.unmount();

@@ -2,9 +2,9 @@
 import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Assertions } from 'brittle';
-import { commit, eventually } from '../../sharing/support/shared-drive.js';
+import { eventually } from '../../sharing/support/shared-drive.js';
 import { writeContent } from '../../sharing/support/stream-content.js';
-import { BootstrapNode, type DriveMount, Machine } from '../../support/drive-mount.js';
+import { BootstrapNode, commitMounted, type DriveMount, Machine } from '../../support/drive-mount.js';
 
 /** Of the file `large`. */
 export const LARGE_BYTES = 3 << 20;
@@ -27,7 +27,7 @@ export async function withoutWriter(t: Assertions): Promise<Scene> {
   const mount = await origin.createAndMount('notes');
   writeContent(path.join(mount.directory, 'large'), 1, LARGE_BYTES);
   writeFileSync(path.join(mount.directory, 'small'), 'small text');
-  commit(mount);
+  await mount.commit();
   const readKey = (await origin.shoal('share', 'notes')).trim();
   const writeKey = (await origin.shoal('share', 'notes', '--write')).trim();
   const other = Machine.forTest(t, { bootstrap: node.address });
@@ -48,9 +48,13 @@ export function bringBack({ home }: Machine): void {
 }
 
 /** Writes a file, and commits. */
-export function write(mount: DriveMount, name: string, text = `text of ${name}`): void {
+export async function write(
+  mount: DriveMount,
+  name: string,
+  text = `text of ${name}`,
+): Promise<void> {
   writeFileSync(path.join(mount.directory, name), text);
-  commit(mount);
+  await commitMounted(mount);
 }
 
 /** Waits until a mount shows these files, with what was written to them. */
