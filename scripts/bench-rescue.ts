@@ -4,7 +4,6 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { MountStatus } from '../src/drive/mounted-drive.js';
-import { commit } from '../test/sharing/support/shared-drive.js';
 import { writeContent } from '../test/sharing/support/stream-content.js';
 import { command, ended } from '../test/support/command.js';
 import { BootstrapNode, type DriveMount, Machine, SHOAL } from '../test/support/drive-mount.js';
@@ -25,7 +24,7 @@ try {
   const owner = machine();
   const mount = await owner.createAndMount('drive');
   writeContent(path.join(mount.directory, 'file'), 1, mib << 20);
-  commit(mount);
+  await mount.commit();
   await owner.shoal('hosts', 'add', 'drive', ...invites);
   await owner.shoal('protect', 'drive', '--data', '4', '--parity', '2');
   await command(process.execPath, [SHOAL, 'sync', 'drive'], {

@@ -32,6 +32,8 @@ export const limits = {
   xattrs_bytes_max: 16 << 20,
   /** Data written but in no block of the log yet; a writer waits above it. */
   dirty_bytes_max: 48 << 20,
+  /** Files whose last chunk is remembered, so that the next write can go on with it. */
+  open_tails_max: 16,
   /** Segments' worth of memory kept for the next writes. */
   pooled_segments_max: 32,
   /** Changed records waiting for a commit; the next one is started early above it. */

@@ -2,7 +2,7 @@
 import type Hypercore from 'hypercore';
 import { limits } from '../limits.js';
 import { BlockSet } from '../log/block-set.js';
-import { removeBlocks } from '../log/remove-blocks.js';
+import { removeBlocks, stretchesOf } from '../log/remove-blocks.js';
 import { LocalTable } from './local-table.js';
 import { decodeUses, encodeUses } from './saved-uses.js';
 
@@ -335,8 +335,12 @@ export class DiskCache {
       const batch = victims
         .slice(at, at + REMOVED_AT_ONCE_MAX)
         .filter((block) => this.#mayGo(block));
-      const done = removeBlocks(this.#core, batch);
-      this.#removing = { blocks: new Set(batch), done: done.catch(() => undefined) };
+      const done = removeBlocks(this.#core, stretchesOf([...batch]));
+      const settled = done.then(
+        () => undefined,
+        () => undefined,
+      );
+      this.#removing = { blocks: new Set(batch), done: settled };
       try {
         await done;
       } finally {

@@ -375,6 +375,7 @@ export class MountedDrive {
   /** The next request finds everything on disk. */
   async #releaseMemory(): Promise<void> {
     (this.#past ?? this.#fileSystem).releaseMemory();
+    this.#drive.tree.releaseMemory();
     try {
       await this.#drive.flushStore(limits.store_flush_bytes_min);
     } catch (error) {

@@ -9,7 +9,7 @@ import type { DiskCache } from '../content/disk-cache.js';
 import type { Protector } from '../hosts/protector.js';
 import { groupOfBlock, type Layout, stripeOfParity } from '../hosts/stripes.js';
 import { limits } from '../limits.js';
-import { removeBlocks } from '../log/remove-blocks.js';
+import { removeBlocks, stretchesOf } from '../log/remove-blocks.js';
 
 const PARITY_AT_ONCE_MAX = 1024;
 
@@ -91,7 +91,7 @@ export class OwnerCache {
       if (blocks.length === PARITY_AT_ONCE_MAX) break;
     }
     if (blocks.length === 0) return 0;
-    await removeBlocks(parity, blocks);
+    await removeBlocks(parity, stretchesOf(blocks));
     return Math.round((blocks.length * parity.byteLength) / parity.length);
   }
 }

@@ -1,6 +1,7 @@
+/** Lines about damaged records of one inode or directory; there could be millions of them. */
+import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
 
-/** Lines about damaged records of one inode or directory; there could be millions of them. */
 const REPORTS_PER_INODE_MAX = 10;
 
 /** How much was said already about which damaged inode. */
@@ -15,4 +16,8 @@ export class DamageReports {
     this.#counts.set(ino, count + 1);
     return true;
   }
+}
+
+export function damagedEntry({ ino }: { ino: number }, name: string, what: string): DamagedError {
+  return new DamagedError(`Entry ${JSON.stringify(name)} of directory ${ino} ${what}`);
 }

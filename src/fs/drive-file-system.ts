@@ -108,6 +108,8 @@ export class DriveFileSystem implements FileSystem {
       readOnly,
       log,
       cacheLimits: at === undefined ? FULL_CACHE : VIEW_CACHE,
+      // Who copies a file right after the mount reads it before.
+      onChunk: (chunk) => content.learn(chunk),
     });
     // The account and the committer need each other; the committer comes second.
     let committer: Committer | null = null;
@@ -241,6 +243,7 @@ export class DriveFileSystem implements FileSystem {
   /** Gives memory back that is only held to be faster. */
   releaseMemory(): void {
     releasePooledMemory();
+    this.#volume.sealer.releaseMemory();
     this.#volume.content.releaseMemory();
   }
 

@@ -2,6 +2,7 @@
  * Inodes in memory, and the way from the tree into memory. Look-ups named `need…` answer from memory or throw
  * {@link NotInMemory}; see there for the rule.
  */
+import type { ChunkReference } from '../content/content-store.js';
 import { DamagedError } from '../errors.js';
 import { decodeEntry, type EntryRecord, entryNameOfKey } from '../tree/entry-record.js';
 import { decodeInode } from '../tree/inode-record.js';
@@ -14,12 +15,20 @@ import {
   segmentKey,
   segmentOfKey,
 } from '../tree/keys.js';
-import { decodeSegment } from '../tree/segment-record.js';
 import type { TreeView } from '../tree/tree.js';
 import { type CacheLimits, FULL_CACHE } from './cache-limits.js';
-import { DamageReports } from './damage-reports.js';
-import { type Extent, extentOf } from './extents.js';
-import { Directory, FileData, Inode, newSegment, S_IFMT, type Segment, Xattrs } from './inode.js';
+import { DamageReports, damagedEntry } from './damage-reports.js';
+import {
+  Directory,
+  FileData,
+  Inode,
+  NO_SEGMENT,
+  newSegment,
+  S_IFMT,
+  type Segment,
+  Xattrs,
+} from './inode.js';
+import { loadedSegment, SEGMENTS_PER_SCAN_MAX } from './load-segments.js';
 import { loadXattrs } from './load-xattrs.js';
 import { Moves } from './moves.js';
 import { NamesBudget } from './names-budget.js';
@@ -28,22 +37,11 @@ import { PosixError } from './posix-error.js';
 
 const ROOT_INO = 1;
 
-/** Segments loaded with one range scan at most. */
-const SEGMENTS_PER_SCAN_MAX = 256;
-
 /** Segments looked at before others are loaded; after a commit all are. */
 const EVICTION_STEPS_PER_LOAD_MAX = 256;
 
 /** Entries looked at per added one when the table is full, so that no single look-up pays for all. */
 const EVICTION_STEPS_MAX = 8;
-
-const damagedEntry = ({ ino }: Inode, name: string, what: string): DamagedError =>
-  new DamagedError(`Entry ${JSON.stringify(name)} of directory ${ino} ${what}`);
-
-const NO_SEGMENT: Segment = Object.freeze({
-  ...newSegment(),
-  extents: Object.freeze([]) as unknown as Extent[],
-});
 
 export interface InodeTableOptions {
   view: TreeView;
@@ -51,6 +49,8 @@ export interface InodeTableOptions {
   readOnly: boolean;
   log: (line: string) => void;
   cacheLimits?: CacheLimits;
+  /** Told of the chunks of files as they come into memory. */
+  onChunk?: (chunk: ChunkReference) => void;
 }
 
 export class InodeTable {
@@ -59,6 +59,7 @@ export class InodeTable {
   readonly #readOnly: boolean;
   readonly #log: (line: string) => void;
   readonly #max: CacheLimits;
+  readonly #onChunk: (chunk: ChunkReference) => void;
   readonly #inodes = new Map<number, Inode>();
   /** Goes round all inodes: starting at the first one each time would step over all that were removed before it. */
   #evictionCursor = this.#inodes.values();
@@ -81,6 +82,7 @@ export class InodeTable {
     this.#readOnly = options.readOnly;
     this.#log = options.log;
     this.#max = options.cacheLimits ?? FULL_CACHE;
+    this.#onChunk = options.onChunk ?? (() => {});
   }
 
   get size(): number {
@@ -330,13 +332,16 @@ export class InodeTable {
     return this.#share(`s${inode.ino}/${first}-${end}`, async () => {
       const data = this.dataOf(inode);
       const found = new Map<number, Segment>();
+      const loaded = (index: number, bytes: Buffer): Segment =>
+        loadedSegment(inode.ino, index, bytes, this.#onChunk);
       if (end === first + 1) {
         const bytes = await this.view.get(segmentKey(inode.ino, first));
-        if (bytes !== null) this.#decodeInto(found, inode.ino, first, bytes);
+        if (bytes !== null) found.set(first, loaded(first, bytes));
       } else {
         const range = this.view.range(segmentKey(inode.ino, first), segmentKey(inode.ino, end));
         for await (const { key, value } of range) {
-          this.#decodeInto(found, inode.ino, segmentOfKey(key), value);
+          const index = segmentOfKey(key);
+          found.set(index, loaded(index, value));
         }
       }
       // Before, not after: what is loaded now must stay until it was used.
@@ -347,11 +352,6 @@ export class InodeTable {
         this.#segmentQueue.push({ inode, index });
       }
     });
-  }
-
-  #decodeInto(found: Map<number, Segment>, ino: number, index: number, bytes: Buffer): void {
-    const extents = decodeSegment(ino, index, bytes).map(extentOf);
-    found.set(index, { ...newSegment(), extents });
   }
 
   /**

@@ -68,6 +68,12 @@ export function newSegment(): Segment {
   return { extents: [], dirty: false, changes: 0, joinedExtents: 0 };
 }
 
+/** What is in a segment that nobody wrote to. */
+export const NO_SEGMENT: Segment = Object.freeze({
+  ...newSegment(),
+  extents: Object.freeze([]) as unknown as Extent[],
+});
+
 /** The kernel remembers no number of blocks. */
 export const TOLD_NOTHING = -1;
 /** It remembers one that it was told, but not surely the last one. */

@@ -2,12 +2,16 @@
  * Sealing turns written data into chunks: content-defined ones where a stretch is long, small ones of their own for
  * small overwrites, and inline content for small files. It is synchronous; chunks have their place before they are
  * appended.
+ *
+ * A commit in the middle of a stream cuts its last chunk where the content says nothing. When the stream goes on, that
+ * chunk is cut again with what came behind it (`OpenTails`): else no copy of the file would have the same chunks there.
  */
 import type { ChunkReference, ContentStore } from '../content/content-store.js';
 import { limits } from '../limits.js';
 import { insert, isMemory, type MemoryBuffer, memoryBytes, punch } from './extents.js';
 import type { DirtyBytesAccount } from './file-contents.js';
 import { type FileData, type Inode, segmentOf } from './inode.js';
+import { OpenTails } from './open-tails.js';
 
 const SEGMENT = limits.segment_bytes;
 /** While a file is being written, stretches shorter than this wait for more. */
@@ -22,12 +26,15 @@ interface Run {
   pieces: Buffer[];
   /** What each piece lies in. */
   sources: MemoryBuffer[];
+  /** Of its bytes, those at its start that are in a chunk already. */
+  sealedBytes: number;
 }
 
 export class Sealer {
   readonly #content: ContentStore;
   readonly #account: DirtyBytesAccount;
   readonly #onSealed: (inode: Inode) => void;
+  readonly #tails = new OpenTails();
 
   /** `onSealed` is called when all of a file was sealed for a commit. */
   constructor(content: ContentStore, account: DirtyBytesAccount, onSealed: (inode: Inode) => void) {
@@ -64,6 +71,11 @@ export class Sealer {
     this.#onSealed(inode);
   }
 
+  /** Gives memory back that is only held to cut streams better. */
+  releaseMemory(): void {
+    this.#tails.clear();
+  }
+
   #toInline(inode: Inode, data: FileData): boolean {
     const { size } = inode;
     if (size > limits.inline_file_bytes_max || inode.segmentsEnd > 1) return false;
@@ -90,13 +102,23 @@ export class Sealer {
   }
 
   #sealRun(inode: Inode, data: FileData, run: Run, final: boolean): void {
+    this.#tails.prepend(data, run);
+    const ends = this.#content.boundaries(run.pieces, false);
+    const cut = ends[ends.length - 1] ?? 0;
+    const total = run.length;
+    if (final && cut < total) ends.push(total);
     let start = 0;
     const cursor = { piece: 0, used: 0 };
-    for (const end of this.#content.boundaries(run.pieces, final)) {
-      this.#placeChunk(data, run.start + start, end - start, takeStretch(run, cursor, end - start));
+    for (const end of ends) {
+      const stretch = takeStretch(run, cursor, end - start);
+      const source = this.#placeChunk(data, run.start + start, end - start, stretch);
+      // Nothing is expected to follow in a small file. Of a stream, a commit may find a short rest.
+      if (end > cut && run.start + total >= STREAMED_RUN_BYTES_MIN) {
+        this.#tails.note(data, { start: run.start + start, source, pieces: stretch.pieces });
+      }
       start = end;
     }
-    this.#release(data, start);
+    this.#release(data, Math.max(0, start - run.sealedBytes));
     const last = segmentOf(run.start + Math.max(0, start - 1));
     for (let index = segmentOf(run.start); index <= last; index++) {
       if (!data.segments.get(index)?.extents.some(isMemory)) data.memorySegments.delete(index);
@@ -105,7 +127,7 @@ export class Sealer {
   }
 
   /** Stores one chunk and lets the extents at its place refer to it. A chunk may lie across segments. */
-  #placeChunk(data: FileData, offset: number, bytes: number, stretch: Stretch): void {
+  #placeChunk(data: FileData, offset: number, bytes: number, stretch: Stretch): ChunkReference {
     const source = this.#put(stretch);
     let skip = 0;
     while (skip < bytes) {
@@ -117,8 +139,11 @@ export class Sealer {
       punch(segment.extents, start, start + length);
       insert(segment.extents, { start, length, source, skip });
       segment.changes++;
+      // One that was committed may be placed anew.
+      segment.dirty = true;
       skip += length;
     }
+    return source;
   }
 
   /** The memory stays as it is until the log has the chunk. */
@@ -175,7 +200,7 @@ function runsOf(data: FileData): Run[] {
       if (!isMemory(extent)) continue;
       const start = base + extent.start;
       if (run === undefined || run.start + run.length !== start) {
-        run = { start, length: 0, pieces: [], sources: [] };
+        run = { start, length: 0, pieces: [], sources: [], sealedBytes: 0 };
         runs.push(run);
       }
       run.pieces.push(memoryBytes(extent));

@@ -9,7 +9,7 @@ import { InterruptedError } from '../errors.js';
 import { limits } from '../limits.js';
 import { BlockSet } from '../log/block-set.js';
 import { localBlocksExcept } from '../log/block-totals.js';
-import { removeBlocks } from '../log/hash-tree.js';
+import { removeBlocks } from '../log/remove-blocks.js';
 import type { Swarm } from '../swarm/swarm.js';
 import type { Accounts } from './accounts.js';
 import { Auditor, type Evidence } from './auditor.js';

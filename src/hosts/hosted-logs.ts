@@ -5,7 +5,7 @@ import type { CoreContext } from 'hypercore';
 import hypercoreCrypto from 'hypercore-crypto';
 import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
-import { removeBlocks } from '../log/hash-tree.js';
+import { removeBlocks } from '../log/remove-blocks.js';
 import { asShoalError } from '../log/store-errors.js';
 import type { HostedLogKeys } from './wire/admission-messages.js';
 import { HOSTED_LOGS, type HostedLog } from './wire/hosts-messages.js';

@@ -8,7 +8,7 @@ import type { CoreContext } from 'hypercore';
 import { DamagedError, ShoalError } from '../errors.js';
 import { limits } from '../limits.js';
 import { leafHash } from '../log/leaf-hashes.js';
-import { removeBlocks } from '../log/remove-blocks.js';
+import { removeBlocks, stretchesOf } from '../log/remove-blocks.js';
 import { createErasureCode, type ErasureCode } from './erasure.js';
 import { readPlan } from './plan-reader.js';
 import { type BlockToPutBack, type LeafHash, putBackMany } from './put-back.js';
@@ -148,7 +148,7 @@ export class StripeRescuer {
         if (!isUsed) blocks.push(at);
       }
       this.#sweeping = null;
-      if (blocks.length > 0) await removeBlocks(parity, blocks);
+      if (blocks.length > 0) await removeBlocks(parity, stretchesOf(blocks));
       if (bitfield.firstSet(0) >= 0) this.#sweepSoon(parity);
     };
     this.#sweeping = setTimeout(() => {

@@ -12,14 +12,6 @@ const PARENT = Buffer.of(1);
 const ROOT = Buffer.of(2);
 const HASH_BYTES = 32;
 const NODES_PER_READ = 4096;
-/** Blocks removed with one write. */
-const REMOVED_PER_WRITE_MAX = 4096;
-const RANGE_BLOCKS_MIN = 256;
-/** Blocks of a page of the map of what is here. */
-const PAGE_BLOCKS = 32_768;
-const PAGE_BYTES = PAGE_BLOCKS / 8;
-/** Blocks in one message to a peer. */
-const ANNOUNCED_BLOCKS = 2 ** 21;
 
 /** Numbers of the nodes that the local blocks need and that cannot be read. */
 export async function missingNodes(core: Hypercore): Promise<number[]> {
@@ -74,48 +66,6 @@ export async function removeBlock(core: Hypercore, block: number): Promise<void>
   await write.flush();
 }
 
-/** Blocks that were taken out of the local store. */
-export interface RemovedBlocks {
-  blocks: number;
-  /** As they were stored. */
-  bytes: number;
-}
-
-/**
- * Takes many blocks out of the local store, of stretches [start, end) that ascend; those that are not there are passed
- * over. Each batch of them is one write, so whatever ends the process leaves nothing half done, and the hash tree stays
- * whole. `pause` is called between batches. Peers are told what is left. Throws what the store throws.
- */
-export async function removeBlocks(
-  core: Hypercore,
-  stretches: Iterable<readonly [number, number]>,
-  pause: () => Promise<void> | undefined,
-): Promise<RemovedBlocks> {
-  const context = core.core as CoreContext;
-  const removed: RemovedBlocks = { blocks: 0, bytes: 0 };
-  let batch: [number, number][] = [];
-  let count = 0;
-  const removeBatch = async (): Promise<void> => {
-    removed.bytes += await removeStretches(context, batch);
-    removed.blocks += count;
-    batch = [];
-    count = 0;
-    await pause();
-  };
-  for (const [start, end] of localStretches(core, stretches)) {
-    for (let from = start; from < end; ) {
-      const to = Math.min(end, from + REMOVED_PER_WRITE_MAX - count);
-      batch.push([from, to]);
-      count += to - from;
-      from = to;
-      if (count === REMOVED_PER_WRITE_MAX) await removeBatch();
-    }
-  }
-  if (count > 0) await removeBatch();
-  if (removed.blocks > 0) announce(context, core.length);
-  return removed;
-}
-
 /** Those parts of stretches of blocks that are here. */
 export function* localStretches(
   core: Hypercore,
@@ -155,84 +105,6 @@ export async function storedBytes(
   }
   await look();
   return bytes;
-}
-
-/** In one write. Returns the bytes that the blocks took. */
-async function removeStretches(
-  context: CoreContext,
-  stretches: readonly [number, number][],
-): Promise<number> {
-  const { state } = context;
-  const first = stretches[0]?.[0] ?? 0;
-  let bytes = 0;
-  await state.mutex.lock();
-  try {
-    const leaves = stretches.flatMap(([start, end]) =>
-      Array.from({ length: end - start }, (_, i) => 2 * (start + i)),
-    );
-    for (const node of await readNodes(context, leaves)) bytes += node?.size ?? 0;
-    const pages = await readPages(context, stretches);
-    const write = state.createWriteBatch();
-    for (const [start, end] of stretches) {
-      for (let block = start; block < end; block++) clearBit(pages, block);
-      // A mark for a whole stretch makes every later read a little slower, many marks for single blocks do not.
-      if (end - start < RANGE_BLOCKS_MIN) {
-        for (let block = start; block < end; block++) write.deleteBlock(block);
-      } else write.deleteBlockRange(start, end);
-    }
-    for (const [page, bits] of pages) write.putBitfieldPage(page, bits);
-    const { hints } = context.header;
-    if (first < hints.contiguousLength) {
-      write.setHints({
-        contiguousLength: first,
-        remoteContiguousLength: hints.remoteContiguousLength,
-      });
-    }
-    await state.flush();
-    for (const [start, end] of stretches) {
-      context.updateContiguousLength({ start, length: end - start, drop: true });
-      context._setBitfieldRanges(start, end, false);
-    }
-    if (context.hintsChanged) await context.flushHints();
-  } finally {
-    state._unlock();
-  }
-  return bytes;
-}
-
-async function readPages(
-  { state }: CoreContext,
-  stretches: readonly [number, number][],
-): Promise<Map<number, Buffer>> {
-  const numbers = new Set<number>();
-  for (const [start, end] of stretches) {
-    const last = Math.floor((end - 1) / PAGE_BLOCKS);
-    for (let page = Math.floor(start / PAGE_BLOCKS); page <= last; page++) numbers.add(page);
-  }
-  const read = state.storage.read();
-  const pages = [...numbers].map(
-    async (page) => [page, (await read.getBitfieldPage(page)) ?? Buffer.alloc(PAGE_BYTES)] as const,
-  );
-  read.tryFlush();
-  return new Map(await Promise.all(pages));
-}
-
-function clearBit(pages: ReadonlyMap<number, Buffer>, block: number): void {
-  const page = pages.get(Math.floor(block / PAGE_BLOCKS)) as Buffer;
-  const bit = block % PAGE_BLOCKS;
-  page[bit >>> 3] = (page[bit >>> 3] as number) & ~(1 << (bit & 7));
-}
-
-/**
- * Tells all peers which blocks are here. Not which are gone: a peer that knew us to have all up to a number would take
- * it that we have none from the first of them on.
- */
-function announce({ replicator }: CoreContext, length: number): void {
-  for (const peer of replicator.peers) {
-    for (let start = 0; start < length; start += ANNOUNCED_BLOCKS) {
-      replicator._onwant(peer, start, ANNOUNCED_BLOCKS, false);
-    }
-  }
 }
 
 /** Computes missing nodes again and stores them. Returns how many could be. */

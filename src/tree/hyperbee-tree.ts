@@ -230,6 +230,11 @@ export class HyperbeeTree implements Tree {
     }
   }
 
+  /** Gives memory back that is only held to be faster; nodes above the leaves stay. */
+  releaseMemory(): void {
+    this.#reader.blocks.releaseMemory();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#garbageTimer !== null) clearTimeout(this.#garbageTimer);

@@ -5,7 +5,7 @@ import { type LeafHash, type LeafHashes, putBack, putBackMany } from '../../src/
 import { limits } from '../../src/limits.js';
 import { missingNodes } from '../../src/log/hash-tree.js';
 import { leafHash } from '../../src/log/leaf-hashes.js';
-import { removeBlocks } from '../../src/log/remove-blocks.js';
+import { removeBlocks, stretchesOf } from '../../src/log/remove-blocks.js';
 import { SeededRandom, seedOfRun } from '../support/seeded-random.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -143,7 +143,7 @@ test('put back - beside blocks that are here, few hashes are looked up', async (
 test('put back - blocks that were removed, also with their nodes', async (t) => {
   const log = await ownersLog(t, 45);
   const { core } = log;
-  await removeBlocks(core, [0, 7, 8, 13, 44]);
+  await removeBlocks(core, stretchesOf([0, 7, 8, 13, 44]));
   await putBackMany(
     core,
     [0, 7, 8, 13, 44].map((index) => ({ index, value: log.blocks[index] as Buffer })),

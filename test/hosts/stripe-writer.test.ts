@@ -122,7 +122,7 @@ test('stripe writer - what was collected counts as zeros', async (t) => {
   for (const block of [1, 5, ...Array.from({ length: K }, (_, i) => 2 * K + i)]) {
     logs.garbage.add(block);
   }
-  await removeBlocks(logs.content, [5]);
+  await removeBlocks(logs.content, [[5, 6]]);
   t.is(await encodeAll(logs), 3);
   const record = decodeStripe(await get(logs.stripes, 0));
   t.alike(
@@ -199,7 +199,7 @@ test('stripe writer - appends nothing while the disk is full, and goes on then',
 test('stripe writer - does not wait for a block that nobody has once it is closed', async (t) => {
   const logs = await openLogs(t);
   await logs.content.append(blocks(logs, K));
-  await removeBlocks(logs.content, [2]);
+  await removeBlocks(logs.content, [[2, 3]]);
   const encoding = encodeAll(logs);
   const failed = t.exception(encoding, UnavailableError);
   setImmediate(() => logs.writer.close());

@@ -1,7 +1,8 @@
 import test from 'brittle';
 import Corestore from 'corestore';
 import { BlockSet } from '../../src/log/block-set.js';
-import { localStretches, missingNodes, removeBlocks } from '../../src/log/hash-tree.js';
+import { localStretches, missingNodes } from '../../src/log/hash-tree.js';
+import { removeBlocks } from '../../src/log/remove-blocks.js';
 import { SeededRandom, seedOfRun } from '../support/seeded-random.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 

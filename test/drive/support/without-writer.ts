@@ -4,7 +4,12 @@ import path from 'node:path';
 import type { Assertions } from 'brittle';
 import { eventually } from '../../sharing/support/shared-drive.js';
 import { writeContent } from '../../sharing/support/stream-content.js';
-import { BootstrapNode, commitMounted, type DriveMount, Machine } from '../../support/drive-mount.js';
+import {
+  BootstrapNode,
+  commitMounted,
+  type DriveMount,
+  Machine,
+} from '../../support/drive-mount.js';
 
 /** Of the file `large`. */
 export const LARGE_BYTES = 3 << 20;

@@ -46,6 +46,8 @@ export interface OpenOptions {
   deadlineMs?: number;
   /** Of a drive that is made. */
   formatVersion?: number;
+  /** Called with the tree before the file system is opened. */
+  onTree?: (tree: HyperbeeTree) => void;
 }
 
 /** Opens the drive in `folder`, making it first when it is not there. */
@@ -83,6 +85,7 @@ export async function openFileSystem(
     hashKey: Buffer.alloc(32, 4),
     deadlineMs,
   });
+  options.onTree?.(tree);
   const storeSync = new StoreSync(folder);
   const lines: string[] = [];
   const fileSystem = await DriveFileSystem.open({
