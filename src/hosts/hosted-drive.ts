@@ -374,12 +374,14 @@ export class HostedDrive {
         await repairBudget.take(batch.length * blockBytes, this.#abort.signal);
       } else if (first > 0) batch = batch.slice(0, first);
     }
-    const claimed = await capacity.claim(batch.length, blockBytes);
-    this.#noteFull(claimed < batch.length);
+    // A plan is small, and may say what need not be kept: a full host must get it.
+    const isPlan = name === 'plan';
+    const claimed = isPlan ? batch.length : await capacity.claim(batch.length, blockBytes);
+    if (!isPlan) this.#noteFull(claimed < batch.length);
     if (claimed === 0) return 0;
     const asked = batch.slice(0, claimed);
     const { absent, isStalled } = await fetchBatch(core, asked, this.#abort.signal);
-    capacity.settle(claimed, claimed - absent.length, blockBytes);
+    if (!isPlan) capacity.settle(claimed, claimed - absent.length, blockBytes);
     if (isStalled) for (const block of absent) this.#skip[name].add(block);
     this.#changes++;
     return claimed - absent.length;

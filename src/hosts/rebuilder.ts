@@ -6,6 +6,7 @@ import type { Accounts } from './accounts.js';
 import type { Duty } from './duty.js';
 import { createErasureCode, type ErasureCode } from './erasure.js';
 import type { HostedLogs } from './hosted-logs.js';
+import type { Placement } from './placement.js';
 import { type BlockToPutBack, type LeafHash, putBackMany } from './put-back.js';
 import type { RateBudget } from './rate-budget.js';
 import { leafOfSlot, type ShardPlace, type StripeReader, shardPlace } from './stripe-reader.js';
@@ -63,14 +64,12 @@ export class Rebuilder {
     log: ShardBlock['log'],
     block: number,
   ): Promise<BlockToPutBack | null> {
-    const { stripes, budget, signal } = this.#options;
+    const { stripes } = this.#options;
     const place = shardPlace(duty.layout, { log, block });
     if (place === undefined) return null;
     const record = await stripes.read(place.group);
     const leaf = record === null ? null : leafOfSlot(record, place.slot);
     if (record === null || leaf === null) return null;
-    const { data } = place.group.epoch;
-    await budget.take(data * record.parityBytes, signal);
     const shards = await this.#gather(duty, place, record);
     if (shards === null) return null;
     const { group, slot } = place;
@@ -91,23 +90,36 @@ export class Rebuilder {
     const count = shardsOf(group.epoch);
     const shards = Array<Buffer | null>(count).fill(null);
     let needed = group.epoch.data;
-    const remote: number[] = [];
+    const likely: number[] = [];
+    const unlikely: number[] = [];
     for (let each = 0; each < count; each++) {
       if (each === slot) continue;
       shards[each] = await this.#local(group, each, record);
-      if (shards[each] === null) remote.push(each);
-      else needed--;
+      if (shards[each] !== null) needed--;
+      else if (this.#likelyHosts(duty, group, each).length > 0) likely.push(each);
+      else unlikely.push(each);
     }
-    // From as many hosts at once as are needed; those who have none make others be asked.
-    while (needed > 0) {
-      const asked = remote.splice(0, needed);
-      if (asked.length < needed) return null;
+    const ask = async (slots: readonly number[]): Promise<void> => {
+      await this.#options.budget.take(slots.length * record.parityBytes, this.#options.signal);
       await Promise.all(
-        asked.map(async (each) => {
+        slots.map(async (each) => {
           shards[each] = await this.#fromHosts(duty, group, each, record);
           if (shards[each] !== null) needed--;
         }),
       );
+    };
+    // First those whose holders are away: else, with too many away, the others would be fetched again and again in vain.
+    while (needed > likely.length) {
+      const next = unlikely.shift();
+      if (next === undefined) return null;
+      await ask([next]);
+    }
+    // From as many hosts at once as are needed; those who have none make others be asked.
+    while (needed > 0) {
+      const asked = likely.splice(0, needed);
+      if (asked.length < needed) asked.push(...unlikely.splice(0, needed - asked.length));
+      if (asked.length < needed) return null;
+      await ask(asked);
     }
     return shards;
   }
@@ -145,14 +157,26 @@ export class Rebuilder {
   }
 
   /** Hosts that may have a shard, the likeliest first. */
-  #candidates({ view, placement, basePlacement }: Duty, group: Group, slot: number): HostsPeer[] {
-    const { wire } = this.#options;
-    const shards = shardsOf(group.epoch);
-    const likely = [placement, basePlacement]
-      .map((each) => view.plan.hosts[each.place(group, shards)[slot] ?? -1]?.id)
-      .map((id) => (id === undefined ? undefined : wire.host(id)))
-      .filter((peer) => peer !== undefined);
-    return [...new Set([...likely, ...wire.hosts])].slice(0, limits.host_shard_askers_max);
+  #candidates(duty: Duty, group: Group, slot: number): HostsPeer[] {
+    const likely = this.#likelyHosts(duty, group, slot);
+    const all = new Set([...likely, ...this.#options.wire.hosts]);
+    return [...all].slice(0, limits.host_shard_askers_max);
+  }
+
+  /** Connected hosts that should have a shard: who stands in for another one only once he has confirmed it. */
+  #likelyHosts({ view, placement, basePlacement }: Duty, group: Group, slot: number): HostsPeer[] {
+    const { log, block } = shardBlock(group, slot);
+    const holder = (placed: Placement): HostsPeer | undefined => {
+      const id = view.plan.hosts[placed.place(group, shardsOf(group.epoch))[slot] ?? -1]?.id;
+      return id === undefined ? undefined : this.#options.wire.host(id);
+    };
+    const base = holder(basePlacement);
+    const likely = base === undefined ? [] : [base];
+    const spare = placement === basePlacement ? undefined : holder(placement);
+    if (spare !== undefined && spare !== base && (spare.state?.[log].length ?? 0) > block) {
+      likely.push(spare);
+    }
+    return likely;
   }
 
   #codeOf({ epoch: { data, parity } }: Group): ErasureCode {

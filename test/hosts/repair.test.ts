@@ -56,28 +56,64 @@ test(
   },
 );
 
-test('repair - a host that leaves hands over what it has, and ends', TIME, async (t) => {
-  const { address: bootstrap } = await BootstrapNode.forTest(t);
-  const owner = await LittleOwner.forTest(t, { bootstrap });
-  await owner.appendTree(10);
-  await owner.append(41);
-  const hosts = await HostProcess.severalForTest(t, 4, { bootstrap });
-  const invites = hosts.map(({ invite }) => invite);
-  await owner.add(...invites);
-  for (const invite of invites) await owner.untilComplete(invite);
-  await owner.goOffline();
-  const [leaver, next] = hosts as [HostProcess, HostProcess];
-  await leaver.shoal('leave');
-  await until('the process has ended', async () => (await leaver.tryShoal('status')).code === 3);
-  const { drives } = JSON.parse(await leaver.shoal('list', '--json'));
-  t.alike(drives, []);
-  owner.goOnline();
-  for (const invite of invites.slice(1)) await owner.untilComplete(invite);
-  const shards = await owner.shardsAt(...invites.slice(1));
-  t.is(new Set(shards.flat()).size, 41 + 20);
-  // A stripe has three shards: the next one cannot go.
-  const refused = await next.tryShoal('leave');
-  t.is(refused.code, 14);
-  t.ok(refused.stderr.includes('needs 3 hosts, and without this one there are 2'), refused.stderr);
-  t.ok((await next.status()).leaving);
-});
+test(
+  'repair - when too many are away, what can be rebuilt is, and nothing is fetched in vain',
+  TIME,
+  async (t) => {
+    const { address: bootstrap } = await BootstrapNode.forTest(t);
+    const blockBytes = 20_000;
+    const owner = await LittleOwner.forTest(t, {
+      bootstrap,
+      repairAfterMs: REPAIR_AFTER_MS,
+      blockBytes,
+    });
+    await owner.append(60);
+    const hosts = await HostProcess.severalForTest(t, 5, { bootstrap });
+    const invites = hosts.map(({ invite }) => invite);
+    await owner.add(...invites);
+    for (const invite of invites) await owner.untilComplete(invite);
+    const before = await owner.shardsAt(...invites);
+    const [first, second] = before as [string[], string[]];
+    await owner.goOffline();
+    const [one, other, ...rest] = hosts as [HostProcess, HostProcess, ...HostProcess[]];
+    await Promise.all([one.kill(), other.kill()]);
+    // A stripe of which both had a shard has one left, and needs two.
+    const stripeOf = (shard: string): number => {
+      const [log, block] = shard.split(' ');
+      return log === 'content' ? Math.floor(Number(block) / 2) : Number(block);
+    };
+    const lost = new Set(first.map(stripeOf).filter((each) => second.map(stripeOf).includes(each)));
+    t.ok(lost.size > 0);
+    const rebuildable = [...first, ...second].filter((shard) => !lost.has(stripeOf(shard))).length;
+    const repaired = async () => {
+      const reports = await Promise.all(rest.map((host) => host.status()));
+      const sum = { blocks: 0, fetchedBytes: 0, missing: 0 };
+      for (const { drives } of reports) {
+        sum.blocks += drives[0]?.repaired.blocks ?? 0;
+        sum.fetchedBytes += drives[0]?.repaired.fetchedBytes ?? 0;
+        sum.missing += drives[0]?.state?.missingBlocks ?? 0;
+      }
+      return sum;
+    };
+    const figures = await until(
+      'what can be rebuilt is',
+      async () => {
+        const now = await repaired();
+        return now.blocks >= rebuildable && now.missing > 0 && now;
+      },
+      60_000,
+    );
+    t.is(figures.blocks, rebuildable);
+    t.ok(figures.fetchedBytes <= 2 * blockBytes * rebuildable, `${figures.fetchedBytes} bytes`);
+    await one.start();
+    await until(
+      'nothing is missing any more',
+      async () => (await repaired()).missing === 0,
+      60_000,
+    );
+    owner.goOnline();
+    const invitesNow = [one, ...rest].map(({ invite }) => invite);
+    for (const invite of invitesNow) await owner.untilComplete(invite);
+    t.is(new Set((await owner.shardsAt(...invitesNow)).flat()).size, 90, 'all is there again');
+  },
+);
