@@ -8,7 +8,6 @@ import { Liar } from './support/liar.js';
 import { LittleOwner } from './support/little-owner.js';
 
 const TIME = { timeout: 120_000 } as const;
-const _MIB = 1 << 20;
 
 test(
   'trouble - a host that lies is found out, and others take over what it should have',
