@@ -81,13 +81,17 @@ function run(): void {
   });
   if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
   const seconds = ((performance.now() - began) / 1000).toFixed(0);
-  const what = `${world.hosts} hosts (${world.churn.description}) for ${values.years} years${together(world)}`;
+  const what = `${world.hosts} hosts (${world.churn.description}) for ${yearsText()}${together(world)}`;
   if (values.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
   else {
     process.stdout.write(`${what}; seed ${values.seed}, ${seconds} s\n\n`);
     process.stdout.write(table(results, values.markdown));
   }
   if (values.plot !== undefined) writeFileSync(values.plot, plot(results, what));
+}
+
+function yearsText(): string {
+  return values.years === '1' ? 'a year' : `${values.years} years`;
 }
 
 function together({ site, burst }: World): string {

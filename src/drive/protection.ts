@@ -263,10 +263,10 @@ async function appendBounded(path: string, line: string): Promise<void> {
   if (size < limits.log_file_bytes_max) await appendFile(path, line, { mode: 0o600 });
 }
 
-/** Resolves when a peer has the log, or after a time. */
+/** Resolves when a peer has said how long the log is, or after a time. */
 async function somebodyConnected(core: Hypercore, signal: AbortSignal): Promise<void> {
   const giveUpAt = Date.now() + limits.lost_tail_quiet_ms_max;
-  while (core.peers.length === 0 && Date.now() < giveUpAt) {
+  while (!core.peers.some((peer) => peer.remoteSynced) && Date.now() < giveUpAt) {
     signal.throwIfAborted();
     await sleep(PEER_LOOK_MS);
   }

@@ -26,11 +26,15 @@ export interface HostFigures {
 export interface ProtectionFigures {
   /** By which hosts call the drive: its plan log's key, in z-base-32. */
   driveId: string;
+  /** Blocks of the plan log. */
+  planLength: number;
   scheme: Scheme;
   /** What the number of hosts allows. */
   possible: Scheme;
   repairAfterMs: number;
   activeHosts: number;
+  /** Active hosts that are away for longer than is waited: others have taken over what they had, where there are enough. */
+  missedHosts: number;
   reachableHosts: number;
   version: number;
   /** The newest version of which every block is confirmed; 0 for none. */

@@ -45,7 +45,8 @@ export class OwnerBook {
       this.protected = { version, treeLength, contentLength };
     }
     for (const [id, host] of Object.entries(hosts ?? {})) {
-      const { lastSeenMs, storedBytes, passed, failed, lastAuditMs } = host as Partial<StoredHost>;
+      const { lastSeenMs, storedBytes, passed, failed, lastAuditMs } = (host ??
+        {}) as Partial<StoredHost>;
       if (!/^[0-9a-f]{64}$/.test(id) || ![lastSeenMs, storedBytes, passed, failed].every(isCount)) {
         continue;
       }

@@ -23,7 +23,13 @@ import type { Invite } from './invite.js';
 import { OwnerBook } from './owner-book.js';
 import { Placement } from './placement.js';
 import { type CollectedBlocks, planGarbage } from './plan-garbage.js';
-import type { HostStatus, Plan, PlanHost, Scheme } from './plan-record.js';
+import {
+  encodePlanGarbage,
+  type HostStatus,
+  type Plan,
+  type PlanHost,
+  type Scheme,
+} from './plan-record.js';
 import type { ProtectorOptions } from './protector-options.js';
 import { StripeWriter } from './stripe-writer.js';
 import type { Layout } from './stripes.js';
@@ -76,9 +82,14 @@ export class Protector {
   get garbage(): CollectedBlocks {
     return this.#garbage;
   }
-  /** Blocks of the chunk log from the first on that hosts have confirmed to have synced, all of them. */
+  /**
+   * Blocks of the chunk log from the first on that hosts have confirmed to have synced, all of them, and with all the
+   * shards that there are to be: 0 while fewer hosts live than a stripe has shards.
+   */
   get confirmedContentLength(): number {
-    return this.#confirmed.contentLength;
+    const live = this.#live().filter((each) => each).length;
+    const shards = this.plan.epochs.map(({ data, parity }) => data + parity);
+    return live >= Math.max(1, ...shards) ? this.#confirmed.contentLength : 0;
   }
   get layout(): Layout {
     const { content, stripe } = this.#options.logs;
@@ -182,10 +193,12 @@ export class Protector {
     const states = active.map((host) => this.#book.of(host.id).state);
     return {
       driveId: formatHostId(this.#options.logs.plan.key),
+      planLength: this.planLength,
       scheme,
       possible: possibleScheme(scheme, active.length),
       repairAfterMs,
       activeHosts: active.length,
+      missedHosts: active.length - this.#live().filter((each) => each).length,
       reachableHosts: active.filter((host) => this.#wire?.host(host.id) !== undefined).length,
       version,
       protectedVersion: this.#book.protected?.version ?? 0,
@@ -209,7 +222,7 @@ export class Protector {
         status: host.status,
         reachable: this.#wire?.host(host.id) !== undefined,
         missed: host.status === 'active' && live[index] === false,
-        storedBytes,
+        storedBytes: host.status === 'gone' ? 0 : storedBytes,
         missingBytes: state?.missingBytes ?? 0,
         capacityBytes: state?.capacityBytes ?? host.capacityBytes,
         freeBytes: state?.freeBytes ?? null,
@@ -263,6 +276,7 @@ export class Protector {
     this.#audits?.close();
     if (this.#intervalTimer !== null) clearInterval(this.#intervalTimer);
     this.#wire?.close();
+    this.#writer.close();
     await this.#looking;
     await this.#changing.catch(() => undefined);
     await this.#save();
@@ -318,8 +332,14 @@ export class Protector {
     if (collected === null) return;
     this.#garbage = collected;
     if (this.plan.hosts.length === 0) return;
-    const garbage = planGarbage(collected, this.layout);
-    await this.#exclusive(() => this.#options.planLog.change((plan) => plan, garbage));
+    const { planLog } = this.#options;
+    await this.#exclusive(async () => {
+      const garbage = planGarbage(collected, this.layout);
+      const before = await planLog.garbage();
+      const isSaid =
+        before !== null && encodePlanGarbage(before).equals(encodePlanGarbage(garbage));
+      if (!isSaid) await planLog.change((plan) => plan, garbage);
+    });
   }
 
   #isPlanBehind(): boolean {

@@ -2,7 +2,7 @@
  * The owner's encoder: computes the parity of complete stripes of the chunk log, and appends it to the parity log and
  * what the stripe consists of to the stripe log.
  */
-import type Hypercore from 'hypercore';
+import Hypercore, { type ActiveRequests } from 'hypercore';
 import { DamagedError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { leafHash, setLeafHash } from '../log/leaf-hashes.js';
@@ -44,9 +44,15 @@ interface Encoded {
 export class StripeWriter {
   readonly #parts: StripeWriterParts;
   readonly #codes = new Map<string, ErasureCode>();
+  readonly #requests: ActiveRequests = [];
 
   constructor(parts: StripeWriterParts) {
     this.#parts = parts;
+  }
+
+  /** Ends the wait for a block of a host. */
+  close(): void {
+    Hypercore.destroyRequests(this.#requests);
   }
 
   /** Stripes that are complete and not encoded. */
@@ -192,7 +198,8 @@ export class StripeWriter {
     if (stored !== null) return stored;
     // The owner's disk may be a cache by now; its hosts have the block.
     try {
-      return await content.get(block, { raw: true, timeout: FETCH_MS_MAX });
+      const activeRequests = this.#requests;
+      return await content.get(block, { raw: true, timeout: FETCH_MS_MAX, activeRequests });
     } catch (error) {
       throw new UnavailableError(
         `Cannot protect block ${block}: it is not on this machine, and no connected host has it`,

@@ -198,7 +198,7 @@ test("an owner's book comes back from its file, and nonsense in it is left out",
   );
   const nonsense = new OwnerBook({
     protected: { version: -1 },
-    hosts: { ab: {}, ['0'.repeat(64)]: { lastSeenMs: 'x' } },
+    hosts: { ab: {}, ['0'.repeat(64)]: { lastSeenMs: 'x' }, ['1'.repeat(64)]: null },
   });
   t.is(nonsense.protected, null);
   t.alike(nonsense.stored().hosts, {});

@@ -60,6 +60,13 @@ test(
       return listed.slice(1).every(({ storedBytes }) => storedBytes < 8 << 20);
     });
     await mount.unmount();
+    // What was said is not said again at every mount.
+    const lengths: number[] = [];
+    for (let i = 0; i < 2; i++) {
+      const again = await asked<ProtectionFigures>(machine, 'sync', 'drive', ...SYNC);
+      lengths.push(again.planLength);
+    }
+    t.is(lengths[0], lengths[1]);
   },
 );
 

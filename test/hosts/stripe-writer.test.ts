@@ -2,7 +2,7 @@
 import test, { type Assertions } from 'brittle';
 import Corestore from 'corestore';
 import type Hypercore from 'hypercore';
-import { DamagedError, NoSpaceError } from '../../src/errors.js';
+import { DamagedError, NoSpaceError, UnavailableError } from '../../src/errors.js';
 import { createErasureCode } from '../../src/hosts/erasure.js';
 import type { PlanEpoch } from '../../src/hosts/plan-record.js';
 import { decodeStripe } from '../../src/hosts/stripe-record.js';
@@ -194,4 +194,15 @@ test('stripe writer - appends nothing while the disk is full, and goes on then',
   logs.disk.isFull = false;
   t.is(await encodeAll(logs), 2);
   await checkStripes(t, logs, data);
+});
+
+test('stripe writer - does not wait for a block that nobody has once it is closed', async (t) => {
+  const logs = await openLogs(t);
+  await logs.content.append(blocks(logs, K));
+  await removeBlocks(logs.content, [2]);
+  const encoding = encodeAll(logs);
+  const failed = t.exception(encoding, UnavailableError);
+  setImmediate(() => logs.writer.close());
+  await failed;
+  t.is(logs.stripes.length, 0);
 });

@@ -59,8 +59,9 @@ function mountRows(mount: NonNullable<DriveReport['mount']>): string[][] {
 
 /** "up to version 7, 2 behind; 4 + 2 on 8 hosts". */
 function protectedLine(protection: ProtectionFigures): string {
-  const { version, protectedVersion, problem } = protection;
+  const { version, protectedVersion, missedHosts, problem } = protection;
   const behind = version - protectedVersion;
   const line = `up to version ${protectedVersion}, ${behind} behind; ${schemeLine(protection)}`;
-  return problem === null ? line : `${line}; ${problem}`;
+  const missed = missedHosts === 0 ? '' : `, ${missedHosts} of them missed`;
+  return problem === null ? `${line}${missed}` : `${line}${missed}; ${problem}`;
 }

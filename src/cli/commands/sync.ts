@@ -4,6 +4,7 @@ import type { ProtectionFigures } from '../../drive/protection-control.js';
 import { UnavailableError } from '../../errors.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { parseDeadline } from '../options.js';
+import { formatBytes } from '../output.js';
 import { ProgressLine } from '../progress.js';
 import { askProtection } from '../protection-client.js';
 
@@ -62,11 +63,12 @@ function progressLine({ activeHosts, reachableHosts, stripesBehind }: Protection
 }
 
 function late(name: string, figures: ProtectionFigures): UnavailableError {
-  const { activeHosts, reachableHosts, protectedVersion, version, problem } = figures;
+  const { activeHosts, reachableHosts, missingBytes, protectedVersion, version, problem } = figures;
+  const lack = missingBytes === 0 ? '' : `, and they lack ${formatBytes(missingBytes)}`;
   const hosts =
     activeHosts === 0
       ? 'it has no hosts'
-      : `${reachableHosts} of ${activeHosts} hosts are connected`;
+      : `${reachableHosts} of ${activeHosts} hosts are connected${lack}`;
   return new UnavailableError(
     `'${name}' is protected up to version ${protectedVersion} of ${version} only: ${problem ?? hosts}`,
   );
