@@ -145,7 +145,9 @@ test('a lost tail never forks the drive under its readers', { timeout: 120_000 }
   await mount.unmount();
 });
 
-test('a second loss of power takes the new fork: its number is not given again', async (t) => {
+test('a second loss of power takes the new fork: its number is not given again', {
+  timeout: 120_000,
+}, async (t) => {
   const machine = Machine.forTest(t);
   const drive = path.join(machine.home, 'drives', 'notes');
   const database = path.join(drive, 'store', 'db');
@@ -169,7 +171,9 @@ test('a second loss of power takes the new fork: its number is not given again',
   t.alike(forks, [0, 1, 2]);
 });
 
-test('a store that lost blocks after it was closed in order is not appended to', async (t) => {
+test('a store that lost blocks after it was closed in order is not appended to', {
+  timeout: 120_000,
+}, async (t) => {
   const machine = Machine.forTest(t);
   const drive = path.join(machine.home, 'drives', 'notes');
   const database = path.join(drive, 'store', 'db');
