@@ -152,8 +152,8 @@ export const limits = {
   tree_cache_nodes_max: 1024,
   /** Blocks of the tree held in memory, about. */
   tree_cache_bytes_max: 8 << 20,
-  /** Nodes above the leaves held in memory, about: all of a drive of some hundred thousand files. */
-  tree_nodes_bytes_max: 12 << 20,
+  /** Nodes above the leaves held in memory, about: all of a drive of a hundred thousand files. */
+  tree_nodes_bytes_max: 6 << 20,
   /** Blocks of the tree read from the store in one piece of work for a thread. */
   tree_read_blocks_max: 8,
   /** Nodes that a walk reads at once, below one that it goes over. */
