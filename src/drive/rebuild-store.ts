@@ -2,7 +2,7 @@
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CoreStorage as Storage } from 'corestore';
-import { NoSpaceError } from '../errors.js';
+import { DamagedError, NoSpaceError } from '../errors.js';
 import { asShoalError } from '../log/store-errors.js';
 import { type DamagedKeys, scanKeys } from '../log/store-scan.js';
 import { syncDirectory } from './atomic-file.js';
@@ -41,6 +41,12 @@ export async function rebuildStore(
     return copied;
   } catch (error) {
     const known = asShoalError(error, `make the store '${directory}' anew`);
+    if (known instanceof DamagedError) {
+      throw new DamagedError(
+        `${known.message.trimEnd()}; put back a copy of the store, or join the drive with its key under a new name`,
+        { cause: error },
+      );
+    }
     if (!(known instanceof NoSpaceError)) throw known;
     throw new NoSpaceError(`${known.message}; a copy of the store has to fit beside it`, {
       cause: error,

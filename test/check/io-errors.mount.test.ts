@@ -92,7 +92,7 @@ test('io - the store itself cannot be opened: one line, and an exit code', TIME,
   ]) {
     const { code, stderr } = await machine.tryShoal(command);
     t.ok(code === exitCodes.store || code === exitCodes.damaged, `${command[0]}: ${code}`);
-    t.ok(/^shoal: Cannot open [^\n]+\n$/.test(stderr), stderr);
+    t.ok(/^shoal: Cannot (open|make) [^\n]+; [^\n]+\n$/.test(stderr), stderr);
   }
   renameSync(join(machine.folder, 'away'), table);
   t.alike(problemsOf(await checkHere(machine)), [], 'nothing was lost');
