@@ -1,6 +1,6 @@
 /** Asks about a drive's past: its mount when there is one, else the drive itself. */
 import { callControl } from '../control/client.js';
-import { type HistoryMethod, withHistory } from '../drive/history-session.js';
+import type { HistoryMethod } from '../drive/history-session.js';
 import type { Home } from '../drive/home.js';
 import { LogFile } from '../drive/log-file.js';
 import { runningHolder } from '../drive/store-lock.js';
@@ -27,6 +27,8 @@ export async function askHistory<T>(
       callControl(socket, method, parameters, ANSWER_MS_MAX),
     );
   }
+  // Loading it takes longer than asking a mount.
+  const { withHistory } = await import('../drive/history-session.js');
   const { write: log } = new LogFile(home.paths(name).log);
   return await withHistory(home, name, { changes, log }, (history) =>
     use((method, parameters) => history.call(method, parameters)),

@@ -1,37 +1,114 @@
 /** The command line: which commands there are, and how errors end. */
 import { Command, CommanderError } from 'commander';
 import { UsageError } from '../errors.js';
-import { addBootstrapCommand } from './commands/bootstrap.js';
-import { addCheckCommand } from './commands/check.js';
-import { addCollectCommand } from './commands/collect.js';
-import { addCreateCommand } from './commands/create.js';
-import { addDuCommand } from './commands/du.js';
-import { addHealthCommand } from './commands/health.js';
-import { addHistoryCommands } from './commands/history.js';
-import { addHostCommands } from './commands/host.js';
-import { addHostsCommand } from './commands/hosts.js';
-import { addListCommand } from './commands/list.js';
-import { addLsCommand } from './commands/ls.js';
-import { addMountCommand } from './commands/mount.js';
-import { addPinCommands } from './commands/pin.js';
-import { addProtectCommand } from './commands/protect.js';
-import { addRetentionCommand } from './commands/retention.js';
-import { addRmCommand } from './commands/rm.js';
-import { addShareCommand } from './commands/share.js';
-import { addSnapshotCommands } from './commands/snapshot.js';
-import { addStatusCommand } from './commands/status.js';
-import { addSyncCommand } from './commands/sync.js';
-import { addUnmountCommand } from './commands/unmount.js';
 import type { CliContext } from './context.js';
 import { exitCodeOf, exitCodes } from './exit-codes.js';
 import { formatError, printLine } from './output.js';
 import { MountFailedError } from './spawn-mount.js';
 import { readVersion } from './version.js';
 
+/** What `mount` starts. */
+const MOUNT_PROCESS = 'mount-process';
+
+/** Commands that are defined together, in the order of `--help`. */
+interface CommandGroup {
+  names: readonly string[];
+  load: () => Promise<(program: Command, context: CliContext) => void>;
+}
+
+/** Loading all that all of them need takes ten times as long as what most of them do. */
+const COMMANDS: readonly CommandGroup[] = [
+  {
+    names: ['create'],
+    load: async () => (await import('./commands/create.js')).addCreateCommand,
+  },
+  {
+    names: ['mount'],
+    load: async () => (await import('./commands/mount.js')).addMountCommand,
+  },
+  {
+    names: ['unmount'],
+    load: async () => (await import('./commands/unmount.js')).addUnmountCommand,
+  },
+  {
+    names: ['share'],
+    load: async () => (await import('./commands/share.js')).addShareCommand,
+  },
+  {
+    names: ['list'],
+    load: async () => (await import('./commands/list.js')).addListCommand,
+  },
+  {
+    names: ['status'],
+    load: async () => (await import('./commands/status.js')).addStatusCommand,
+  },
+  {
+    names: ['snapshot', 'snapshots'],
+    load: async () => (await import('./commands/snapshot.js')).addSnapshotCommands,
+  },
+  {
+    names: ['log', 'diff', 'restore'],
+    load: async () => (await import('./commands/history.js')).addHistoryCommands,
+  },
+  {
+    names: ['ls'],
+    load: async () => (await import('./commands/ls.js')).addLsCommand,
+  },
+  {
+    names: ['du'],
+    load: async () => (await import('./commands/du.js')).addDuCommand,
+  },
+  {
+    names: ['rm'],
+    load: async () => (await import('./commands/rm.js')).addRmCommand,
+  },
+  {
+    names: ['check'],
+    load: async () => (await import('./commands/check.js')).addCheckCommand,
+  },
+  {
+    names: ['pin', 'unpin', 'pins'],
+    load: async () => (await import('./commands/pin.js')).addPinCommands,
+  },
+  {
+    names: ['retention'],
+    load: async () => (await import('./commands/retention.js')).addRetentionCommand,
+  },
+  {
+    names: ['collect'],
+    load: async () => (await import('./commands/collect.js')).addCollectCommand,
+  },
+  {
+    names: ['hosts'],
+    load: async () => (await import('./commands/hosts.js')).addHostsCommand,
+  },
+  {
+    names: ['protect'],
+    load: async () => (await import('./commands/protect.js')).addProtectCommand,
+  },
+  {
+    names: ['sync'],
+    load: async () => (await import('./commands/sync.js')).addSyncCommand,
+  },
+  {
+    names: ['health'],
+    load: async () => (await import('./commands/health.js')).addHealthCommand,
+  },
+  {
+    names: ['host'],
+    load: async () => (await import('./commands/host.js')).addHostCommands,
+  },
+  {
+    names: ['bootstrap'],
+    load: async () => (await import('./commands/bootstrap.js')).addBootstrapCommand,
+  },
+];
+
 /** Runs one command and returns its exit code. Never throws. */
 export async function runCommand(parameters: string[], context: CliContext): Promise<number> {
   try {
-    await buildProgram(context).parseAsync(parameters, { from: 'user' });
+    const program = await buildProgram(parameters, context);
+    await program.parseAsync(parameters, { from: 'user' });
     return exitCodes.ok;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok;
@@ -44,7 +121,7 @@ export async function runCommand(parameters: string[], context: CliContext): Pro
   }
 }
 
-function buildProgram(context: CliContext): Command {
+async function buildProgram(parameters: readonly string[], context: CliContext): Promise<Command> {
   const program = new Command('shoal')
     .description('A file system on a swarm: mount a drive, share it with a key')
     .version(readVersion(), '--version')
@@ -62,27 +139,13 @@ function buildProgram(context: CliContext): Command {
       }
       program.outputHelp();
     });
-  addCreateCommand(program, context);
-  addMountCommand(program, context);
-  addUnmountCommand(program, context);
-  addShareCommand(program, context);
-  addListCommand(program, context);
-  addStatusCommand(program, context);
-  addSnapshotCommands(program, context);
-  addHistoryCommands(program, context);
-  addLsCommand(program, context);
-  addDuCommand(program, context);
-  addRmCommand(program, context);
-  addCheckCommand(program, context);
-  addPinCommands(program, context);
-  addRetentionCommand(program, context);
-  addCollectCommand(program, context);
-  addHostsCommand(program, context);
-  addProtectCommand(program, context);
-  addSyncCommand(program, context);
-  addHealthCommand(program, context);
-  addHostCommands(program, context);
-  addBootstrapCommand(program, context);
+  const isMountProcess = parameters[0] === MOUNT_PROCESS;
+  const { names = [] } = COMMANDS.find((group) => group.names.includes(parameters[0] ?? '')) ?? {};
+  for (const group of COMMANDS) {
+    // With another one, `--help` or a misspelling, all are shown.
+    if (isMountProcess || (names.length > 0 && group.names !== names)) continue;
+    (await group.load())(program, context);
+  }
   addMountProcessCommand(program);
   // Only now, so that the commands do not inherit it: an unknown command arrives as an argument.
   program.allowExcessArguments(true);
@@ -90,7 +153,7 @@ function buildProgram(context: CliContext): Command {
 }
 
 function addMountProcessCommand(program: Command): void {
-  program.command('mount-process', { hidden: true }).action(async () => {
+  program.command(MOUNT_PROCESS, { hidden: true }).action(async () => {
     const { runMountProcess } = await import('./mount-process.js');
     await runMountProcess();
   });

@@ -2,7 +2,7 @@
 import { callControl } from '../control/client.js';
 import type { Home } from '../drive/home.js';
 import { LogFile } from '../drive/log-file.js';
-import { type ProtectionMethod, withProtection } from '../drive/protection-control.js';
+import type { ProtectionMethod } from '../drive/protection-control.js';
 import { runningHolder } from '../drive/store-lock.js';
 import { InterruptedError } from '../errors.js';
 import type { CliContext } from './context.js';
@@ -39,6 +39,8 @@ export async function askProtection<T>(
       true,
     );
   }
+  // Loading it takes longer than asking a mount.
+  const { withProtection } = await import('../drive/protection-control.js');
   const { write: log } = new LogFile(home.paths(name).log);
   const abort = new AbortController();
   const interrupt = (): void => abort.abort(new InterruptedError('Interrupted'));

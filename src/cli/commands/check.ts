@@ -1,6 +1,5 @@
 import { type Command, Option } from 'commander';
 import { callControl } from '../../control/client.js';
-import { checkDrive } from '../../drive/check-drive.js';
 import type { CheckProgress } from '../../drive/check-logs.js';
 import type { BlockFigures, CheckProblem, CheckReport } from '../../drive/check-report.js';
 import type { Home } from '../../drive/home.js';
@@ -90,6 +89,8 @@ async function checkHere(
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
   try {
+    // Loading it takes longer than asking a mount.
+    const { checkDrive } = await import('../../drive/check-drive.js');
     const report = await checkDrive(home, name, {
       repair: options.repair === true,
       giveUp: options.giveUp === true,

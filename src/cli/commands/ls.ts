@@ -11,7 +11,6 @@ import {
   listPage,
 } from '../../drive/list-page.js';
 import { LogFile } from '../../drive/log-file.js';
-import { withFileSystem } from '../../drive/open-file-system.js';
 import { runningHolder } from '../../drive/store-lock.js';
 import { DamagedError, InterruptedError, type ShoalError, UnavailableError } from '../../errors.js';
 import { limits } from '../../limits.js';
@@ -105,6 +104,8 @@ async function listHere(
   process.on('SIGTERM', interrupt);
   try {
     const options = { command: 'ls', readOnly: true, log };
+    // Loading it takes longer than asking a mount.
+    const { withFileSystem } = await import('../../drive/open-file-system.js');
     const listing = await withFileSystem(home, name, options, ({ fileSystem }) =>
       readPages((next) => listPage(fileSystem, { path, details, next }, abort.signal)),
     );

@@ -1,7 +1,6 @@
 import { type Command, Option } from 'commander';
-import { looksLikeCapability, parseCapability } from '../../drive/capability.js';
-import { findOrJoinDrive } from '../../drive/create-drive.js';
-import { parseVersionName } from '../../drive/history-session.js';
+import { type Capability, looksLikeCapability, parseCapability } from '../../drive/capability.js';
+import type { VersionName } from '../../drive/history-session.js';
 import type { DriveRecord, Home } from '../../drive/home.js';
 import { checkMountDirectory } from '../../drive/mount-directory.js';
 import { createDriver, DEFAULT_DRIVER } from '../../drive/mount-drivers.js';
@@ -67,7 +66,7 @@ export function addMountCommand(program: Command, context: CliContext): void {
           'Cannot use --take-over with --read-only or --at: a drive is taken over to write it',
         );
       }
-      const at = options.at === undefined ? null : parseVersionName(options.at);
+      const at = options.at === undefined ? null : await versionNamed(options.at);
       const bootstrap = bootstrapOf(options.bootstrap, context.environment);
       const home = homeOf(context);
       const key = what === '-' ? await readKeyFrom(context.stdin) : what;
@@ -79,8 +78,7 @@ export function addMountCommand(program: Command, context: CliContext): void {
       const known = capability === null ? await home.read(what) : null;
       if (known !== null) checkNotMounted(home, known);
       const directory = await checkMountDirectory(given, home);
-      const record =
-        known ?? (await findOrJoinDrive(home, options.name ?? null, parseCapability(key)));
+      const record = known ?? (await joinedDrive(home, options.name ?? null, parseCapability(key)));
       checkNotMounted(home, record);
 
       const spawned = await spawnMount({
@@ -131,4 +129,20 @@ function stayWith({ child }: SpawnedMount): Promise<number> {
     child.on('exit', (code) => resolve(code ?? 1));
     if (child.exitCode !== null) resolve(child.exitCode);
   });
+}
+
+// What few mounts need, and takes longer to load than the rest.
+
+async function versionNamed(text: string): Promise<VersionName> {
+  const { parseVersionName } = await import('../../drive/history-session.js');
+  return parseVersionName(text);
+}
+
+async function joinedDrive(
+  home: Home,
+  name: string | null,
+  capability: Capability,
+): Promise<DriveRecord> {
+  const { findOrJoinDrive } = await import('../../drive/create-drive.js');
+  return await findOrJoinDrive(home, name, capability);
 }

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { callControl } from '../../control/client.js';
-import { openDrive } from '../../drive/drive.js';
 import type { Home } from '../../drive/home.js';
 import { LogFile } from '../../drive/log-file.js';
 import { pinPath, readPins, writePins } from '../../drive/pin-file.js';
@@ -128,6 +127,8 @@ async function pinHere(
   const bootstrap = bootstrapOf(options.bootstrap, options.context.environment);
   const offline = options.offline === true;
   const { write: log } = new LogFile(home.paths(name).log);
+  // Loading it takes longer than asking a mount.
+  const { openDrive } = await import('../../drive/drive.js');
   const drive = await openDrive(home, name, {
     command: 'pin',
     readOnly: true,
@@ -178,6 +179,8 @@ async function waitForPins(
 
 async function figuresHere(home: Home, name: string): Promise<PinFigures[]> {
   const { write: log } = new LogFile(home.paths(name).log);
+  // Loading it takes longer than asking a mount.
+  const { openDrive } = await import('../../drive/drive.js');
   const drive = await openDrive(home, name, {
     command: 'pins',
     readOnly: true,
