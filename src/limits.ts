@@ -394,6 +394,8 @@ export const limits = {
   protector_look_ms: 200,
   /** And so often whether hosts came or went, and tries those again that are not connected. */
   protector_interval_ms: 5000,
+  /** A wait for the newest record of a stripe, at the start, when a peer is connected. */
+  stripe_fetch_ms_max: 10_000,
   /** A host that is asked to keep a drive must answer in this time, a connection included. */
   host_admission_ms_max: 30_000,
   /** The owner reads a random block back from a host so often, and sooner once one failed. */

@@ -7,6 +7,7 @@ import { DamagedError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { leafHash, setLeafHash } from '../log/leaf-hashes.js';
 import { signedLeafHash } from '../log/signed-leaf-hash.js';
+import { asShoalError } from '../log/store-errors.js';
 import { encodedLengths, type StripePlace, stripeAt } from './epochs.js';
 import { createErasureCode, type ErasureCode } from './erasure.js';
 import type { PlanEpoch } from './plan-record.js';
@@ -134,10 +135,13 @@ export class StripeWriter {
   async #soundStripes(epochs: readonly PlanEpoch[]): Promise<number> {
     const { content, stripes, parity } = this.#parts;
     let count = Math.min(stripes.length, encodedLengths(epochs, content.length).stripes);
+    // Who has just taken the writing over knows how long the log is, and may have nothing of it yet.
+    let waits = stripes.peers.length > 0;
     for (; count > 0; count--) {
       const place = stripeAt(epochs, count - 1);
       if (place === null || place.parityBlock + place.epoch.parity > parity.length) continue;
-      const block = await stripes.get(count - 1, { wait: false });
+      const block = await storedOrFetched(stripes, count - 1, waits);
+      waits &&= block !== null;
       if (block === null) continue;
       const isSame = await this.#isOfThisLog(place, decodeStripe(block));
       // A stripe without a block says nothing of the log.
@@ -216,5 +220,21 @@ export class StripeWriter {
       this.#codes.set(name, code);
     }
     return code;
+  }
+}
+
+/** A block that is here, or with `waits` one that a peer delivers in time; else null. */
+async function storedOrFetched(
+  core: Hypercore,
+  index: number,
+  waits: boolean,
+): Promise<Buffer | null> {
+  const stored = await core.get(index, { wait: false });
+  if (stored !== null || !waits) return stored;
+  try {
+    return await core.get(index, { timeout: limits.stripe_fetch_ms_max });
+  } catch (error) {
+    if (asShoalError(error, 'read the stripe log') instanceof UnavailableError) return null;
+    throw error;
   }
 }

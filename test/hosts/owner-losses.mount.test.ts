@@ -25,6 +25,7 @@ test(
     await machine.shoal('hosts', 'add', 'drive', ...hosts.map(({ invite }) => invite));
     for (let round = 0; round < 2; round++) {
       writeRandom(mount, `file-${round}`, 8 << 20);
+      await mount.commit();
       await asked<ProtectionFigures>(machine, 'protect', 'drive');
       await mount.kill();
       mount = await machine.mount('drive');
