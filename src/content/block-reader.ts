@@ -8,6 +8,7 @@ import Hypercore, {
 import { DamagedError, InterruptedError, StoreError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { blockPaddingBytes, type LogEncryption } from '../log/encryption.js';
+import { LocalBlocks } from '../log/local-blocks.js';
 import { asShoalError } from '../log/store-errors.js';
 import type { BlockCache } from './block-cache.js';
 import { checkBlock, isBlock } from './block-format.js';
@@ -16,7 +17,6 @@ import type { BlockRescuer, RescuedBlock } from './block-rescuer.js';
 import type { ReadOptions } from './content-store.js';
 import type { DiskCache } from './disk-cache.js';
 import { hedge_ms } from './late-requests.js';
-import { LocalBlocks } from './local-blocks.js';
 import { PeerRequests } from './peer-requests.js';
 import { Rescue } from './rescue.js';
 
@@ -105,7 +105,7 @@ export class BlockReader {
     rescuer: BlockRescuer | null = null,
   ) {
     this.#core = core;
-    this.#local = new LocalBlocks(core);
+    this.#local = new LocalBlocks(core, limits.store_read_blocks_max);
     this.#encryption = encryption;
     this.#cache = cache;
     this.#cacheBase = writer * cacheKeysPerLog;

@@ -42,6 +42,22 @@ export interface ErasureCode {
   ): Buffer[];
 }
 
+/** The codes of all schemes that a drive has stripes of, each made once. */
+export class ErasureCodes {
+  readonly #codes = new Map<string, ErasureCode>();
+
+  /** Throws like {@link createErasureCode}. */
+  of({ data, parity }: { data: number; parity: number }): ErasureCode {
+    const name = `${data}+${parity}`;
+    let code = this.#codes.get(name);
+    if (code === undefined) {
+      code = createErasureCode(data, parity);
+      this.#codes.set(name, code);
+    }
+    return code;
+  }
+}
+
 /** Throws RangeError unless k ≥ 1, m ≥ 0 and k + m ≤ 256. */
 export function createErasureCode(data: number, parity: number): ErasureCode {
   return new CauchyCode(data, parity);

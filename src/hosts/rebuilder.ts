@@ -4,7 +4,7 @@ import { DamagedError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import type { Accounts } from './accounts.js';
 import type { Duty } from './duty.js';
-import { createErasureCode, type ErasureCode } from './erasure.js';
+import { ErasureCodes } from './erasure.js';
 import type { HostedLogs } from './hosted-logs.js';
 import type { Placement } from './placement.js';
 import { type BlockToPutBack, type LeafHash, putBackMany } from './put-back.js';
@@ -37,7 +37,7 @@ export interface RepairFigures {
 export class Rebuilder {
   readonly figures: RepairFigures = { blocks: 0, bytes: 0, fetchedBytes: 0 };
   readonly #options: RebuilderOptions;
-  readonly #codes = new Map<string, ErasureCode>();
+  readonly #codes = new ErasureCodes();
 
   constructor(options: RebuilderOptions) {
     this.#options = options;
@@ -73,7 +73,7 @@ export class Rebuilder {
     const shards = await this.#gather(duty, place, record);
     if (shards === null) return null;
     const { group, slot } = place;
-    const [shard] = this.#codeOf(group).rebuild(shards, record.parityBytes, [slot]);
+    const [shard] = this.#codes.of(group.epoch).rebuild(shards, record.parityBytes, [slot]);
     const value = (shard as Buffer).subarray(0, leaf.size);
     if (isLeaf(value, leaf)) return { index: block, value };
     // All shards were what the record says, so the owner computed it from others.
@@ -177,16 +177,6 @@ export class Rebuilder {
       likely.push(spare);
     }
     return likely;
-  }
-
-  #codeOf({ epoch: { data, parity } }: Group): ErasureCode {
-    const name = `${data}+${parity}`;
-    let code = this.#codes.get(name);
-    if (code === undefined) {
-      code = createErasureCode(data, parity);
-      this.#codes.set(name, code);
-    }
-    return code;
   }
 }
 

@@ -9,7 +9,7 @@ import { DamagedError, ShoalError } from '../errors.js';
 import { limits } from '../limits.js';
 import { leafHash } from '../log/leaf-hashes.js';
 import { removeBlocks, stretchesOf } from '../log/remove-blocks.js';
-import { createErasureCode, type ErasureCode } from './erasure.js';
+import { type ErasureCode, ErasureCodes } from './erasure.js';
 import { readPlan } from './plan-reader.js';
 import { type BlockToPutBack, type LeafHash, putBackMany } from './put-back.js';
 import { decodeStripe, type StripeRecord } from './stripe-record.js';
@@ -57,7 +57,7 @@ export interface RescuedBlock {
 
 export class StripeRescuer {
   readonly #options: StripeRescuerOptions;
-  readonly #codes = new Map<string, ErasureCode>();
+  readonly #codes = new ErasureCodes();
   /** Stripes that are being rebuilt, by their block of the stripe log. */
   readonly #running = new Map<number, Promise<RescuedBlock[]>>();
   readonly #waiting: (() => void)[] = [];
@@ -97,7 +97,7 @@ export class StripeRescuer {
     const key = recordBlockOf(group);
     let running = this.#running.get(key);
     if (running === undefined) {
-      running = this.#inTurn(() => rebuildStripe(logs, group, this.#codeOf(group), signal));
+      running = this.#inTurn(() => rebuildStripe(logs, group, this.#codes.of(group.epoch), signal));
       this.#running.set(key, running);
       const done = (): boolean => this.#running.delete(key);
       running.then(done, done);
@@ -170,16 +170,6 @@ export class StripeRescuer {
       if (next === undefined) this.#slots++;
       else next();
     }
-  }
-
-  #codeOf({ epoch: { data, parity } }: Group): ErasureCode {
-    const name = `${data}+${parity}`;
-    let code = this.#codes.get(name);
-    if (code === undefined) {
-      code = createErasureCode(data, parity);
-      this.#codes.set(name, code);
-    }
-    return code;
   }
 }
 

@@ -9,7 +9,7 @@ import { leafHash, setLeafHash } from '../log/leaf-hashes.js';
 import { signedLeafHash } from '../log/signed-leaf-hash.js';
 import { asShoalError } from '../log/store-errors.js';
 import { encodedLengths, type StripePlace, stripeAt } from './epochs.js';
-import { createErasureCode, type ErasureCode } from './erasure.js';
+import { ErasureCodes } from './erasure.js';
 import type { PlanEpoch } from './plan-record.js';
 import { decodeStripe, encodeStripe, type StripeRecord } from './stripe-record.js';
 
@@ -44,7 +44,7 @@ interface Encoded {
 
 export class StripeWriter {
   readonly #parts: StripeWriterParts;
-  readonly #codes = new Map<string, ErasureCode>();
+  readonly #codes = new ErasureCodes();
   readonly #requests: ActiveRequests = [];
 
   constructor(parts: StripeWriterParts) {
@@ -183,7 +183,7 @@ export class StripeWriter {
       }),
     );
     const parityBytes = Math.max(0, ...data.map((block) => block?.bytes ?? 0));
-    const parity = this.#codeOf(epoch).encode(blocks, parityBytes);
+    const parity = this.#codes.of(epoch).encode(blocks, parityBytes);
     const parityHashes = parity.map((block) => {
       const hash = leafHash(block);
       setLeafHash(block, hash);
@@ -210,16 +210,6 @@ export class StripeWriter {
         { cause: error },
       );
     }
-  }
-
-  #codeOf({ data, parity }: PlanEpoch): ErasureCode {
-    const name = `${data}+${parity}`;
-    let code = this.#codes.get(name);
-    if (code === undefined) {
-      code = createErasureCode(data, parity);
-      this.#codes.set(name, code);
-    }
-    return code;
   }
 }
 

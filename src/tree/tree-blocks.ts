@@ -6,6 +6,7 @@ import type Hypercore from 'hypercore';
 import { InterruptedError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { isLogEncryption } from '../log/encryption.js';
+import { LocalBlocks } from '../log/local-blocks.js';
 import { asShoalError } from '../log/store-errors.js';
 import { untilAborted } from '../log/until-aborted.js';
 import { GenerationCache } from './generation-cache.js';
@@ -22,25 +23,21 @@ export interface Waiting {
 
 const WHAT = 'read the tree';
 
-interface Wanted {
-  seq: number;
-  resolve: (stored: Promise<Buffer | null> | null) => void;
-}
-
 export class TreeBlocks {
   readonly #core: Hypercore;
+  readonly #local: LocalBlocks;
   readonly #cache = new GenerationCache<PackedBlock>(
     limits.tree_cache_bytes_max,
     (block) => block.memoryBytes,
   );
   /** Being read from the store, for all who want them. */
   readonly #reading = new Map<number, Promise<PackedBlock | null>>();
-  #wanted: Wanted[] = [];
   #clears = 0;
 
   /** @param core A session of the tree's log. */
   constructor(core: Hypercore) {
     this.#core = core;
+    this.#local = new LocalBlocks(core, limits.tree_read_blocks_max);
   }
 
   /** From memory. */
@@ -99,30 +96,12 @@ export class TreeBlocks {
     const clears = this.#clears;
     let stored: Buffer | null;
     try {
-      stored = await new Promise<Buffer | null>((resolve) => {
-        this.#wanted.push({ seq, resolve });
-        if (this.#wanted.length === 1) Promise.resolve().then(() => this.#readWanted());
-        else if (this.#wanted.length >= limits.tree_read_blocks_max) this.#readWanted();
-      });
+      stored = await this.#local.get(seq);
     } catch (error) {
       throw asShoalError(error, WHAT);
     }
     // What the store gives is ours alone.
     return stored === null ? null : this.#opened(seq, stored, true, clears);
-  }
-
-  #readWanted(): void {
-    const wanted = this.#wanted;
-    if (wanted.length === 0) return;
-    this.#wanted = [];
-    const storage = this.#core.closing === null ? this.#core.state?.storage : null;
-    if (storage === null || storage === undefined) {
-      for (const { resolve } of wanted) resolve(null);
-      return;
-    }
-    const batch = storage.read();
-    for (const { seq, resolve } of wanted) resolve(batch.getBlock(seq));
-    batch.tryFlush();
   }
 
   async #fetch(seq: number, { wait, giveUpAtMs, signal }: Waiting): Promise<PackedBlock> {

@@ -1,5 +1,4 @@
 import type Hypercore from 'hypercore';
-import { limits } from '../limits.js';
 
 interface Wanted {
   block: number;
@@ -12,11 +11,16 @@ interface Wanted {
  */
 export class LocalBlocks {
   readonly #core: Hypercore;
+  readonly #blocksMax: number;
   #wanted: Wanted[] = [];
 
-  /** @param core Ready. */
-  constructor(core: Hypercore) {
+  /**
+   * @param core Ready before the first block is asked for.
+   * @param blocksMax Blocks read in one piece of work for a thread.
+   */
+  constructor(core: Hypercore, blocksMax: number) {
     this.#core = core;
+    this.#blocksMax = blocksMax;
   }
 
   /** Resolves with memory that is the caller's alone; null when the store lacks the block. Rejects as the store does. */
@@ -24,7 +28,7 @@ export class LocalBlocks {
     return new Promise((resolve) => {
       this.#wanted.push({ block, resolve });
       if (this.#wanted.length === 1) Promise.resolve().then(() => this.#read());
-      else if (this.#wanted.length >= limits.store_read_blocks_max) this.#read();
+      else if (this.#wanted.length >= this.#blocksMax) this.#read();
     });
   }
 
