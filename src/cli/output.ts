@@ -57,3 +57,8 @@ function systemErrorText(error: unknown): string | null {
 export function printLine(stream: Writable, line: string): void {
   stream.write(`${line}\n`);
 }
+
+/** A time as "2026-11-21T20:06:54Z". */
+export function formatInstant(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}

@@ -1,11 +1,12 @@
 /** Asks about a drive's hosts: its mount when there is one, else the drive itself. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { callControl } from '../control/client.js';
 import type { Home } from '../drive/home.js';
 import { LogFile } from '../drive/log-file.js';
-import type { ProtectionMethod } from '../drive/protection-control.js';
+import type { HostFigures, ProtectionMethod } from '../drive/protection-control.js';
 import { runningHolder } from '../drive/store-lock.js';
-import { InterruptedError } from '../errors.js';
 import type { CliContext } from './context.js';
+import { interruptible } from './interruptible.js';
 import { bootstrapOf } from './options.js';
 
 /** Looking through a large drive takes long. */
@@ -42,21 +43,31 @@ export async function askProtection<T>(
   // Loading it takes longer than asking a mount.
   const { withProtection } = await import('../drive/protection-control.js');
   const { write: log } = new LogFile(home.paths(name).log);
-  const abort = new AbortController();
-  const interrupt = (): void => abort.abort(new InterruptedError('Interrupted'));
-  process.on('SIGINT', interrupt);
-  process.on('SIGTERM', interrupt);
   const { command } = options;
-  const { signal } = abort;
-  try {
+  return await interruptible(async (signal) => {
     return await withProtection(home, name, { command, bootstrap, log, signal }, (call) =>
       use((method, parameters = {}) => {
         signal.throwIfAborted();
         return call(method, parameters);
       }, false),
     );
-  } finally {
-    process.off('SIGINT', interrupt);
-    process.off('SIGTERM', interrupt);
+  });
+}
+
+/** Without a mount the drive has to find its hosts first. */
+const CONNECT_MS_MAX = 5000;
+const LOOK_MS = 200;
+
+/** The hosts of a drive. Of one that is not mounted once all of them are connected, or after some seconds. */
+export async function hostsOnceMet(
+  call: ProtectionCall,
+  isThroughMount: boolean,
+): Promise<HostFigures[]> {
+  const giveUpAt = Date.now() + CONNECT_MS_MAX;
+  for (;;) {
+    const found = (await call('hosts')) as HostFigures[];
+    const isAllSaid = found.every((host) => host.reachable || host.status === 'gone');
+    if (isAllSaid || isThroughMount || Date.now() > giveUpAt) return found;
+    await sleep(LOOK_MS);
   }
 }

@@ -2,6 +2,7 @@
 import { open, readFile, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { FormatVersionError, StoreError } from '../errors.js';
+import { syncDirectory } from '../log/sync-file.js';
 
 /** A settings file larger than this is not one of ours. */
 const FILE_BYTES_MAX = 64 << 10;
@@ -24,21 +25,6 @@ export async function writeFileAtomically(
   await file.close();
   await rename(temporary, path);
   await syncDirectory(dirname(path));
-}
-
-/** Makes creations and renames in a folder durable. */
-export function syncDirectory(path: string): Promise<void> {
-  return syncFile(path);
-}
-
-/** Makes what others wrote to a file durable. */
-export async function syncFile(path: string): Promise<void> {
-  const file = await open(path, 'r');
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }
 
 /**

@@ -8,7 +8,7 @@ import { limits } from '../limits.js';
 import type { LogEncryption } from '../log/encryption.js';
 import { createEncryptionProvider } from '../log/encryption.js';
 import { asShoalError } from '../log/store-errors.js';
-import { syncDirectory, syncFile } from './atomic-file.js';
+import { syncDirectory, syncFile } from '../log/sync-file.js';
 import type { Capability } from './capability.js';
 import type { WriterKeys } from './key-derivation.js';
 import { deriveEncryptionSecret, deriveWriterKeys } from './key-derivation.js';

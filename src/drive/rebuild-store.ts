@@ -5,7 +5,7 @@ import type { CoreStorage as Storage } from 'corestore';
 import { DamagedError, NoSpaceError } from '../errors.js';
 import { asShoalError } from '../log/store-errors.js';
 import { type DamagedKeys, scanKeys } from '../log/store-scan.js';
-import { syncDirectory } from './atomic-file.js';
+import { syncDirectory } from '../log/sync-file.js';
 import { openStorage } from './drive-logs.js';
 import { DATABASE, finishReplacing, REPLACED } from './store-replacing.js';
 

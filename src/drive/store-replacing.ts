@@ -1,7 +1,7 @@
 /** One database of a store takes the place of another, also when that is cut short. */
 import { rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncDirectory } from './atomic-file.js';
+import { syncDirectory } from '../log/sync-file.js';
 
 /** Folder of the database in a store. */
 export const DATABASE = 'db';

@@ -36,7 +36,7 @@ export class JournalWriter {
   /** A commit has taken up what is dirty: until it is on stable storage no entry can continue it. */
   stop(): void {
     this.#base = null;
-    this.#content.notePuts(limits.sync_journal_data_bytes_max);
+    if (this.#journal !== null) this.#content.notePuts(limits.sync_journal_data_bytes_max);
   }
 
   /** That commit is on stable storage. */

@@ -3,10 +3,10 @@
  * the chunks that were put since the entry before, which all entries together have. Layout: docs/format.md.
  */
 import type { ChunkPut } from '../content/content-store.js';
-import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
 import {
   type CodecState,
+  decodeRecord,
   readByte,
   readBytes,
   readUint,
@@ -70,17 +70,8 @@ export function encodeSyncEntry({ base, sequence, changes, puts }: SyncEntry): B
 
 /** Throws DamagedError. */
 export function decodeSyncEntry(bytes: Buffer): SyncEntry {
-  const state = { start: 0, end: bytes.length, buffer: bytes };
-  try {
-    const entry = readEntry(state);
-    if (state.start !== state.end) throw new Error(`${state.end - state.start} bytes left over`);
-    return entry;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new DamagedError(`Cannot decode an entry of the sync journal: ${reason}`, {
-      cause: error,
-    });
-  }
+  const { sync_journal_bytes } = limits;
+  return decodeRecord('an entry of the sync journal', bytes, readEntry, sync_journal_bytes);
 }
 
 function readEntry(state: CodecState): SyncEntry {

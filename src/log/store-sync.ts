@@ -1,6 +1,7 @@
-import { type FileHandle, open, readdir } from 'node:fs/promises';
+import { type FileHandle, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asShoalError } from './store-errors.js';
+import { openIfThere, syncDirectory } from './sync-file.js';
 
 interface WriteAheadFile {
   handle: FileHandle;
@@ -91,7 +92,7 @@ export class StoreSync {
     const fresh = await this.#openNew(listed.value);
     if (fresh.length > 0) {
       await this.#datasyncAll(fresh);
-      await this.#syncFolder();
+      await syncDirectory(this.#folder);
     }
     const failure = this.#firstFailure();
     if (failure !== undefined) throw failure;
@@ -137,26 +138,8 @@ export class StoreSync {
     );
   }
 
-  async #syncFolder(): Promise<void> {
-    const folder = await open(this.#folder, 'r');
-    try {
-      await folder.sync();
-    } finally {
-      await folder.close();
-    }
-  }
-
   #firstFailure(): unknown {
     for (const file of this.#files.values()) if (file.failed !== undefined) return file.failed;
     return undefined;
-  }
-}
-
-async function openIfThere(path: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, 'r');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
   }
 }

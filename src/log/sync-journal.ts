@@ -10,6 +10,7 @@ import sodium from 'sodium-native';
 import { limits } from '../limits.js';
 import { blockPaddingBytes, openWith, type SealingKeys, sealWith } from './encryption.js';
 import { asShoalError } from './store-errors.js';
+import { openIfThere, syncDirectory } from './sync-file.js';
 
 /** Entries begin at multiples of this: a write that is cut off must not tear the entry before. */
 const SLOT_BYTES = 4096;
@@ -105,8 +106,7 @@ export class SyncJournal {
         const zeros = Buffer.alloc(limits.sync_journal_bytes - size);
         await file.write(zeros, 0, zeros.length, size);
         await file.sync();
-        const folder = await open(dirname(this.#path), 'r');
-        await folder.sync().finally(() => folder.close());
+        await syncDirectory(dirname(this.#path));
       }
     } catch (error) {
       await file.close();
@@ -138,13 +138,8 @@ export async function readSyncJournal(path: string, key: Buffer): Promise<Buffer
 }
 
 async function readIfThere(path: string): Promise<Buffer | null> {
-  let file: FileHandle;
-  try {
-    file = await open(path, 'r');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
+  const file = await openIfThere(path);
+  if (file === undefined) return null;
   try {
     const content = Buffer.alloc(limits.sync_journal_bytes);
     const { bytesRead } = await file.read(content, 0, content.length, 0);

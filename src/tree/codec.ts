@@ -26,8 +26,13 @@ export function encodeRecord(write: (state: CodecState) => void): Buffer {
  * Runs `read` over a record. Whatever goes wrong in it, left-over bytes included, becomes a DamagedError that names
  * the record.
  */
-export function decodeRecord<T>(what: string, bytes: Buffer, read: (state: CodecState) => T): T {
-  if (bytes.length > limits.record_bytes_max) {
+export function decodeRecord<T>(
+  what: string,
+  bytes: Buffer,
+  read: (state: CodecState) => T,
+  bytesMax: number = limits.record_bytes_max,
+): T {
+  if (bytes.length > bytesMax) {
     throw new DamagedError(`Cannot decode ${what}: ${bytes.length} bytes are too many`);
   }
   const state = { start: 0, end: bytes.length, buffer: bytes };
@@ -72,9 +77,12 @@ export function writeByte(state: CodecState, value: number): void {
   state.buffer[state.start++] = value;
 }
 
-export function readByte(state: CodecState, what: string): number {
+/** A byte of at most `max`. */
+export function readByte(state: CodecState, what: string, max = 0xff): number {
   if (state.start >= state.end) throw new Error(`${what} is missing`);
-  return state.buffer[state.start++] as number;
+  const value = state.buffer[state.start++] as number;
+  if (value > max) throw new Error(`${what} ${value} is unknown`);
+  return value;
 }
 
 /** Bytes without a length in front. */

@@ -3,10 +3,8 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'brittle';
-import { callControl } from '../../src/control/client.js';
-import { runningHolder } from '../../src/drive/store-lock.js';
 import { contentAt, writeContent } from '../sharing/support/stream-content.js';
-import { type DriveMount, Machine } from '../support/drive-mount.js';
+import { askMounted, type DriveMount, Machine } from '../support/drive-mount.js';
 import { SeededRandom, seedOfRun } from '../support/seeded-random.js';
 import { checkedBlocks, rewrite, storeBytes } from './support/collection.js';
 
@@ -15,9 +13,8 @@ const KILLS = 6;
 const COLLECT_MS_MAX = 60_000;
 
 /** Begins a collection at once, without a process of its own. */
-function collectNow({ machine, name }: DriveMount): Promise<unknown> {
-  const holder = runningHolder(join(machine.home, 'drives', name, 'lock'));
-  return callControl(holder?.socket as string, 'collect', {}, COLLECT_MS_MAX);
+function collectNow(mount: DriveMount): Promise<unknown> {
+  return askMounted(mount, 'collect', COLLECT_MS_MAX);
 }
 
 test('a collection - is killed at any moment without harm', { timeout: 180_000 }, async (t) => {

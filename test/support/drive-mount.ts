@@ -169,13 +169,19 @@ export class DriveMount {
   }
 }
 
-/** Commits what is dirty in a mounted drive. */
-export async function commitMounted({
-  machine,
-  name,
-}: Pick<DriveMount, 'machine' | 'name'>): Promise<void> {
+/** Asks a mounted drive over its control socket, without a process of its own. */
+export function askMounted(
+  { machine, name }: Pick<DriveMount, 'machine' | 'name'>,
+  method: string,
+  deadlineMs?: number,
+): Promise<unknown> {
   const lock = path.join(machine.home, 'drives', name, 'lock');
-  await callControl(runningHolder(lock)?.socket as string, 'sync');
+  return callControl(runningHolder(lock)?.socket as string, method, {}, deadlineMs);
+}
+
+/** Commits what is dirty in a mounted drive. */
+export async function commitMounted(mount: Pick<DriveMount, 'machine' | 'name'>): Promise<void> {
+  await askMounted(mount, 'sync');
 }
 
 /** A node of a private network, run by `shoal bootstrap`. */

@@ -5,10 +5,11 @@ import type { BlockFigures, CheckProblem, CheckReport } from '../../drive/check-
 import type { Home } from '../../drive/home.js';
 import { LogFile } from '../../drive/log-file.js';
 import { type LockHolder, runningHolder } from '../../drive/store-lock.js';
-import { BusyError, InterruptedError, UsageError } from '../../errors.js';
+import { BusyError, UsageError } from '../../errors.js';
 import { limits } from '../../limits.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { exitCodes } from '../exit-codes.js';
+import { interruptible } from '../interruptible.js';
 import { bootstrapOf, parseDeadline } from '../options.js';
 import { formatBytes } from '../output.js';
 import { ProgressLine } from '../progress.js';
@@ -84,11 +85,7 @@ async function checkHere(
   onProgress: (progress: CheckProgress) => void,
 ): Promise<CheckReport> {
   const { write: log } = new LogFile(home.paths(name).log);
-  const abort = new AbortController();
-  const interrupt = (): void => abort.abort(new InterruptedError('Interrupted'));
-  process.on('SIGINT', interrupt);
-  process.on('SIGTERM', interrupt);
-  try {
+  return await interruptible(async (signal) => {
     // Loading it takes longer than asking a mount.
     const { checkDrive } = await import('../../drive/check-drive.js');
     const report = await checkDrive(home, name, {
@@ -99,14 +96,11 @@ async function checkHere(
       deadlineMs: options.deadline,
       log,
       onProgress,
-      signal: abort.signal,
+      signal,
     });
     for (const line of report.repairs) log(`Repair: ${line}`);
     return report;
-  } finally {
-    process.off('SIGINT', interrupt);
-    process.off('SIGTERM', interrupt);
-  }
+  });
 }
 
 async function checkThroughMount(

@@ -5,8 +5,8 @@ import { LogFile } from '../../drive/log-file.js';
 import { withFileSystem } from '../../drive/open-file-system.js';
 import { runningHolder } from '../../drive/store-lock.js';
 import { reportUsage, type UsageReport } from '../../drive/usage-report.js';
-import { InterruptedError } from '../../errors.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
+import { interruptible } from '../interruptible.js';
 import { formatBytes, formatTable } from '../output.js';
 
 /** A large drive takes long. */
@@ -58,19 +58,12 @@ async function measureHere(
   depth: number,
 ): Promise<UsageReport> {
   const { write: log } = new LogFile(home.paths(name).log);
-  const abort = new AbortController();
-  const interrupt = (): void => abort.abort(new InterruptedError('Interrupted'));
-  process.on('SIGINT', interrupt);
-  process.on('SIGTERM', interrupt);
-  try {
+  return await interruptible(async (signal) => {
     const options = { command: 'du', readOnly: true, log };
     return await withFileSystem(home, name, options, ({ drive }) =>
-      reportUsage(drive, { path, depth, signal: abort.signal }),
+      reportUsage(drive, { path, depth, signal }),
     );
-  } finally {
-    process.off('SIGINT', interrupt);
-    process.off('SIGTERM', interrupt);
-  }
+  });
 }
 
 function formatUsage(report: UsageReport): string {

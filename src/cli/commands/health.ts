@@ -1,12 +1,11 @@
 import { writeFile } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { DriveHealth, HostFigures } from '../../drive/protection-control.js';
+import type { DriveHealth } from '../../drive/protection-control.js';
 import { describeHealth } from '../../hosts/health.js';
 import { healthSvg, healthText } from '../../hosts/health-picture.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
-import { formatTable } from '../output.js';
-import { askProtection } from '../protection-client.js';
+import { formatInstant, formatTable } from '../output.js';
+import { askProtection, hostsOnceMet } from '../protection-client.js';
 
 interface HealthOptions {
   svg?: string;
@@ -15,8 +14,6 @@ interface HealthOptions {
 }
 
 const WORST_SHOWN = 10;
-const CONNECT_MS_MAX = 5000;
-const LOOK_MS = 200;
 
 export function addHealthCommand(program: Command, context: CliContext): void {
   program
@@ -35,12 +32,7 @@ export function addHealthCommand(program: Command, context: CliContext): void {
         context,
         asked,
         async (call, isThroughMount) => {
-          const giveUpAt = Date.now() + CONNECT_MS_MAX;
-          while (!isThroughMount && Date.now() < giveUpAt) {
-            const hosts = (await call('hosts')) as HostFigures[];
-            if (hosts.every((host) => host.reachable || host.status === 'gone')) break;
-            await sleep(LOOK_MS);
-          }
+          if (!isThroughMount) await hostsOnceMet(call, false);
           return (await call('health', { path })) as DriveHealth;
         },
       );
@@ -58,7 +50,7 @@ function summary(health: DriveHealth): string[] {
 function formatHealth(health: DriveHealth): string {
   const lines = summary(health);
   for (const { id, label, lastSeenMs } of health.unchecked) {
-    const seen = lastSeenMs === 0 ? 'never seen' : `last seen ${timeText(lastSeenMs)}`;
+    const seen = lastSeenMs === 0 ? 'never seen' : `last seen ${formatInstant(lastSeenMs)}`;
     lines.push(`not checked: ${label === '' ? id.slice(0, 12) : label}, ${seen}`);
   }
   if (health.groups > 0) {
@@ -75,10 +67,6 @@ function formatHealth(health: DriveHealth): string {
     ]);
     lines.push('', formatTable([['BLOCKS', 'SHARDS LIVE', 'NEEDED', 'MAY FAIL'], ...rows]));
   }
-  lines.push(`checked ${timeText(health.checkedMs)}, by what connected hosts say they have`);
+  lines.push(`checked ${formatInstant(health.checkedMs)}, by what connected hosts say they have`);
   return lines.join('\n');
-}
-
-function timeText(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }

@@ -1,9 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { HostFigures } from '../../drive/protection-control.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
-import { formatBytes, formatTable } from '../output.js';
-import { askProtection } from '../protection-client.js';
+import { formatBytes, formatInstant, formatTable } from '../output.js';
+import { askProtection, hostsOnceMet } from '../protection-client.js';
 
 interface HostsOptions {
   label?: string;
@@ -12,9 +11,6 @@ interface HostsOptions {
 }
 
 const SHOWN_ID_CHARACTERS = 12;
-/** Without a mount the drive has to find its hosts first. */
-const CONNECT_MS_MAX = 5000;
-const LOOK_MS = 200;
 
 export function addHostsCommand(program: Command, context: CliContext): void {
   const hosts = program.command('hosts').description('the machines that keep a drive safe');
@@ -56,21 +52,7 @@ export function addHostsCommand(program: Command, context: CliContext): void {
     .option('--json', 'print JSON')
     .action(async (name: string, options: HostsOptions) => {
       const asked = { command: 'hosts list', bootstrap: options.bootstrap };
-      const listed = await askProtection(
-        homeOf(context),
-        name,
-        context,
-        asked,
-        async (call, isThroughMount) => {
-          const giveUpAt = Date.now() + CONNECT_MS_MAX;
-          for (;;) {
-            const found = (await call('hosts')) as HostFigures[];
-            const isAllSaid = found.every((host) => host.reachable || host.status === 'gone');
-            if (isAllSaid || isThroughMount || Date.now() > giveUpAt) return found;
-            await sleep(LOOK_MS);
-          }
-        },
-      );
+      const listed = await askProtection(homeOf(context), name, context, asked, hostsOnceMet);
       printReport(context, options.json, listed, formatHosts(listed));
     });
   hosts
@@ -123,5 +105,5 @@ function formatAudits({ auditScore, audits }: HostFigures): string {
 }
 
 function formatSeen(ms: number): string {
-  return ms === 0 ? 'never' : `${new Date(ms).toISOString().slice(0, 19)}Z`;
+  return ms === 0 ? 'never' : formatInstant(ms);
 }

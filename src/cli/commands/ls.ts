@@ -12,9 +12,10 @@ import {
 } from '../../drive/list-page.js';
 import { LogFile } from '../../drive/log-file.js';
 import { runningHolder } from '../../drive/store-lock.js';
-import { DamagedError, InterruptedError, type ShoalError, UnavailableError } from '../../errors.js';
+import { DamagedError, type ShoalError, UnavailableError } from '../../errors.js';
 import { limits } from '../../limits.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
+import { interruptible } from '../interruptible.js';
 import { formatTable, printLine } from '../output.js';
 import { printableName, textOfBytes } from '../printable-name.js';
 
@@ -98,22 +99,15 @@ async function listHere(
   details: boolean,
 ): Promise<Listing> {
   const { write: log } = new LogFile(home.paths(name).log);
-  const abort = new AbortController();
-  const interrupt = (): void => abort.abort(new InterruptedError('Interrupted'));
-  process.on('SIGINT', interrupt);
-  process.on('SIGTERM', interrupt);
-  try {
+  return await interruptible(async (signal) => {
     const options = { command: 'ls', readOnly: true, log };
     // Loading it takes longer than asking a mount.
     const { withFileSystem } = await import('../../drive/open-file-system.js');
     const listing = await withFileSystem(home, name, options, ({ fileSystem }) =>
-      readPages((next) => listPage(fileSystem, { path, details, next }, abort.signal)),
+      readPages((next) => listPage(fileSystem, { path, details, next }, signal)),
     );
     return { ...listing, entries: listing.entries.map(withoutPeers) };
-  } finally {
-    process.off('SIGINT', interrupt);
-    process.off('SIGTERM', interrupt);
-  }
+  });
 }
 
 function withoutPeers(entry: ListedEntry): ListedEntry {

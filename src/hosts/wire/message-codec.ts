@@ -1,19 +1,21 @@
 /** What the messages between hosts, owners and readers are written with. */
-import c from 'compact-encoding';
 import { DamagedError, FormatVersionError } from '../../errors.js';
+import { type CodecState, readByte, readUint, writeByte, writeUint } from '../../tree/codec.js';
 
-/** Position in a buffer, as `compact-encoding` has it. */
-export interface MessageState {
-  start: number;
-  end: number;
-  buffer: Buffer;
-}
+export {
+  type CodecState as MessageState,
+  readByte,
+  readBytes,
+  readUint,
+  writeByte,
+  writeUint,
+} from '../../tree/codec.js';
 
 /** The version of every message, and its first byte. */
 export const WIRE_VERSION = 1;
 
 /** Runs `write` over `bytesMax` bytes, after the version, and returns what it wrote. */
-export function encodeMessage(bytesMax: number, write: (state: MessageState) => void): Buffer {
+export function encodeMessage(bytesMax: number, write: (state: CodecState) => void): Buffer {
   const state = { start: 0, end: bytesMax, buffer: Buffer.alloc(bytesMax) };
   writeByte(state, WIRE_VERSION);
   write(state);
@@ -28,7 +30,7 @@ export function decodeMessage<T>(
   what: string,
   bytes: Buffer,
   bytesMax: number,
-  read: (state: MessageState) => T,
+  read: (state: CodecState) => T,
 ): T {
   if (bytes.length > bytesMax) {
     throw new DamagedError(`Cannot read ${what}: ${bytes.length} bytes are too many`);
@@ -55,47 +57,14 @@ export function decodeMessage<T>(
   return value;
 }
 
-export function writeUint(state: MessageState, value: number): void {
-  c.uint.encode(state, value);
-}
-
-/** An unsigned number up to `max`. */
-export function readUint(state: MessageState, what: string, max = Number.MAX_SAFE_INTEGER): number {
-  const value = c.uint.decode(state);
-  if (!Number.isSafeInteger(value) || value > max) {
-    throw new Error(`${what} ${value} exceeds ${max}`);
-  }
-  return value;
-}
-
-export function writeByte(state: MessageState, value: number): void {
-  state.buffer[state.start++] = value;
-}
-
-/** A byte of at most `max`. */
-export function readByte(state: MessageState, what: string, max = 0xff): number {
-  if (state.start >= state.end) throw new Error(`${what} is missing`);
-  const value = state.buffer[state.start++] as number;
-  if (value > max) throw new Error(`${what} ${value} is unknown`);
-  return value;
-}
-
 /** Bytes without a length in front. */
-export function writeBytes(state: MessageState, bytes: Uint8Array): void {
+export function writeBytes(state: CodecState, bytes: Uint8Array): void {
   state.buffer.set(bytes, state.start);
   state.start += bytes.length;
 }
 
-/** A copy of the next `length` bytes. */
-export function readBytes(state: MessageState, what: string, length: number): Buffer {
-  if (state.end - state.start < length) throw new Error(`${what} is cut short`);
-  const bytes = Buffer.from(state.buffer.subarray(state.start, state.start + length));
-  state.start += length;
-  return bytes;
-}
-
 /** Ascending numbers, each as the distance to the one before. */
-export function writeAscending(state: MessageState, values: readonly number[]): void {
+export function writeAscending(state: CodecState, values: readonly number[]): void {
   writeUint(state, values.length);
   let next = 0;
   for (const value of values) {
@@ -105,7 +74,7 @@ export function writeAscending(state: MessageState, values: readonly number[]): 
 }
 
 /** At most `max` ascending numbers, all below `max`. */
-export function readAscending(state: MessageState, what: string, max: number): number[] {
+export function readAscending(state: CodecState, what: string, max: number): number[] {
   const count = readUint(state, `number of ${what}`, max);
   const values: number[] = [];
   for (let next = 0; values.length < count; ) {
