@@ -73,6 +73,8 @@ export const limits = {
   history_views_open_max: 16,
   /** For so long after its last use, an older version is not collected. */
   history_view_idle_ms: 300_000,
+  /** Of so many of these it is noted. */
+  history_versions_noted_max: 1024,
   /** Names that are read to find the path of an inode for `shoal log`. */
   history_names_read_max: 200_000,
   /** Versions in one page of `shoal log`, and changes shown of each. */

@@ -4,7 +4,7 @@
  *   node dist/test/run.js [FILTER...]
  *
  * A test file is any `*.test.ts` below test/. A filter picks what has it in its name (the path below test/ without
- * `.test.ts`; the checks are `types` and `lint`). Three files run at a time: those with mounts spend more time waiting for
+ * `.test.ts`; the checks are `types` and `lint`). Five files run at a time: those with mounts spend more time waiting for
  * the disk, a peer or a deadline than working. The last line is `N passed, N failed`; the exit code is 1 when anything
  * failed or was left behind.
  */
@@ -18,7 +18,7 @@ import { type FileResult, markOf, runTestFile } from './support/runner/test-file
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const SUFFIX = '.test.ts';
-const PARALLEL_FILES = 3;
+const PARALLEL_FILES = 5;
 
 process.exitCode = await main(process.argv.slice(2));
 

@@ -319,11 +319,10 @@ test('views are bounded in memory, opened again when they are asked, and let go'
   const held = [...files].slice(0, limits.history_views_open_max);
   const handles: [number, number][] = [];
   for (const [, ino] of held) handles.push([ino, (await past.open(ino, 0, caller)).handle]);
-  const inUse = past.headsInUse().map(({ version }) => version);
   t.alike(
-    inUse,
-    held.map(([version]) => version),
-    'what is open is in use',
+    past.headsInUse().map(({ version }) => version),
+    [...files.keys()],
+    'what was looked at just now is in use',
   );
   const other = files.get(40) as number;
   await t.exception(async () => await past.open(other, 0, caller), /ENFILE/);
@@ -331,9 +330,27 @@ test('views are bounded in memory, opened again when they are asked, and let go'
   t.ok((await past.open(other, 0, caller)).handle > 0, 'there is room again');
   past.releaseMemory();
   t.is(past.openViews, 1, 'only what is open stays in memory');
+  t.is(past.headsInUse().length, files.size, 'and no less is in use');
   past.stopped();
-  t.alike(past.headsInUse(), []);
   await opened.close();
+});
+
+test('a version is in use for a while after it was', (t) => {
+  const headsInUse = new HeadsInUse();
+  const versions = () => headsInUse.list().map(({ version }) => version);
+  const point = (version: number) => ({ version, timeMs: 0, head: { length: version, fork: 0 } });
+  const end = headsInUse.add(point(2));
+  t.alike(versions(), [2]);
+  headsInUse.keepUntil(point(2), performance.now() + 60_000);
+  end();
+  t.alike(versions(), [2]);
+  headsInUse.keepUntil(point(2), performance.now());
+  t.alike(versions(), []);
+  for (let version = 1; version <= limits.history_versions_noted_max + 1; version++) {
+    headsInUse.keepUntil(point(version), performance.now() + 60_000);
+  }
+  t.is(versions().length, limits.history_versions_noted_max);
+  t.is(versions()[0], 2, 'the oldest went');
 });
 
 test('a version that the kernel has forgotten has no number any more', async (t) => {
@@ -349,6 +366,11 @@ test('a version that the kernel has forgotten has no number any more', async (t)
   past.forget(root, 1);
   await t.exception(async () => await past.getattr(root, undefined, caller), /ESTALE/);
   t.is(past.openViews, 0);
+  t.alike(
+    past.headsInUse().map(({ version }) => version),
+    [3],
+    'but may be asked for again',
+  );
   t.is(await numberAt(past, versions, '3'), root, 'and gets the same one again');
   past.stopped();
   await opened.close();

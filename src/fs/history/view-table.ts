@@ -85,7 +85,7 @@ export class ViewTable {
   /** Forgets a view that the kernel has forgotten. */
   dropUnused(view: View): void {
     if (view.lookups > 0 || view.opens > 0 || view.pending > 0 || view.opening !== null) return;
-    close(view);
+    this.#close(view);
     if (this.#bySlot.get(view.slot) !== view) return;
     this.#bySlot.delete(view.slot);
     this.#byKey.delete(view.key);
@@ -95,12 +95,24 @@ export class ViewTable {
   closeIdle(idleMs: number): void {
     const since = performance.now() - idleMs;
     for (const view of this.#open()) {
-      if (view.opens === 0 && view.usedAtMs <= since) close(view);
+      if (view.opens === 0 && view.usedAtMs <= since) this.#close(view);
     }
   }
 
+  /** At the end of the mount. */
   closeAll(): void {
     for (const view of this.#bySlot.values()) close(view);
+  }
+
+  /**
+   * The memory, or the kernel's, may be needed for something else; that does not mean that whoever looks at the version
+   * is done with it. So collections have it only some time after its last use.
+   */
+  #close(view: View): void {
+    if (view.release !== null) {
+      this.#options.headsInUse.keepUntil(view.point, view.usedAtMs + limits.history_view_idle_ms);
+    }
+    close(view);
   }
 
   async #openView(view: View): Promise<DriveFileSystem> {
@@ -125,7 +137,7 @@ export class ViewTable {
       if (oldest === null || view.usedAtMs < oldest.usedAtMs) oldest = view;
     }
     if (oldest === null) throw new PosixError('ENFILE');
-    close(oldest);
+    this.#close(oldest);
   }
 
   #open(): View[] {
