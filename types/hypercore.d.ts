@@ -425,3 +425,15 @@ declare module 'hypercore/lib/caps.js' {
   /** Proves to the other side that the log's key is known here. */
   export function replicate(isInitiator: boolean, key: Buffer, handshakeHash: Buffer): Buffer;
 }
+
+declare module 'hypercore/lib/verifier.js' {
+  import type { CoreManifest } from 'hypercore';
+
+  /** What `Hypercore.key` calls. */
+  const Verifier: {
+    /** Fills in what is not said. Throws on what is no manifest. */
+    createManifest(manifest: CoreManifest): CoreManifest;
+    manifestHash(manifest: CoreManifest): Buffer;
+  };
+  export default Verifier;
+}

@@ -139,11 +139,11 @@ async function buildProgram(parameters: readonly string[], context: CliContext):
       }
       program.outputHelp();
     });
-  const isMountProcess = parameters[0] === MOUNT_PROCESS;
+  const needsNoCommand = parameters[0] === MOUNT_PROCESS || parameters[0] === '--version';
   const { names = [] } = COMMANDS.find((group) => group.names.includes(parameters[0] ?? '')) ?? {};
   for (const group of COMMANDS) {
     // With another one, `--help` or a misspelling, all are shown.
-    if (isMountProcess || (names.length > 0 && group.names !== names)) continue;
+    if (needsNoCommand || (names.length > 0 && group.names !== names)) continue;
     (await group.load())(program, context);
   }
   addMountProcessCommand(program);

@@ -4,7 +4,8 @@
  */
 
 import type { CoreManifest, KeyPair } from 'hypercore';
-import Hypercore from 'hypercore';
+// The part of Hypercore that makes keys: most commands need keys, and nothing else of it.
+import Verifier from 'hypercore/lib/verifier.js';
 import sodium from 'sodium-native';
 import { deriveKey } from '../log/derive-key.js';
 
@@ -43,7 +44,8 @@ function writableLog(seed: Buffer, context: string): WritableLog {
   const secretKey = Buffer.alloc(sodium.crypto_sign_SECRETKEYBYTES);
   sodium.crypto_sign_seed_keypair(publicKey, secretKey, deriveKey(seed, context));
   const manifest: CoreManifest = { version: MANIFEST_VERSION, signers: [{ publicKey }] };
-  return { keyPair: { publicKey, secretKey }, manifest, key: Hypercore.key(manifest) };
+  const key = Verifier.manifestHash(Verifier.createManifest(manifest));
+  return { keyPair: { publicKey, secretKey }, manifest, key };
 }
 
 /** The keys of a drive's only writer. */
