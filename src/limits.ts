@@ -31,11 +31,11 @@ export const limits = {
   /** Values of all extended attributes of one inode together; all are in memory while one is in use. */
   xattrs_bytes_max: 16 << 20,
   /** Data written but in no block of the log yet; a writer waits above it. */
-  dirty_bytes_max: 48 << 20,
+  dirty_bytes_max: 40 << 20,
   /** Files whose last chunk is remembered, so that the next write can go on with it. */
   open_tails_max: 16,
   /** Segments' worth of memory kept for the next writes. */
-  pooled_segments_max: 32,
+  pooled_segments_max: 16,
   /** Changed records waiting for a commit; the next one is started early above it. */
   dirty_records_max: 50_000,
   /** Longest time between a change and its commit. */
@@ -90,7 +90,7 @@ export const limits = {
 
   // Content
   /** Decrypted blocks held in memory. */
-  block_cache_bytes_max: 32 << 20,
+  block_cache_bytes_max: 24 << 20,
   /**
    * Chunks not appended yet, in bytes; a writer waits above it. Measured: with 64 MiB, which fall out of the processor's
    * caches before they are encrypted, appending is half as fast as with 8.
