@@ -10,6 +10,8 @@ import { SeededRandom } from '../support/seeded-random.js';
 import { DifferenceError, Differential } from './differential.js';
 
 const DRIVE = 'differential';
+/** What comes of asking for a file that has become another one meanwhile. */
+const CHANGED_CODES: readonly unknown[] = 'ENOENT ESTALE ELOOP ENOTDIR EISDIR EINVAL'.split(' ');
 /** Generous: what a reader does not show after this, it never shows. */
 const READER_MS_MAX = 60_000;
 const READER_POLL_MS = 50;
@@ -183,7 +185,7 @@ export class Scenario {
         return;
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
-        const early = error instanceof DifferenceError || code === 'ENOENT' || code === 'ESTALE';
+        const early = error instanceof DifferenceError || CHANGED_CODES.includes(code);
         if (!early || performance.now() > deadlineMs) throw error;
       }
       await sleep(READER_POLL_MS);
