@@ -3,6 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Assertions } from 'brittle';
+import { callControl } from '../../../src/control/client.js';
+import { runningHolder } from '../../../src/drive/store-lock.js';
 import type { StorageHostReport } from '../../../src/hosts/storage-host.js';
 import { type CommandResult, command, ended, tryCommand } from '../../support/command.js';
 import { SHOAL, wordsThrough } from '../../support/drive-mount.js';
@@ -98,8 +100,11 @@ export class HostProcess {
     return tryCommand(process.execPath, [SHOAL, 'host', ...args, '--store', this.folder]);
   }
 
+  /** What `shoal host status` is told, without a process for it. */
   async status(): Promise<StorageHostReport> {
-    return JSON.parse(await this.shoal('status', '--json')) as StorageHostReport;
+    const socket = runningHolder(path.join(this.folder, 'lock'))?.socket;
+    if (socket == null) throw new Error(`No host runs in ${this.folder}`);
+    return (await callControl(socket, 'status')) as StorageHostReport;
   }
 }
 
