@@ -1,6 +1,7 @@
 /** Plays what storage hosts are for, with real processes on the loopback address, and measures it. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, renameSync, statSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -9,6 +10,7 @@ import type { StorageHostReport } from '../src/hosts/storage-host.js';
 import { HostProcess, until } from '../test/hosts/support/host-process.js';
 import { BootstrapNode, type DriveMount, Machine } from '../test/support/drive-mount.js';
 import { SeededRandom } from '../test/support/seeded-random.js';
+import { ScriptRun } from './script-run.js';
 
 const USAGE = `Usage: scripts/try-hosts [--mib N] [--files N] [--hosts N] [--data K] [--parity M]
 
@@ -39,20 +41,6 @@ interface Reading {
   receivedBytes: number;
 }
 
-/** What would be done at the end of a test is done when the script ends. */
-class Cleanup {
-  readonly #steps: { run: () => unknown; order: number }[] = [];
-  readonly asTest = {
-    teardown: (run: () => unknown, { order = 0 }: { order?: number } = {}) => {
-      this.#steps.push({ run, order });
-    },
-  } as unknown as Assertions;
-
-  async run(): Promise<void> {
-    for (const { run } of this.#steps.sort((a, b) => a.order - b.order)) await run();
-  }
-}
-
 class Scenario {
   readonly #t: Assertions;
   readonly #bootstrap: string;
@@ -79,16 +67,16 @@ class Scenario {
   }
 
   /** Half of the data in large files, the rest in small ones. */
-  fill(directory: string, bytes: number, files: number): void {
+  async fill(directory: string, bytes: number, files: number): Promise<void> {
     const random = new SeededRandom(1);
     const large = Math.floor(bytes / 2 / LARGE_BYTES);
     const smallBytes = Math.floor((bytes - large * LARGE_BYTES) / (files - large));
     for (let i = 0; i < files; i++) {
       const folder = `d${i % 50}`;
-      if (i < 50) mkdirSync(path.join(directory, folder));
+      if (i < 50) await mkdir(path.join(directory, folder));
       const content = random.bytes(i < large ? LARGE_BYTES : smallBytes);
       const name = `${folder}/f${i}`;
-      writeFileSync(path.join(directory, name), content);
+      await writeFile(path.join(directory, name), content);
       this.#files.set(name, hashOf(content));
       this.#dataBytes += content.length;
     }
@@ -115,7 +103,7 @@ class Scenario {
     const reading: Reading = { readable: 0, failed: 0, wrong: [], seconds: 0, receivedBytes: 0 };
     for (const [name, hash] of this.#files) {
       try {
-        const content = readFileSync(path.join(reader.directory, name));
+        const content = await readFile(path.join(reader.directory, name));
         if (hashOf(content) === hash) reading.readable++;
         else reading.wrong.push(name);
       } catch (error) {
@@ -229,7 +217,7 @@ async function main(t: Assertions): Promise<number> {
   const scenario = new Scenario(t, bootstrap, hosts);
   const origin = scenario.machine();
   const mount = await origin.createAndMount(DRIVE);
-  scenario.fill(mount.directory, bytes, fileCount);
+  await scenario.fill(mount.directory, bytes, fileCount);
   await mount.commit();
   const key = (await origin.shoal('share', DRIVE)).trim();
   const writeKey = (await origin.shoal('share', DRIVE, '--write')).trim();
@@ -279,19 +267,11 @@ async function main(t: Assertions): Promise<number> {
     `restored with the write key: mounted after ${((performance.now() - restoredMs) / 1000).toFixed(1)} s`,
   );
   await scenario.readAgain('and read', restored);
-  writeFileSync(path.join(restored.directory, 'new'), 'and it goes on');
+  await writeFile(path.join(restored.directory, 'new'), 'and it goes on');
   await restored.commit();
   await restored.unmount();
   say(`the new machine's store has ${mib(bytesBelow(heir.home))}`);
   return scenario.isSound ? 0 : 1;
 }
 
-const cleanup = new Cleanup();
-try {
-  process.exitCode = await main(cleanup.asTest);
-} catch (error) {
-  console.error(`try-hosts: ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = 1;
-} finally {
-  await cleanup.run();
-}
+await ScriptRun.of('try-hosts', main);

@@ -303,6 +303,11 @@ export const limits = {
   host_reads_burst_max: 512,
   host_reads_per_second_max: 512,
   host_reads_served_max: 16,
+  /** Requests that are refused, and answers that nobody waits for: at once, and each second on end. */
+  host_idle_burst_max: 8192,
+  host_idle_per_second_max: 4096,
+  /** Refusals that a peer has not read. */
+  host_unread_refusals_max: 1024,
   /** Such reads that wait for one peer's answer, and how long one waits. */
   host_reads_asked_max: 64,
   host_read_ms_max: 15_000,

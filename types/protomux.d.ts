@@ -36,6 +36,8 @@ declare module 'protomux' {
     readonly messages: readonly Message<unknown>[];
     readonly opened: boolean;
     readonly closed: boolean;
+    /** Whether the other side has taken what was sent. */
+    readonly drained: boolean;
     open(handshake?: unknown): void;
     close(): void;
     /** Resolves false when the channel closed before the other side opened it. */

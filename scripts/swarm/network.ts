@@ -37,11 +37,19 @@ export class Network {
   readonly wire: Wire;
   readonly nodes: readonly NetworkNode[];
   readonly #close: () => Promise<void>;
+  /** The namespace of the bridge; null where there is none. */
+  readonly #hub: string | null;
 
-  private constructor(wire: Wire, nodes: readonly NetworkNode[], close: () => Promise<void>) {
+  private constructor(
+    wire: Wire,
+    nodes: readonly NetworkNode[],
+    close: () => Promise<void>,
+    hub: string | null = null,
+  ) {
     this.wire = wire;
     this.nodes = nodes;
     this.#close = close;
+    this.#hub = hub;
   }
 
   /** All on the loopback address: no root needed, nothing is counted, nothing is slow. */
@@ -94,7 +102,25 @@ export class Network {
       await close();
       throw error;
     }
-    return new Network(wire, nodes, close);
+    return new Network(wire, nodes, close, wire === 'netem' ? hub : null);
+  }
+
+  /**
+   * Divides the network: some machines (by their places) reach only each other from now on, and so do the rest. Nobody is
+   * told: packets vanish. Only where the wire is a bridge.
+   */
+  async divide(apart: readonly number[]): Promise<void> {
+    for (const place of apart) await this.#plug(place, OTHER_BRIDGE);
+  }
+
+  /** All machines reach each other again. */
+  async heal(): Promise<void> {
+    for (const place of this.nodes.keys()) await this.#plug(place, BRIDGE);
+  }
+
+  async #plug(place: number, bridge: string): Promise<void> {
+    if (this.#hub === null) throw new Error(`A network of wire '${this.wire}' cannot be divided`);
+    await ip(this.#hub, ...`link set ${portOf(place)} master ${bridge}`.split(' '));
   }
 
   /** Whatever runs on its machines must have been ended before. */
@@ -113,6 +139,22 @@ export function missingForNetwork(): string | null {
   return null;
 }
 
+/** Why there can be no network here that can be divided, or null. */
+export function missingForDivision(): string | null {
+  const missing = missingForNetwork();
+  if (missing !== null) return missing;
+  const name = `shoal${process.pid}try`;
+  if (spawnSync('ip', ['netns', 'add', name]).status !== 0)
+    return 'no network namespace can be made';
+  try {
+    const words = ['link', 'add', BRIDGE, 'type', 'bridge'];
+    const isMade = spawnSync('ip', ['-n', name, ...words]).status === 0;
+    return isMade ? null : 'the kernel has no network bridges';
+  } finally {
+    spawnSync('ip', ['netns', 'del', name]);
+  }
+}
+
 /** Whether the kernel can delay and lose packets by itself. */
 export function hasNetem(): boolean {
   const name = `shoal${process.pid}try`;
@@ -127,6 +169,14 @@ export function hasNetem(): boolean {
 
 /** The device that a machine has beside its loopback. */
 const DEVICE = 'wire';
+/** What the machines are plugged into, and what some of them are while the network is divided. */
+const BRIDGE = 'bridge';
+const OTHER_BRIDGE = 'other';
+
+/** The bridge's end of a machine's wire. */
+function portOf(place: number): string {
+  return `port${place}`;
+}
 
 async function joinByBridge(
   hub: string,
@@ -134,12 +184,14 @@ async function joinByBridge(
   { rttMs, lossPercent }: NetworkCondition,
 ): Promise<void> {
   await command('ip', ['netns', 'add', hub]);
-  await ip(hub, 'link', 'add', 'bridge', 'type', 'bridge');
-  await ip(hub, 'link', 'set', 'bridge', 'up');
+  for (const bridge of [BRIDGE, OTHER_BRIDGE]) {
+    await ip(hub, 'link', 'add', bridge, 'type', 'bridge');
+    await ip(hub, 'link', 'set', bridge, 'up');
+  }
   for (const [index, name] of names.entries()) {
-    const port = `port${index}`;
+    const port = portOf(index);
     await ip(hub, ...`link add ${port} type veth peer name ${DEVICE} netns ${name}`.split(' '));
-    await ip(hub, ...`link set ${port} master bridge up`.split(' '));
+    await ip(hub, ...`link set ${port} master ${BRIDGE} up`.split(' '));
     if (rttMs === 0 && lossPercent === 0) continue;
     const netem = `qdisc add dev ${DEVICE} root netem limit ${QUEUE_PACKETS} delay ${rttMs / 2}ms loss ${lossPercent}%`;
     await command('tc', ['-n', name, ...netem.split(' ')]);

@@ -49,8 +49,8 @@ export async function describeFileHealth(
   blocks: BlockSet | null,
 ): Promise<string> {
   if (blocks === null) {
-    const { protectedVersion } = protector.figures();
-    return `in the directory tree, which every host has confirmed up to version ${protectedVersion}`;
+    const { confirmedVersion } = protector.figures();
+    return `in the directory tree, which every host has confirmed up to version ${confirmedVersion}`;
   }
   if (blocks.count === 0) return 'without content';
   const health = await blocksHealth(protector, blocks);

@@ -37,7 +37,13 @@ export interface ProtectionFigures {
   missedHosts: number;
   reachableHosts: number;
   version: number;
-  /** The newest version of which every block is confirmed; 0 for none. */
+  /** Hosts that the largest stripe, or the most copies that there are, take. Fewer may be counted on. */
+  neededHosts: number;
+  /** So many of those that are counted on may fail once they have all that they owe; below 0: they are too few to read from. */
+  lossesMax: number;
+  /** The newest version of which the hosts that are counted on have confirmed all that they owe; 0 for none. */
+  confirmedVersion: number;
+  /** The same where these hosts are as many as the scheme takes, else 0: then less than was asked for is safe. */
   protectedVersion: number;
   /** Whether all hosts that are counted on have told what they have since the plan changed last. */
   isPlanConfirmed: boolean;

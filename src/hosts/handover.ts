@@ -1,8 +1,8 @@
 /** Whether what a host has of a drive is elsewhere, so that it can go. */
 import type { Duty } from './duty.js';
 import { isReleased } from './duty.js';
+import { hostsNeeded } from './hosts-needed.js';
 import { parityLength } from './stripe-reader.js';
-import { groupCount, type Layout, shardsOf } from './stripes.js';
 import type { HostState } from './wire/hosts-messages.js';
 import type { HostsWire } from './wire/hosts-wire.js';
 
@@ -38,15 +38,6 @@ export function handoverOf(duty: Duty | null, wire: HostsWire, treeLength: numbe
     handover.missingBlocks += state?.missingBlocks ?? 0;
   }
   return { ...handover, isDone: handover.waitingFor === 0 };
-}
-
-/** Of the largest stripe or the most copies that there are. */
-function hostsNeeded(layout: Layout): number {
-  let needed = 1;
-  for (const [epochIndex, epoch] of layout.epochs.entries()) {
-    if (groupCount(layout, epochIndex) > 0) needed = Math.max(needed, shardsOf(epoch));
-  }
-  return needed;
 }
 
 /** A host goes by a placement without this one, and has all that it owes under it on its disk. */

@@ -18,7 +18,9 @@ import {
 import { nextEpochs, possibleScheme } from './epochs.js';
 import type { HostFigures, ProtectionFigures } from './figures.js';
 import { findHost } from './find-host.js';
+import { hostFigures } from './host-figures.js';
 import { formatHostId } from './host-id.js';
+import { hostsNeeded, lossesWithin } from './hosts-needed.js';
 import type { Invite } from './invite.js';
 import { OwnerBook } from './owner-book.js';
 import { Placement } from './placement.js';
@@ -88,8 +90,7 @@ export class Protector {
    */
   get confirmedContentLength(): number {
     const live = this.#live().filter((each) => each).length;
-    const shards = this.plan.epochs.map(({ data, parity }) => data + parity);
-    return live >= Math.max(1, ...shards) ? this.#confirmed.contentLength : 0;
+    return live >= hostsNeeded(this.layout) ? this.#confirmed.contentLength : 0;
   }
   get layout(): Layout {
     const { content, stripe } = this.#options.logs;
@@ -191,6 +192,9 @@ export class Protector {
     const { version } = this.#options.version();
     const active = hosts.filter((host) => host.status === 'active');
     const states = active.map((host) => this.#book.of(host.id).state);
+    const live = this.#live().filter((each) => each).length;
+    const neededHosts = hostsNeeded(this.layout);
+    const confirmedVersion = this.#book.protected?.version ?? 0;
     return {
       driveId: formatHostId(this.#options.logs.plan.key),
       planLength: this.planLength,
@@ -198,10 +202,13 @@ export class Protector {
       possible: possibleScheme(scheme, active.length),
       repairAfterMs,
       activeHosts: active.length,
-      missedHosts: active.length - this.#live().filter((each) => each).length,
+      missedHosts: active.length - live,
       reachableHosts: active.filter((host) => this.#wire?.host(host.id) !== undefined).length,
       version,
-      protectedVersion: this.#book.protected?.version ?? 0,
+      neededHosts,
+      lossesMax: lossesWithin(this.layout, live),
+      confirmedVersion,
+      protectedVersion: live >= neededHosts ? confirmedVersion : 0,
       isPlanConfirmed: this.#isPlanConfirmed,
       contentLength: this.#options.logs.content.length,
       confirmedContentLength: this.#confirmed.contentLength,
@@ -212,25 +219,8 @@ export class Protector {
   }
 
   hosts(): HostFigures[] {
-    const live = this.#live();
-    return this.plan.hosts.map((host, index) => {
-      const { lastSeenMs, state, storedBytes, audits, lastAuditMs } = this.#book.of(host.id);
-      return {
-        index,
-        id: formatHostId(host.id),
-        label: host.label,
-        status: host.status,
-        reachable: this.#wire?.host(host.id) !== undefined,
-        missed: host.status === 'active' && live[index] === false,
-        storedBytes: host.status === 'gone' ? 0 : storedBytes,
-        missingBytes: state?.missingBytes ?? 0,
-        capacityBytes: state?.capacityBytes ?? host.capacityBytes,
-        freeBytes: state?.freeBytes ?? null,
-        auditScore: audits.score,
-        audits: { passed: audits.passed, failed: audits.failed, lastMs: lastAuditMs },
-        lastSeenMs,
-      };
-    });
+    const isReachable = (id: Buffer): boolean => this.#wire?.host(id) !== undefined;
+    return hostFigures(this.plan, this.#live(), this.#book, isReachable);
   }
 
   /** The connected hosts of the plan, with their places in it. */
@@ -457,13 +447,20 @@ export class Protector {
     this.#isPlanConfirmed = hosts > 0;
   }
 
-  /** A leaving host is gone once all that the others owe instead of it is confirmed. */
+  /**
+   * A leaving host is gone once all that the others owe instead of it is confirmed. Where they are too few to make up for it,
+   * only one that is away, as nothing can be had of it.
+   */
   async #retireHosts(): Promise<void> {
-    const { version, protectedVersion, stripesBehind } = this.figures();
-    if (!this.#isPlanConfirmed || protectedVersion < version || stripesBehind > 0) return;
-    if (this.#confirmed.contentLength < this.#options.logs.content.length) return;
+    const { version, confirmedVersion, lossesMax, activeHosts, missedHosts, neededHosts } =
+      this.figures();
+    const isShort = activeHosts - missedHosts < neededHosts;
+    const isAll = this.#confirmed.contentLength >= this.#options.logs.content.length;
+    const isBehind = confirmedVersion < version || this.#writer.behind(this.plan.epochs) > 0;
+    if (!this.#isPlanConfirmed || isBehind || !isAll || lossesMax < 0) return;
     for (const [index, { status, id }] of this.plan.hosts.entries()) {
       if (status !== 'leaving') continue;
+      if (isShort && this.#wire?.host(id) !== undefined) continue;
       await this.#setStatus(index, 'gone');
       this.#options.swarm?.leavePeer(id);
     }

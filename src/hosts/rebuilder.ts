@@ -159,7 +159,12 @@ export class Rebuilder {
   /** Hosts that may have a shard, the likeliest first. */
   #candidates(duty: Duty, group: Group, slot: number): HostsPeer[] {
     const likely = this.#likelyHosts(duty, group, slot);
-    const all = new Set([...likely, ...this.#options.wire.hosts]);
+    // Anybody who has the read key can say that he is a host.
+    const { hosts } = duty.view.plan;
+    const known = this.#options.wire.hosts.filter((peer) =>
+      hosts.some(({ id }) => id.equals(peer.id)),
+    );
+    const all = new Set([...likely, ...known]);
     return [...all].slice(0, limits.host_shard_askers_max);
   }
 

@@ -142,11 +142,7 @@ export class StorageHost {
       peersMax: limits.host_connections_max,
       log,
       onConnection: (connection) =>
-        serveAdmission(
-          connection,
-          (request) => this.#decide(request, connection),
-          (reason) => log(`Dropped a peer that asked to keep a drive: ${reason}`),
-        ),
+        serveAdmission(connection, (request) => this.#decide(request, connection)),
     });
   }
 

@@ -235,7 +235,8 @@ export class BootstrapNode {
   }
 }
 
-function wordsThrough(through: readonly string[], args: string[]): [string, ...string[]] {
+/** A program and its arguments, run by this Node.js behind some words. */
+export function wordsThrough(through: readonly string[], args: string[]): [string, ...string[]] {
   const [program = process.execPath, ...words] = [...through, process.execPath];
   return [program, ...words, ...args];
 }

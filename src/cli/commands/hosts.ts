@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
-import type { HostFigures } from '../../drive/protection-control.js';
+import type { HostFigures, ProtectionFigures } from '../../drive/protection-control.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
+import { describeShortage, isShortOfHosts } from '../host-shortage.js';
 import { formatBytes, formatInstant, formatTable } from '../output.js';
 import { askProtection, hostsOnceMet } from '../protection-client.js';
 
@@ -64,15 +65,21 @@ export function addHostsCommand(program: Command, context: CliContext): void {
     .option('--json', 'print JSON')
     .action(async (name: string, host: string, options: HostsOptions) => {
       const asked = { command: 'hosts remove', bootstrap: options.bootstrap };
-      const leaving = await askProtection(
+      const { leaving, figures } = await askProtection(
         homeOf(context),
         name,
         context,
         asked,
-        async (call) => (await call('hostRemove', { host })) as HostFigures,
+        async (call) => ({
+          leaving: (await call('hostRemove', { host })) as HostFigures,
+          figures: (await call('protection')) as ProtectionFigures,
+        }),
       );
       const text = `host ${nameOf(leaving)} is leaving: it may be switched off once 'shoal hosts list ${name}' says 'gone'`;
-      printReport(context, options.json, leaving, text);
+      const shortage = isShortOfHosts(figures)
+        ? `\nnobody can take over what it has: ${describeShortage(figures)}; it leaves once there are enough`
+        : '';
+      printReport(context, options.json, leaving, text + shortage);
     });
 }
 

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { ProtectionFigures } from '../../drive/protection-control.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { type DriveReport, reportOn } from '../drive-report.js';
+import { describeShortage, isShortOfHosts } from '../host-shortage.js';
 import { formatBytes, formatTable } from '../output.js';
 import { formatPin } from './pin.js';
 import { schemeLine } from './protect.js';
@@ -60,8 +61,17 @@ function mountRows(mount: NonNullable<DriveReport['mount']>): string[][] {
 /** "up to version 7, 2 behind; 4 + 2 on 8 hosts". */
 function protectedLine(protection: ProtectionFigures): string {
   const { version, protectedVersion, missedHosts, problem } = protection;
+  const { activeHosts, reachableHosts } = protection;
   const behind = version - protectedVersion;
-  const line = `up to version ${protectedVersion}, ${behind} behind; ${schemeLine(protection)}`;
-  const missed = missedHosts === 0 ? '' : `, ${missedHosts} of them missed`;
-  return problem === null ? `${line}${missed}` : `${line}${missed}; ${problem}`;
+  const claim = isShortOfHosts(protection)
+    ? `not as was asked for: ${describeShortage(protection)}`
+    : `up to version ${protectedVersion}, ${behind} behind`;
+  const away = activeHosts - reachableHosts;
+  return [
+    `${claim}; ${schemeLine(protection)}`,
+    ...(missedHosts === 0 ? [] : [`, ${missedHosts} of them missed`]),
+    // What these have is known from before.
+    ...(away <= missedHosts ? [] : [`, ${away} of them not connected`]),
+    ...(problem === null ? [] : [`; ${problem}`]),
+  ].join('');
 }

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import type { ProtectionFigures } from '../../drive/protection-control.js';
 import { UnavailableError } from '../../errors.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
+import { describeShortage, isShortOfHosts } from '../host-shortage.js';
 import { parseDeadline } from '../options.js';
 import { formatBytes } from '../output.js';
 import { ProgressLine } from '../progress.js';
@@ -15,6 +16,7 @@ interface SyncOptions {
 }
 
 const LOOK_MS = 200;
+const SHORT_MS = 5000;
 
 export function addSyncCommand(program: Command, context: CliContext): void {
   program
@@ -37,7 +39,13 @@ export function addSyncCommand(program: Command, context: CliContext): void {
         const figures = await askProtection(homeOf(context), name, context, asked, async (call) => {
           let now = (await call('protection', { commit: true, look: true })) as ProtectionFigures;
           const { version } = now;
+          let shortSinceMs: number | null = null;
           while (now.protectedVersion < version || !now.isPlanConfirmed) {
+            // No time helps then; only more hosts do. Some may be about to connect.
+            const isShort =
+              isShortOfHosts(now) && now.isPlanConfirmed && now.confirmedVersion >= version;
+            shortSinceMs = isShort ? (shortSinceMs ?? Date.now()) : null;
+            if (Date.now() - (shortSinceMs ?? Date.now()) > SHORT_MS) throw late(name, now);
             progress.show(
               `${name}: ${progressLine(now)}`,
               now.confirmedContentLength,
@@ -64,6 +72,11 @@ function progressLine({ activeHosts, reachableHosts, stripesBehind }: Protection
 
 function late(name: string, figures: ProtectionFigures): UnavailableError {
   const { activeHosts, reachableHosts, missingBytes, protectedVersion, version, problem } = figures;
+  if (activeHosts > 0 && problem === null && isShortOfHosts(figures)) {
+    return new UnavailableError(
+      `'${name}' is not protected as was asked for: ${describeShortage(figures)}; 'shoal hosts add' adds one`,
+    );
+  }
   const lack = missingBytes === 0 ? '' : `, and they lack ${formatBytes(missingBytes)}`;
   const hosts =
     activeHosts === 0

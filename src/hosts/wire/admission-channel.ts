@@ -17,14 +17,12 @@ import {
 const REQUESTS_MAX = 16;
 
 /**
- * Answers who asks to have a drive kept. `decide` never rejects.
- *
- * @param onFault The peer sent what it must not; the connection is ended.
+ * Answers who asks to have a drive kept. `decide` never rejects. A peer that sends what it must not is dropped by the
+ * multiplexer of the connection.
  */
 export function serveAdmission(
   connection: PeerConnection,
   decide: (request: AdmissionRequest, connection: PeerConnection) => Promise<AdmissionAnswer>,
-  onFault: (reason: string) => void,
 ): void {
   const mux = Protomux.from(connection);
   const open = (): void => {
@@ -40,22 +38,17 @@ export function serveAdmission(
           const given = await decide(decoded, connection);
           if (!channel.closed) answer.send(encodeAdmissionAnswer(given));
         } catch (error) {
-          if (error instanceof FormatVersionError) {
-            const reason = 'it is older than the program of the owner';
-            const refused = { accepted: false, reason, capacityBytes: 0, freeBytes: 0 };
-            answer.send(encodeAdmissionAnswer(refused));
-            return;
-          }
-          if (!(error instanceof DamagedError)) throw error;
-          onFault(error.message);
-          connection.destroy();
+          if (!(error instanceof FormatVersionError)) throw error;
+          const reason = 'it is older than the program of the owner';
+          const refused = { accepted: false, reason, capacityBytes: 0, freeBytes: 0 };
+          answer.send(encodeAdmissionAnswer(refused));
         }
       },
     });
     const answer: Message<Uint8Array> = channel.addMessage<Uint8Array>({
       encoding: cenc.raw,
       onmessage: () => {
-        connection.destroy();
+        throw new DamagedError('it answers what nobody asked');
       },
     });
     channel.open();

@@ -7,7 +7,6 @@ import { limits } from '../../limits.js';
 import { TokenBucket } from '../../swarm/token-bucket.js';
 import {
   type AuditAnswer,
-  type AuditRequest,
   decodeAuditAnswer,
   decodeAuditRequest,
   decodeHello,
@@ -39,8 +38,6 @@ export interface HostsPeerOptions {
   onHello: (peer: HostsPeer) => void;
   onState: (peer: HostsPeer, state: HostState) => void;
   onClose: (peer: HostsPeer) => void;
-  /** The peer sent what it must not; the connection is ended. */
-  onFault: (peer: HostsPeer, reason: string) => void;
 }
 
 type Answered = (answer: AuditAnswer | null) => void;
@@ -58,10 +55,18 @@ export class HostsPeer {
     limits.host_messages_per_second_max,
   );
   readonly #reads = new TokenBucket(limits.host_reads_burst_max, limits.host_reads_per_second_max);
+  /** Refusals, and answers that nobody waits for. */
+  readonly #idle = new TokenBucket(limits.host_idle_burst_max, limits.host_idle_per_second_max);
   /** Reads that the peer has not answered, by their number. */
   readonly #asked = new Map<number, Answered>();
   #lastAsked = 0;
+  /** Reads that are under way, or whose answers the peer has not taken yet. */
   #served = 0;
+  /** Answers with a block, and refusals, since the peer last took all that it was sent. */
+  #unreadAnswers = 0;
+  #unreadRefusals = 0;
+  /** To be told once it has. */
+  #untold: HostState | null = null;
   #role: HostsRole | null = null;
   #lastState: HostState | null = null;
   #heardMs = performance.now();
@@ -75,6 +80,7 @@ export class HostsPeer {
       protocol: HOSTS_PROTOCOL,
       id: options.id,
       onclose: () => this.#onClose(),
+      ondrain: () => this.#onDrain(),
     });
     if (this.#channel === null) {
       this.#isClosed = true;
@@ -82,8 +88,8 @@ export class HostsPeer {
     }
     this.#hello = this.#add((bytes) => this.#onHello(bytes));
     this.#state = this.#add((bytes) => this.#onState(bytes));
-    this.#request = this.#add((bytes) => this.#onRequest(decodeAuditRequest(bytes)));
-    this.#answer = this.#add((bytes) => this.#onAnswer(decodeAuditAnswer(bytes)));
+    this.#request = this.#add((bytes) => this.#onRequest(bytes));
+    this.#answer = this.#add((bytes) => this.#onAnswer(bytes));
     this.#channel.open();
     this.#hello.send(encodeHello(options.hello));
   }
@@ -112,8 +118,11 @@ export class HostsPeer {
     return this.#isClosed;
   }
 
+  /** Tells how this host stands. To a peer that does not read, only the newest, and later. */
   sendState(state: HostState): void {
-    if (!this.#isClosed) this.#state?.send(encodeHostState(state));
+    if (this.#isClosed) return;
+    if (this.#isBehind) this.#untold = state;
+    else this.#state?.send(encodeHostState(state));
   }
 
   /**
@@ -148,6 +157,7 @@ export class HostsPeer {
     this.#onClose();
   }
 
+  /** What comes of an error is a fault of the peer: the multiplexer of the connection sees to it. */
   #add(receive: (bytes: Buffer) => void): Message<Uint8Array> {
     return (this.#channel as Channel).addMessage<Uint8Array>({
       encoding: cenc.raw,
@@ -157,15 +167,10 @@ export class HostsPeer {
           // What comes lies in memory that is used again.
           receive(Buffer.from(bytes));
         } catch (error) {
-          if (error instanceof FormatVersionError) {
-            // It may still be of use otherwise.
-            this.#isNewer = true;
-            this.close();
-            return;
-          }
-          if (!(error instanceof DamagedError)) throw error;
-          this.#options.onFault(this, error.message);
-          this.#options.connection.destroy();
+          if (!(error instanceof FormatVersionError)) throw error;
+          // It may still be of use otherwise.
+          this.#isNewer = true;
+          this.close();
         }
       },
     });
@@ -195,10 +200,12 @@ export class HostsPeer {
     this.#options.onState(this, state);
   }
 
-  #onRequest({ id, log, block }: AuditRequest): void {
+  #onRequest(bytes: Buffer): void {
+    const { id, log, block } = decodeAuditRequest(bytes);
+    if (this.#role === null) throw new DamagedError('it asks before it greets');
     const mayRead = this.#options.mayRead?.(this) ?? true;
     if (!mayRead || this.#served >= limits.host_reads_served_max || !this.#reads.take()) {
-      this.#reply({ id, status: 'busy' });
+      this.#refuse(id);
       return;
     }
     this.#served++;
@@ -207,18 +214,49 @@ export class HostsPeer {
       // A block that cannot be read is as good as none.
       .catch(() => null)
       .then((stored) => {
-        this.#served--;
         this.#reply(stored === null ? { id, status: 'absent' } : { id, status: 'here', stored });
+        // Blocks that the peer does not take lie in memory: it gets no more of them until it does.
+        if (stored !== null && this.#isBehind) this.#unreadAnswers++;
+        else this.#served--;
       });
+  }
+
+  #refuse(id: number): void {
+    if (!this.#idle.take()) throw new DamagedError('it asks for more blocks than it can get');
+    if (this.#isBehind && ++this.#unreadRefusals > limits.host_unread_refusals_max) {
+      throw new DamagedError('it does not read what it asks for');
+    }
+    this.#reply({ id, status: 'busy' });
   }
 
   #reply(answer: AuditAnswer): void {
     if (!this.#isClosed) this.#answer?.send(encodeAuditAnswer(answer));
   }
 
-  #onAnswer(answer: AuditAnswer): void {
-    // One that comes too late is nobody's.
-    this.#asked.get(answer.id)?.(answer);
+  #onAnswer(bytes: Buffer): void {
+    const answer = decodeAuditAnswer(bytes);
+    const answered = this.#asked.get(answer.id);
+    if (answered !== undefined) {
+      this.#asked.delete(answer.id);
+      answered(answer);
+    } else if (!this.#idle.take()) {
+      // One that comes too late is nobody's, and no fault.
+      throw new DamagedError('it answers what nobody asked');
+    }
+  }
+
+  /** It has not taken all that it was sent. */
+  get #isBehind(): boolean {
+    return this.#channel?.drained === false;
+  }
+
+  #onDrain(): void {
+    this.#served -= this.#unreadAnswers;
+    this.#unreadAnswers = 0;
+    this.#unreadRefusals = 0;
+    const state = this.#untold;
+    this.#untold = null;
+    if (state !== null) this.sendState(state);
   }
 
   #onClose(): void {

@@ -33,6 +33,7 @@ export class HostsWire {
   readonly #peers = new Map<PeerConnection, HostsPeer>();
   readonly #onAdd = (peer: ReplicatorPeer): void => this.#meet(peer.stream);
   #isClosed = false;
+  #hasSaidNewer = false;
 
   constructor(options: HostsWireOptions) {
     this.#options = options;
@@ -101,11 +102,11 @@ export class HostsWire {
       onClose: (closed) => {
         if (this.#peers.get(connection) === closed) this.#peers.delete(connection);
         onClose?.(closed);
-        if (closed.isNewer) log('A peer speaks a newer version about hosts; update Shoal');
-        else this.#attachLater(connection);
-      },
-      onFault: (faulty, reason) => {
-        log(`Dropped peer ${faulty.id.toString('hex', 0, 4)} of the hosts: ${reason}`);
+        if (!closed.isNewer) this.#attachLater(connection);
+        else if (!this.#hasSaidNewer) {
+          this.#hasSaidNewer = true;
+          log('A peer speaks a newer version about hosts; update Shoal');
+        }
       },
     });
     if (!peer.closed) this.#peers.set(connection, peer);

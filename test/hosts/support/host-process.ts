@@ -3,9 +3,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Assertions } from 'brittle';
+import { callControl } from '../../../src/control/client.js';
+import { runningHolder } from '../../../src/drive/store-lock.js';
 import type { StorageHostReport } from '../../../src/hosts/storage-host.js';
 import { type CommandResult, command, ended, tryCommand } from '../../support/command.js';
-import { SHOAL } from '../../support/drive-mount.js';
+import { SHOAL, wordsThrough } from '../../support/drive-mount.js';
 import { LineReader } from '../../support/line-reader.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
@@ -16,6 +18,8 @@ export interface HostProcessOptions {
   capacity?: string;
   /** More options of the command. */
   options?: string[];
+  /** Words before the command, which run it elsewhere: in another network namespace. */
+  through?: readonly string[];
 }
 
 export class HostProcess {
@@ -54,12 +58,13 @@ export class HostProcess {
   }
 
   async start(): Promise<void> {
-    const { bootstrap, capacity = '500M', options = [] } = this.#options;
-    const child = spawn(
-      process.execPath,
-      [SHOAL, 'host', '--store', this.folder, '--capacity', capacity, ...options],
-      { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, SHOAL_BOOTSTRAP: bootstrap } },
-    );
+    const { bootstrap, capacity = '500M', options = [], through = [] } = this.#options;
+    const args = [SHOAL, 'host', '--store', this.folder, '--capacity', capacity, ...options];
+    const [program, ...words] = wordsThrough(through, args);
+    const child = spawn(program, words, {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, SHOAL_BOOTSTRAP: bootstrap },
+    });
     this.#child = child;
     this.#end = ended(child);
     const lines = new LineReader(child.stdout);
@@ -95,8 +100,11 @@ export class HostProcess {
     return tryCommand(process.execPath, [SHOAL, 'host', ...args, '--store', this.folder]);
   }
 
+  /** What `shoal host status` is told, without a process for it. */
   async status(): Promise<StorageHostReport> {
-    return JSON.parse(await this.shoal('status', '--json')) as StorageHostReport;
+    const socket = runningHolder(path.join(this.folder, 'lock'))?.socket;
+    if (socket == null) throw new Error(`No host runs in ${this.folder}`);
+    return (await callControl(socket, 'status')) as StorageHostReport;
   }
 }
 

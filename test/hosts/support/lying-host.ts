@@ -73,14 +73,10 @@ export async function lyingHost(t: Assertions, bootstrap: string): Promise<strin
     keyPair: { publicKey, secretKey },
     bootstrap: parseBootstrap(bootstrap),
     onConnection: (connection) =>
-      serveAdmission(
-        connection,
-        async ({ keys }) => {
-          await keep(keys);
-          return GIVES;
-        },
-        () => undefined,
-      ),
+      serveAdmission(connection, async ({ keys }) => {
+        await keep(keys);
+        return GIVES;
+      }),
     log: () => undefined,
   });
   t.teardown(

@@ -16,14 +16,17 @@ export function mountsBelow(folder: string): string[] {
     .sort((a, b) => b.length - a.length);
 }
 
-/** Processes that carry a mark, except this one: pid and command line. */
-export function markedProcesses(mark: string): { pid: number; command: string }[] {
+/** Processes that carry a mark (in a variable), except this one: pid and command line. */
+export function markedProcesses(
+  mark: string,
+  variable: string = MARK,
+): { pid: number; command: string }[] {
   const found: { pid: number; command: string }[] = [];
   for (const name of readdirSync('/proc')) {
     const pid = Number(name);
     if (!Number.isInteger(pid) || pid === process.pid) continue;
     const environment = readOrEmpty(`/proc/${pid}/environ`);
-    if (!environment.split('\0').includes(`${MARK}=${mark}`)) continue;
+    if (!environment.split('\0').includes(`${variable}=${mark}`)) continue;
     const command = readOrEmpty(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim();
     // A zombie has no command line: it has ended.
     if (command !== '') found.push({ pid, command });
@@ -31,9 +34,9 @@ export function markedProcesses(mark: string): { pid: number; command: string }[
   return found;
 }
 
-/** Kills the processes that carry a mark. */
-export function killMarked(mark: string): void {
-  for (const { pid } of markedProcesses(mark)) {
+/** Kills the processes that carry a mark (in a variable). */
+export function killMarked(mark: string, variable: string = MARK): void {
+  for (const { pid } of markedProcesses(mark, variable)) {
     try {
       process.kill(pid, 'SIGKILL');
     } catch (error) {

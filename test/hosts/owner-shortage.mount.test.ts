@@ -1,0 +1,63 @@
+/** An owner with fewer hosts than the scheme takes: nobody says that the drive is as safe as was asked for. */
+import test from 'brittle';
+import type {
+  DriveHealth,
+  HostFigures,
+  ProtectionFigures,
+} from '../../src/drive/protection-control.js';
+import { BootstrapNode, Machine } from '../support/drive-mount.js';
+import { type HostProcess, until } from './support/host-process.js';
+import { asked, SYNC, startHosts, writeRandom } from './support/owner.js';
+
+const TIME = { timeout: 240_000 };
+
+test('owner - too few hosts are never called protection', TIME, async (t) => {
+  const network = await BootstrapNode.forTest(t);
+  const machine = Machine.forTest(t, { bootstrap: network.address });
+  const hosts = await startHosts(t, network.address, 3);
+  const [, second, third] = hosts as [HostProcess, HostProcess, HostProcess];
+  const mount = await machine.createAndMount('drive');
+  const scheme = ['--data', '2', '--parity', '1', '--repair-after', '2s'];
+  await machine.shoal('protect', 'drive', ...scheme);
+  await machine.shoal('hosts', 'add', 'drive', ...hosts.map(({ invite }) => invite));
+  writeRandom(mount, 'file', 1 << 20);
+  const before = await asked<ProtectionFigures>(machine, 'sync', 'drive', ...SYNC);
+  t.alike([before.protectedVersion, before.lossesMax], [before.version, 1]);
+
+  await third.kill();
+  const missed = async (count: number): Promise<ProtectionFigures> =>
+    await until('hosts are missed', async () => {
+      const figures = await asked<ProtectionFigures>(machine, 'protect', 'drive');
+      return figures.missedHosts === count && figures;
+    });
+  await missed(1);
+  writeRandom(mount, 'more', 300_000);
+  const late = await machine.tryShoal(['sync', 'drive', ...SYNC]);
+  t.is(late.code, 9, late.stderr);
+  t.ok(
+    /not protected as was asked for: 2 hosts are counted on, 3 are needed: .* survives the loss of none/.test(
+      late.stderr,
+    ),
+    late.stderr,
+  );
+  const short = await asked<ProtectionFigures>(machine, 'protect', 'drive');
+  t.alike([short.protectedVersion, short.confirmedVersion], [0, short.version]);
+  t.is((await asked<DriveHealth>(machine, 'health', 'drive')).spare, short.lossesMax);
+  const status = await machine.shoal('status', 'drive');
+  t.ok(/protected +not as was asked for: 2 hosts are counted on/.test(status), status);
+
+  // One that is still needed does not go.
+  const leaving = await machine.shoal('hosts', 'remove', 'drive', '1');
+  t.ok(/nobody can take over what it has: 1 host is counted on/.test(leaving), leaving);
+  await asked<ProtectionFigures>(machine, 'protect', 'drive');
+  await second.kill();
+  await until('it is away', async () => {
+    const listed = await asked<HostFigures[]>(machine, 'hosts', 'list', 'drive');
+    return listed[1]?.reachable === false;
+  });
+  const alone = await asked<ProtectionFigures>(machine, 'protect', 'drive');
+  t.is(alone.lossesMax, -1, 'one shard of two that are needed');
+  const [, kept] = await asked<HostFigures[]>(machine, 'hosts', 'list', 'drive');
+  t.is(kept?.status, 'leaving');
+  await mount.unmount();
+});
