@@ -33,6 +33,7 @@ import type { Head } from '../tree/tree.js';
 import { TreeMarker } from '../tree/tree-marker.js';
 import type { VersionPoint } from '../tree/version-point.js';
 import { chooseKept, type KeptVersions, readSnapshots, versionsOf } from './kept-versions.js';
+import { noteOwedSpace, readOwedSpace } from './owed-space.js';
 
 export interface CollectionParts {
   tree: HyperbeeTree;
@@ -138,19 +139,32 @@ export async function sweep(
     return { treeBlocks: tree.blocks, chunkBlocks: chunks.blocks, bytes };
   }
   try {
+    // Also what earlier runs took out, and were ended or thought too little to write the files anew for.
+    const owed = await readOwedSpace(treeCore);
+    const about = bytesAbout(treeCore, garbage.tree) + bytesAbout(contentCore, garbage.chunks);
+    if (about > 0) await noteOwedSpace(treeCore, owed + about);
     const tree = await removeBlocks(treeCore, garbage.tree.runs(), options.pause);
     const chunks = await removeBlocks(contentCore, garbage.chunks.runs(), options.pause);
     const bytes = tree.bytes + chunks.bytes;
     const all = treeCore.byteLength + contentCore.byteLength;
-    const isWorthIt = options.compact === true || bytes > limits.collect_compact_share_min * all;
-    if (bytes > 0 && isWorthIt) {
+    const isWorthIt =
+      options.compact === true || owed + bytes > limits.collect_compact_share_min * all;
+    if (owed + bytes > 0 && isWorthIt) {
       await requireReadable([treeCore, contentCore], options.pause);
       await compactStore(storage);
-    }
+      await noteOwedSpace(treeCore, 0);
+    } else if (about > 0) await noteOwedSpace(treeCore, owed + bytes);
     return { treeBlocks: tree.blocks, chunkBlocks: chunks.blocks, bytes };
   } catch (error) {
     throw asShoalError(error, 'take what is not kept out of the store');
   }
+}
+
+/** What garbage that is on this machine takes, from the average size of the log's blocks. */
+function bytesAbout(core: Hypercore, garbage: BlockSet): number {
+  let blocks = 0;
+  for (const [start, end] of localStretches(core, garbage.runs())) blocks += end - start;
+  return blocks === 0 ? 0 : Math.ceil((blocks * core.byteLength) / core.length);
 }
 
 async function measure(
