@@ -67,6 +67,12 @@ test('snapshots: made, listed, deleted; a label is there once', TIME, async (t) 
   t.is((await tryHere(machine, 'snapshot', 'drive', 'two')).code, exitCodes.alreadyExists);
   const list = JSON.parse(await shoalHere(machine, 'snapshots', 'drive', '--json'));
   t.alike(list, [first, second]);
+  const older = await shoalHere(machine, 'snapshot', 'drive', 'older', '--at', 'one', '--json');
+  t.is(JSON.parse(older).version, first.version, 'an older version');
+  t.is((await tryHere(machine, 'snapshot', 'drive', 'x', '--at', '99')).code, exitCodes.notFound);
+  const both = ['snapshot', 'drive', '--delete', 'older', '--at', 'one'];
+  t.is((await tryHere(machine, ...both)).code, exitCodes.usage);
+  await shoalHere(machine, 'snapshot', 'drive', '--delete', 'older');
   t.is((await tryHere(machine, 'snapshot', 'drive', '--delete', 'three')).code, exitCodes.notFound);
   await shoalHere(machine, 'snapshot', 'drive', '--delete', 'one');
   const remounted = await machine.mount('drive', ['--offline']);
