@@ -99,6 +99,12 @@ test('log: what each version changed, in pages, and of one path', TIME, async (t
   await mount.commit();
   renameSync(at('docs/b'), at('c'));
   await mount.commit();
+  const ofRenamed = await shoalHere(mount.machine, 'log', 'drive', 'c');
+  const goOn = /renamed from docs\/b: shoal (log drive docs\/b --before \d+)$/m.exec(
+    ofRenamed,
+  )?.[1];
+  t.ok(goOn !== undefined, ofRenamed);
+  t.ok(/M docs\/b/.test(await shoalHere(mount.machine, ...(goOn ?? '').split(' '))), goOn);
   rmSync(at('c'));
   await mount.commit();
   const all: LogPage = JSON.parse(await both(t, mount, ['log', 'drive', '--json']));

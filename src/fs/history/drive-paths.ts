@@ -52,14 +52,24 @@ export async function findPath(
   view: TreeView,
   names: readonly string[],
 ): Promise<FoundPath | null> {
+  return (await findSteps(view, names))?.at(-1) ?? null;
+}
+
+/** As {@link findPath}: the root, and then what each name leads to. */
+export async function findSteps(
+  view: TreeView,
+  names: readonly string[],
+): Promise<FoundPath[] | null> {
   let found: FoundPath = { ino: ROOT_INO, parent: ROOT_INO, name: '', type: S_IFDIR };
+  const steps = [found];
   for (const name of names) {
     if (found.type !== S_IFDIR) return null;
     const bytes = await view.get(entryKey(found.ino, name));
     if (bytes === null) return null;
     found = { ...decodeEntry(bytes), parent: found.ino, name };
+    steps.push(found);
   }
-  return found;
+  return steps;
 }
 
 /** Throws DamagedError where the inode is missing. */
