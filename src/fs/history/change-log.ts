@@ -4,6 +4,7 @@ import { decodeEntry } from '../../tree/entry-record.js';
 import { entryKey, inodeKey } from '../../tree/keys.js';
 import type { Head, TreeView } from '../../tree/tree.js';
 import { findPath, PathFinder, shownPath } from './drive-paths.js';
+import { LikelyNames } from './likely-names.js';
 import { type PathVersion, versionsOfPath } from './path-log.js';
 import type { KnownVersion, VersionedTree, VersionHistory } from './version-history.js';
 
@@ -65,7 +66,7 @@ export async function readLog(
     }
     found.push(version);
   }
-  const lister = new ChangeLister(tree, (await history.kept()).contiguous);
+  const lister = new ChangeLister(tree, history, (await history.kept()).contiguous);
   const listed = await lister.list(found.map(({ known }) => known));
   const versions = listed.map((each, i) => ({
     ...each,
@@ -81,11 +82,13 @@ async function* allOf(history: VersionHistory, from: number): AsyncGenerator<Pat
 /** Finds out what versions changed, with paths. */
 class ChangeLister {
   readonly #tree: VersionedTree;
+  readonly #history: VersionHistory;
   /** All versions from this one on are kept. */
   readonly #contiguous: number;
 
-  constructor(tree: VersionedTree, contiguous: number) {
+  constructor(tree: VersionedTree, history: VersionHistory, contiguous: number) {
     this.#tree = tree;
+    this.#history = history;
     this.#contiguous = contiguous;
   }
 
@@ -155,7 +158,7 @@ class ChangeLister {
     for (let i = 0; i < NAME_SCANS_MAX && head !== undefined; i++) {
       const nameless = listed.filter(({ changes }) => changes?.some(isNameless));
       if (nameless.length === 0) return;
-      const found = await namesIn(this.#tree.at(head), nameless);
+      const found = await namesIn(this.#tree.at(head), this.#history, nameless);
       for (const [ino, path] of found) if (!names.has(ino)) names.set(ino, path);
       for (const { version, changes } of nameless) {
         const view = this.#tree.at(heads.get(version) ?? head);
@@ -182,6 +185,7 @@ function isNameless({ path }: LoggedChange): boolean {
 /** Paths in one version of the inodes that have none yet. */
 async function namesIn(
   view: TreeView,
+  history: VersionHistory,
   versions: readonly LoggedVersion[],
 ): Promise<Map<number, string[]>> {
   const finder = new PathFinder(view);
@@ -193,7 +197,11 @@ async function namesIn(
     if (names === null) wanted.add(ino);
     else found.set(ino, names);
   }
-  for (const [ino, names] of await finder.files(wanted, limits.history_names_read_max)) {
+  for (const [ino, names] of await finder.files(
+    wanted,
+    limits.history_names_read_max,
+    new LikelyNames(view, history),
+  )) {
     found.set(ino, names);
   }
   return found;

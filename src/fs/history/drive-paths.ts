@@ -12,7 +12,9 @@ import {
   rangeOfKind,
 } from '../../tree/keys.js';
 import type { TreeView } from '../../tree/tree.js';
+import { readCommit } from '../follower.js';
 import { S_IFDIR, S_IFMT } from '../inode.js';
+import type { LikelyNames } from './likely-names.js';
 
 const ROOT_INO = 1;
 /** Directories above each other. */
@@ -120,12 +122,25 @@ export class PathFinder {
   }
 
   /**
-   * The paths of inodes that are no directories, one for each that has one: goes through the names of the whole
-   * version, up to `namesMax` of them.
+   * The paths of inodes that are no directories, one for each that has one. Where `likely` does not find them it goes
+   * through the names of the whole version, up to `namesMax` of them.
    */
-  async files(inodes: ReadonlySet<number>, namesMax: number): Promise<Map<number, string[]>> {
+  async files(
+    inodes: ReadonlySet<number>,
+    namesMax: number,
+    likely: LikelyNames,
+  ): Promise<Map<number, string[]>> {
     const found = new Map<number, string[]>();
     if (inodes.size === 0) return found;
+    const { inodeCount } = await readCommit(this.#view);
+    if (inodes.size * limits.history_likely_inodes_min <= inodeCount) {
+      for (const ino of inodes) {
+        const place = await likely.find(ino);
+        const names = place === null ? null : await this.entry(place.parent, place.name);
+        if (names !== null) found.set(ino, names);
+      }
+    }
+    if (found.size === inodes.size) return found;
     const { from, to } = rangeOfKind(RecordKind.entry);
     let seen = 0;
     for await (const { key, value } of this.#view.range(from, to)) {
