@@ -21,7 +21,7 @@ test('a collection - is killed at any moment without harm', { timeout: 180_000 }
   const seed = seedOfRun();
   t.comment(`SHOAL_TEST_SEED=${seed}`);
   const random = new SeededRandom(seed);
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   let mount = await machine.createAndMount('drive', ['--offline']);
   await machine.shoal('retention', 'drive', '--keep', '0');
   writeContent(join(mount.directory, 'kept'), 1, 4 * MIB);
