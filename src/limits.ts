@@ -77,6 +77,10 @@ export const limits = {
   history_versions_noted_max: 1024,
   /** Names that are read to find the path of an inode for `shoal log`. */
   history_names_read_max: 200_000,
+  /** Names gone through to find those of some files where they most likely are, before all are gone through. */
+  history_likely_names_max: 20_000,
+  /** They are looked for there when the drive has so many inodes for each of them. */
+  history_likely_inodes_min: 256,
   /** Versions in one page of `shoal log`, and changes shown of each. */
   log_versions_max: 1000,
   log_changes_max: 10,

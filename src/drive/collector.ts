@@ -32,7 +32,14 @@ import { FORMAT_VERSION } from '../tree/superblock.js';
 import type { Head } from '../tree/tree.js';
 import { TreeMarker } from '../tree/tree-marker.js';
 import type { VersionPoint } from '../tree/version-point.js';
-import { chooseKept, type KeptVersions, readSnapshots, versionsOf } from './kept-versions.js';
+import {
+  chooseKept,
+  type KeptVersions,
+  keepAlso,
+  readSnapshots,
+  versionsOf,
+} from './kept-versions.js';
+import { noteOwedSpace, readOwedSpace } from './owed-space.js';
 
 export interface CollectionParts {
   tree: HyperbeeTree;
@@ -68,6 +75,12 @@ export interface CollectReport {
   bytes: number;
 }
 
+/** What is kept, and garbage then. */
+interface Decided {
+  kept: KeptVersions;
+  garbage: Garbage;
+}
+
 /** What is garbage, in both logs. */
 interface Garbage {
   tree: BlockSet;
@@ -82,11 +95,12 @@ export async function collect(
   const { tree, fileSystem } = parts;
   await fileSystem.commit();
   const run = new Collection(parts, options);
-  const kept = await run.chooseKept();
+  const chosen = await run.chooseKept();
   const known = await readBoth(tree);
-  const garbage = kept.dropped > 0 ? await run.decide(kept, known) : null;
-  const isDropped = garbage !== null;
-  const { treeBlocks, chunkBlocks, bytes } = await sweep(parts, garbage ?? known, options);
+  const decided = chosen.dropped > 0 ? await run.decide(chosen, known) : null;
+  const isDropped = decided !== null;
+  const kept = decided?.kept ?? chosen;
+  const { treeBlocks, chunkBlocks, bytes } = await sweep(parts, decided?.garbage ?? known, options);
   return {
     dryRun: options.dryRun === true,
     keptVersions: kept.lengths.length + (isDropped ? 0 : kept.dropped),
@@ -138,19 +152,32 @@ export async function sweep(
     return { treeBlocks: tree.blocks, chunkBlocks: chunks.blocks, bytes };
   }
   try {
+    // Also what earlier runs took out, and were ended or thought too little to write the files anew for.
+    const owed = await readOwedSpace(treeCore);
+    const about = bytesAbout(treeCore, garbage.tree) + bytesAbout(contentCore, garbage.chunks);
+    if (about > 0) await noteOwedSpace(treeCore, owed + about);
     const tree = await removeBlocks(treeCore, garbage.tree.runs(), options.pause);
     const chunks = await removeBlocks(contentCore, garbage.chunks.runs(), options.pause);
     const bytes = tree.bytes + chunks.bytes;
     const all = treeCore.byteLength + contentCore.byteLength;
-    const isWorthIt = options.compact === true || bytes > limits.collect_compact_share_min * all;
-    if (bytes > 0 && isWorthIt) {
+    const isWorthIt =
+      options.compact === true || owed + bytes > limits.collect_compact_share_min * all;
+    if (owed + bytes > 0 && isWorthIt) {
       await requireReadable([treeCore, contentCore], options.pause);
       await compactStore(storage);
-    }
+      await noteOwedSpace(treeCore, 0);
+    } else if (about > 0) await noteOwedSpace(treeCore, owed + bytes);
     return { treeBlocks: tree.blocks, chunkBlocks: chunks.blocks, bytes };
   } catch (error) {
     throw asShoalError(error, 'take what is not kept out of the store');
   }
+}
+
+/** What garbage that is on this machine takes, from the average size of the log's blocks. */
+function bytesAbout(core: Hypercore, garbage: BlockSet): number {
+  let blocks = 0;
+  for (const [start, end] of localStretches(core, garbage.runs())) blocks += end - start;
+  return blocks === 0 ? 0 : Math.ceil((blocks * core.byteLength) / core.length);
 }
 
 async function measure(
@@ -187,7 +214,11 @@ class Collection {
   readonly #newest: Head;
   readonly #contentLength: number;
   #isHurried = false;
+  /** When the run began, and when it was looked last. */
   #snapshots = new Map<string, VersionPoint>();
+  #snapshotsNow = new Map<string, VersionPoint>();
+  /** Versions that got a label in between. */
+  #labelled: VersionPoint[] = [];
   #retention: Retention | null = null;
 
   constructor(parts: CollectionParts, options: CollectOptions) {
@@ -209,6 +240,7 @@ class Collection {
     const view = tree.at(this.#newest);
     this.#retention = await readRetention(view, { localOnly: true });
     this.#snapshots = await readSnapshots(view);
+    this.#snapshotsNow = this.#snapshots;
     return await chooseKept(this.#paused(versionsOf(tree, this.#newest)), {
       retention: this.#retention,
       nowMs: this.#options.nowMs ?? Date.now(),
@@ -225,12 +257,12 @@ class Collection {
   }
 
   /** Marks, and writes what is garbage into the tree. null: dropping versions would free nothing, so none is. */
-  async decide(kept: KeptVersions, known: Garbage): Promise<Garbage | null> {
+  async decide(kept: KeptVersions, known: Garbage): Promise<Decided | null> {
     for (const length of kept.lengths) await this.#mark(length);
     if (this.#options.dryRun === true) {
       this.#needChunksInMemory();
-      const found = this.#garbage(known);
-      return this.#isWorthIt(kept, found, known) ? found : null;
+      const garbage = this.#garbage(known);
+      return this.#isWorthIt(kept, garbage, known) ? { kept, garbage } : null;
     }
     for (let round = 0; round < limits.collect_rounds_max; round++) {
       await this.#markNewer();
@@ -241,9 +273,9 @@ class Collection {
   }
 
   /** undefined: somebody began to read an older version meanwhile. */
-  async #tryToDecide(kept: KeptVersions, known: Garbage): Promise<Garbage | null | undefined> {
+  async #tryToDecide(chosen: KeptVersions, known: Garbage): Promise<Decided | null | undefined> {
     const { fileSystem, content } = this.#parts;
-    let decided: Garbage | null | undefined;
+    let decided: Decided | null | undefined;
     await fileSystem.committer.commitWith({
       prepare: async () => {
         this.#isHurried = true;
@@ -252,14 +284,17 @@ class Collection {
         });
       },
       decide: () => {
-        for (const { head } of this.#parts.inUse()) if (!this.#marked.has(head.length)) return;
+        const used = this.#parts.inUse();
+        for (const { head } of used) if (!this.#marked.has(head.length)) return;
+        // Whoever uses one of them may be giving it a label right now.
+        const kept = keepAlso(chosen, [...used, ...this.#labelled]);
         this.#needChunksInMemory();
-        const found = this.#garbage(known);
+        const garbage = this.#garbage(known);
         decided = null;
-        if (!this.#isWorthIt(kept, found, known)) return;
-        content.forget(found.chunks);
-        this.#putRecords(kept, found);
-        decided = found;
+        if (!this.#isWorthIt(kept, garbage, known)) return;
+        content.forget(garbage.chunks);
+        this.#putRecords(kept, garbage);
+        decided = { kept, garbage };
       },
     });
     return decided;
@@ -269,13 +304,15 @@ class Collection {
     return countOf(found) > countOf(known) || this.#droppedLabels(kept).length > 0;
   }
 
-  #droppedLabels({ lengths }: KeptVersions): string[] {
+  #droppedLabels({ lengths, record }: KeptVersions): string[] {
     const kept = new Set(lengths);
-    const labels = [...this.#snapshots].filter(([, { head }]) => !kept.has(head.length));
+    const labels = [...this.#snapshotsNow].filter(
+      ([, { version, head }]) => version < record.contiguous && !kept.has(head.length),
+    );
     return labels.map(([label]) => label);
   }
 
-  /** Versions that were committed since, and those that somebody reads. */
+  /** Versions that were committed since, that got a label since, and those that somebody reads. */
   async #markNewer(): Promise<void> {
     const { tree, inUse } = this.#parts;
     for await (const { head } of versionsOf(tree, tree.head)) {
@@ -283,6 +320,20 @@ class Collection {
       await this.#mark(head.length);
     }
     for (const { head } of inUse()) await this.#mark(head.length);
+    await this.#markLabelled();
+  }
+
+  async #markLabelled(): Promise<void> {
+    const { tree } = this.#parts;
+    const before = new Set([...this.#snapshots.values()].map(({ head }) => head.length));
+    this.#snapshotsNow = await readSnapshots(tree.at(tree.head));
+    this.#labelled = [];
+    if (this.#retention?.keepSnapshots !== true) return;
+    for (const point of this.#snapshotsNow.values()) {
+      if (before.has(point.head.length)) continue;
+      await this.#mark(point.head.length);
+      this.#labelled.push(point);
+    }
   }
 
   async #mark(length: number): Promise<void> {

@@ -58,6 +58,22 @@ export async function readSnapshots(view: TreeView): Promise<Map<string, Version
   return snapshots;
 }
 
+/** Keeps older versions besides: those that got a label, or a reader, since it was chosen what is kept. */
+export function keepAlso(kept: KeptVersions, points: readonly VersionPoint[]): KeptVersions {
+  const { contiguous } = kept.record;
+  const known = new Set(kept.lengths);
+  const more = new Map<number, VersionPoint>();
+  for (const point of points) {
+    if (point.version < contiguous && !known.has(point.head.length)) more.set(point.version, point);
+  }
+  const older = [...kept.record.kept, ...more.values()];
+  return {
+    lengths: [...kept.lengths, ...[...more.values()].map(({ head }) => head.length)],
+    record: { contiguous, kept: older.sort((a, b) => a.version - b.version) },
+    dropped: kept.dropped - more.size,
+  };
+}
+
 /** `versions`: newest first, at least one. The newest is kept in any case. */
 export async function chooseKept(
   versions: AsyncIterable<VersionPoint> | Iterable<VersionPoint>,

@@ -97,7 +97,7 @@ export class TreeMarker {
 
   /** The entries of a list. `reads`: the engine reads the blocks of all that ever were in it. */
   async #list(deltas: readonly BeeDelta[], reads: boolean): Promise<BeePointer[]> {
-    const list: BeePointer[] = [];
+    const list: (BeePointer | null)[] = [];
     for (const delta of deltas) {
       if (delta.type !== DELTA_COHORT) {
         this.#apply(list, delta, reads);
@@ -111,16 +111,17 @@ export class TreeMarker {
     if (list.length > limits.tree_node_entries_max) {
       throw new DamagedError('Cannot read the tree: a node has too many entries');
     }
-    return list;
+    if (list.includes(null)) throw new DamagedError('Cannot read the tree: a pointer is missing');
+    return list as BeePointer[];
   }
 
-  #apply(list: BeePointer[], { type, index, pointer }: BeeDelta, reads: boolean): void {
+  /** The engine writes no pointer for a key that came to the node and left it again in one batch. */
+  #apply(list: (BeePointer | null)[], { type, index, pointer }: BeeDelta, reads: boolean): void {
     if (reads && pointer !== null) this.#options.needed.add(checked(pointer).seq);
     if (type === DELTA_DELETE) {
       if (index < list.length) list.splice(index, 1);
       return;
     }
-    if (pointer === null) throw new DamagedError('Cannot read the tree: a pointer is missing');
     if (type === DELTA_INSERT && index <= list.length) list.splice(index, 0, pointer);
     else if (type === DELTA_SET && index < list.length) list[index] = pointer;
   }

@@ -20,7 +20,7 @@ interface Listed {
 }
 
 test('shoal ls', { timeout: 120_000 }, async (t) => {
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   const mount = await machine.createAndMount('drive', ['--offline']);
   const at = (...names: string[]): string => join(mount.directory, ...names);
   mkdirSync(at('docs', 'below'), { recursive: true });

@@ -14,7 +14,7 @@ test(
   'collect - a file written anew a thousand times leaves the store as it was',
   TIME,
   async (t) => {
-    const machine = Machine.forTest(t);
+    const machine = Machine.forTest(t, { here: true });
     let mount = await machine.createAndMount('drive', ['--offline']);
     await machine.shoal('retention', 'drive', '--keep', '0');
     await rewrite(mount, 'small', 1);
@@ -50,7 +50,7 @@ test(
 );
 
 test('retention - is shown and set, with and without a mount', TIME, async (t) => {
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   await machine.shoal('create', 'drive');
   const shown = async (...args: string[]): Promise<string> =>
     (await machine.shoal('retention', 'drive', ...args)).trim();

@@ -13,7 +13,7 @@ test(
   'readers - follow across a collection, and drop what was collected',
   SHARING_TIME,
   async (t) => {
-    const drive = await SharedDrive.forTest(t);
+    const drive = await SharedDrive.forTest(t, { here: true });
     const { origin } = drive;
     writeContent(join(origin.directory, 'kept'), 1, FILE_BYTES);
     writeContent(join(origin.directory, 'unread'), 2, FILE_BYTES);

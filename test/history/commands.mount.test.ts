@@ -67,6 +67,12 @@ test('snapshots: made, listed, deleted; a label is there once', TIME, async (t) 
   t.is((await tryHere(machine, 'snapshot', 'drive', 'two')).code, exitCodes.alreadyExists);
   const list = JSON.parse(await shoalHere(machine, 'snapshots', 'drive', '--json'));
   t.alike(list, [first, second]);
+  const older = await shoalHere(machine, 'snapshot', 'drive', 'older', '--at', 'one', '--json');
+  t.is(JSON.parse(older).version, first.version, 'an older version');
+  t.is((await tryHere(machine, 'snapshot', 'drive', 'x', '--at', '99')).code, exitCodes.notFound);
+  const both = ['snapshot', 'drive', '--delete', 'older', '--at', 'one'];
+  t.is((await tryHere(machine, ...both)).code, exitCodes.usage);
+  await shoalHere(machine, 'snapshot', 'drive', '--delete', 'older');
   t.is((await tryHere(machine, 'snapshot', 'drive', '--delete', 'three')).code, exitCodes.notFound);
   await shoalHere(machine, 'snapshot', 'drive', '--delete', 'one');
   const remounted = await machine.mount('drive', ['--offline']);
@@ -93,6 +99,12 @@ test('log: what each version changed, in pages, and of one path', TIME, async (t
   await mount.commit();
   renameSync(at('docs/b'), at('c'));
   await mount.commit();
+  const ofRenamed = await shoalHere(mount.machine, 'log', 'drive', 'c');
+  const goOn = /renamed from docs\/b: shoal (log drive docs\/b --before \d+)$/m.exec(
+    ofRenamed,
+  )?.[1];
+  t.ok(goOn !== undefined, ofRenamed);
+  t.ok(/M docs\/b/.test(await shoalHere(mount.machine, ...(goOn ?? '').split(' '))), goOn);
   rmSync(at('c'));
   await mount.commit();
   const all: LogPage = JSON.parse(await both(t, mount, ['log', 'drive', '--json']));

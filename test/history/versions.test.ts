@@ -118,6 +118,49 @@ test('a drive of format 1 has its past, too, and goes on with skip pointers', as
   await opened.close();
 });
 
+test('the log of a path says where what is there was before', async (t) => {
+  const { fileSystem, tree, close } = await openFileSystem(temporaryFolder(t, 'versions'), FAST);
+  const history = new VersionHistory(tree);
+  const commit = async (): Promise<number> => {
+    await fileSystem.commit();
+    return fileSystem.figures().version;
+  };
+  const directory = (await fileSystem.mkdir(ROOT, 'a', 0o755, caller)).attributes.ino;
+  const { ino } = (await fileSystem.mknod(directory, 'f', S_IFREG, 0, caller)).attributes;
+  const made = await commit();
+  await fileSystem.setattr(ino, { mode: 0o600 }, caller);
+  const changed = await commit();
+  await fileSystem.rename(ROOT, 'a', ROOT, 'b', 0, caller);
+  const directoryRenamed = await commit();
+  await fileSystem.setattr(ino, { mode: 0o640 }, caller);
+  const changedAgain = await commit();
+  await fileSystem.rename(directory, 'f', ROOT, 'g', 0, caller);
+  const renamed = await commit();
+  await write(fileSystem, 'h', 'another');
+  const other = await commit();
+  await fileSystem.rename(ROOT, 'h', ROOT, 'g', 0, caller);
+  const replaced = await commit();
+  const logOf = async (path: string, before: number | null = null) => {
+    const { versions } = await readLog(tree, history, { path, limit: 100, before });
+    return versions.map(({ version, renamedFrom }) => [version, renamedFrom]);
+  };
+  t.alike(await logOf('g'), [
+    [replaced, 'h'],
+    [renamed, 'b/f'],
+  ]);
+  t.alike(await logOf('h', replaced), [[other, null]], 'it came to be there');
+  t.alike(await logOf('b/f', renamed), [
+    [changedAgain, null],
+    [directoryRenamed, 'a/f'],
+  ]);
+  t.alike(await logOf('a/f', directoryRenamed), [
+    [changed, null],
+    [made, null],
+  ]);
+  t.alike((await logOf('b')).at(-1), [directoryRenamed, 'a']);
+  await close();
+});
+
 test('what was collected is not looked at, and the nearest kept versions are named', async (t) => {
   const opened = await openFileSystem(temporaryFolder(t, 'versions'), FAST);
   const points = await makeVersions(opened, 100);

@@ -12,7 +12,7 @@ const CACHE_BYTES = 64 * MIB;
 const FILE_BYTES = 256 * MIB;
 
 test('a file four times as large as the cache is streamed', SHARING_TIME, async (t) => {
-  const drive = await SharedDrive.forTest(t);
+  const drive = await SharedDrive.forTest(t, { here: true });
   const { origin } = drive;
   writeContent(join(origin.directory, 'large'), 1, FILE_BYTES);
   const reader = await drive.addReader(['--cache-size', '64M']);
@@ -45,7 +45,7 @@ test('a file four times as large as the cache is streamed', SHARING_TIME, async 
 });
 
 test('sizes that cannot be meant, and drives that are never a cache', SHARING_TIME, async (t) => {
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   await machine.shoal('create', 'mine');
   const directory = machine.makeMountPoint();
   for (const size of ['1M', 'many', '-5', '64Q', '']) {

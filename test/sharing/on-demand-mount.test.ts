@@ -92,12 +92,17 @@ test(
 
     await t.test('what was read is not fetched again', async (t) => {
       const at = LARGE_BYTES / 2;
-      const bytes = await fetchedBy(reader, () => {
-        t.ok(
-          readAt(join(reader.directory, 'large'), at, MIB).equals(contentAt(LARGE_SEED, at, MIB)),
-        );
+      // Other tests empty the kernel's caches, at any time: then it reads anew, in other pieces, and these are read ahead of.
+      // So what lies behind is here, too, and the kernel's cache is passed by in any case.
+      readAt(join(reader.directory, 'large'), at, 4 * MIB);
+      const { requests } = await statusOf(reader);
+      const bytes = await fetchedBy(reader, async () => {
+        const hash = await hashOfPart(reader, at, MIB, ['iflag=direct']);
+        t.is(hash, hashOf(contentAt(LARGE_SEED, at, MIB)));
       });
       t.is(bytes, 0);
+      const { bytesRead } = (await statusOf(reader)).requests;
+      t.ok(bytesRead >= requests.bytesRead + MIB, 'the kernel did ask for it');
     });
 
     await t.test('two programs stream from the start and from three quarters on', async (t) => {
@@ -130,9 +135,9 @@ function describe(top: string): string[] {
 }
 
 /** Bytes of chunks that came over the network meanwhile. */
-async function fetchedBy(reader: DriveMount, run: () => void): Promise<number> {
+async function fetchedBy(reader: DriveMount, run: () => void | Promise<void>): Promise<number> {
   const before = await settled(reader);
-  run();
+  await run();
   return (await statusOf(reader)).downloadedBytes - before.downloadedBytes;
 }
 

@@ -2,14 +2,13 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'brittle';
 import type { PinFigures } from '../../src/drive/pinner.js';
-import { Machine } from '../support/drive-mount.js';
 import { eventually, SHARING_TIME, SharedDrive, statusOf } from './support/shared-drive.js';
 import { contentAt, writeContent } from './support/stream-content.js';
 
 const MIB = 1 << 20;
 
 test('what is pinned is here, stays here, and follows', SHARING_TIME, async (t) => {
-  const drive = await SharedDrive.forTest(t);
+  const drive = await SharedDrive.forTest(t, { here: true });
   const { origin } = drive;
   mkdirSync(join(origin.directory, 'kept/below'), { recursive: true });
   writeContent(join(origin.directory, 'kept/below/a'), 1, 6 * MIB);
@@ -56,12 +55,12 @@ test(
   'pinning without a mount fetches, and keeps what a small cache would drop',
   SHARING_TIME,
   async (t) => {
-    const drive = await SharedDrive.forTest(t);
+    const drive = await SharedDrive.forTest(t, { here: true });
     const { origin } = drive;
     writeContent(join(origin.directory, 'pinned'), 1, 80 * MIB);
     writeContent(join(origin.directory, 'streamed'), 2, 80 * MIB);
     await origin.commit();
-    const machine = Machine.forTest(t, { bootstrap: drive.bootstrap });
+    const machine = drive.addMachine();
     const first = await machine.mount(drive.key, ['--name', 'reader']);
     await first.unmount();
 

@@ -13,6 +13,7 @@ import { callControl } from '../../src/control/client.js';
 import { runningHolder } from '../../src/drive/store-lock.js';
 import { type CommandResult, command, ended, tryCommand } from './command.js';
 import { LineReader } from './line-reader.js';
+import { runHere, runHereWell } from './run-here.js';
 import { detach, mountsBelow } from './runner/leftovers.js';
 
 /** The compiled program. */
@@ -32,6 +33,11 @@ export interface MachineOptions {
   through?: readonly string[];
   /** Milliseconds that a command may take (60,000). */
   deadlineMs?: number;
+  /**
+   * Commands run in the process of the test, without a deadline, which takes a tenth of the processor's time. For tests that
+   * are not about how the program starts and ends; what serves a mount is a process of its own in any case.
+   */
+  here?: boolean;
 }
 
 /** A machine: a home of its own with its drives, and a folder for its mount points. */
@@ -42,6 +48,7 @@ export class Machine {
   readonly #environment: Record<string, string | undefined>;
   readonly #through: readonly string[];
   readonly #deadlineMs: number;
+  readonly #here: boolean;
   readonly #mounts = new Map<string, DriveMount>();
   #directories = 0;
 
@@ -50,6 +57,7 @@ export class Machine {
     this.home = options.home ?? path.join(this.folder, 'home');
     this.#through = options.through ?? [];
     this.#deadlineMs = options.deadlineMs ?? COMMAND_TIME_MS_MAX;
+    this.#here = options.here === true;
     this.#environment = { SHOAL_HOME: this.home };
     if (options.bootstrap !== undefined) this.#environment.SHOAL_BOOTSTRAP = options.bootstrap;
   }
@@ -63,12 +71,14 @@ export class Machine {
 
   /** Runs a command that must succeed; returns what it printed. */
   shoal(...args: string[]): Promise<string> {
+    if (this.#here) return runHereWell(args, this.#environment);
     const [program, ...words] = this.#words(args);
     return command(program, words, this.#options());
   }
 
   /** Runs a command and returns its result, whatever the exit code. */
-  tryShoal(args: string[], input?: string): Promise<CommandResult> {
+  async tryShoal(args: string[], input?: string): Promise<CommandResult> {
+    if (this.#here) return { ...(await runHere(args, this.#environment, input)), signal: null };
     const options = this.#options();
     const [program, ...words] = this.#words(args);
     return tryCommand(program, words, input === undefined ? options : { ...options, input });

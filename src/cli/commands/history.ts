@@ -50,7 +50,7 @@ function addLogCommand(program: Command, context: CliContext): void {
         const page = (await askHistory(homeOf(context), name, false, (call) =>
           call('log', { path: path ?? null, limit, before }),
         )) as LogPage;
-        const lines = page.versions.map(formatVersion);
+        const lines = page.versions.map((each) => formatVersion(each, name));
         if (page.before !== null) lines.push(`older: --before ${page.before}`);
         if (lines.length === 0) lines.push('no versions');
         printReport(context, options.json, page, lines.join('\n'));
@@ -58,14 +58,18 @@ function addLogCommand(program: Command, context: CliContext): void {
     );
 }
 
-function formatVersion(logged: LoggedVersion): string {
-  const { version, timeMs, writer, inodes, fileBytes, changes, more } = logged;
+function formatVersion(logged: LoggedVersion, name: string): string {
+  const { version, timeMs, writer, inodes, fileBytes, changes, more, renamedFrom } = logged;
   const lines = [
     `version ${version}  ${formatTime(timeMs)}  writer ${writer}  ${inodes} inodes, ${formatBytes(fileBytes)}`,
   ];
   if (changes === null) lines.push('    too many changes to list');
   for (const change of changes ?? []) lines.push(`    ${formatChange(change)}`);
   if (more > 0) lines.push(`    and ${more} more`);
+  if (renamedFrom !== null) {
+    const path = printable(renamedFrom);
+    lines.push(`    renamed from ${path}: shoal log ${name} ${path} --before ${version}`);
+  }
   return lines.join('\n');
 }
 

@@ -1,10 +1,11 @@
 /** What the versions of a drive changed, newest first: for `shoal log`. */
-import { NotFoundError } from '../../errors.js';
 import { limits } from '../../limits.js';
 import { decodeEntry } from '../../tree/entry-record.js';
 import { entryKey, inodeKey } from '../../tree/keys.js';
 import type { Head, TreeView } from '../../tree/tree.js';
-import { findPath, namesOf, PathFinder, shownPath } from './drive-paths.js';
+import { findPath, PathFinder, shownPath } from './drive-paths.js';
+import { LikelyNames } from './likely-names.js';
+import { type PathVersion, versionsOfPath } from './path-log.js';
 import type { KnownVersion, VersionedTree, VersionHistory } from './version-history.js';
 
 /** Versions whose names are gone through to find those of files that changed. */
@@ -30,6 +31,8 @@ export interface LoggedVersion {
   changes: LoggedChange[] | null;
   /** How many more there are. */
   more: number;
+  /** Of a path's log: where in the version before was what this one brought to the path, if it was anywhere known. */
+  renamedFrom: string | null;
 }
 
 export interface LogPage {
@@ -53,67 +56,39 @@ export async function readLog(
   { path, limit, before }: LogOptions,
 ): Promise<LogPage> {
   const from = before === null ? Number.POSITIVE_INFINITY : before - 1;
-  const versions: KnownVersion[] = [];
+  const found: PathVersion[] = [];
   let next: number | null = null;
-  const all = path === null ? history.versions(from) : versionsOf(tree, history, path, from);
-  for await (const known of all) {
-    if (versions.length === limit) {
-      next = (versions[limit - 1] as KnownVersion).point.version;
+  const all = path === null ? allOf(history, from) : versionsOfPath(tree, history, path, from);
+  for await (const version of all) {
+    if (found.length === limit) {
+      next = (found[limit - 1] as PathVersion).known.point.version;
       break;
     }
-    versions.push(known);
+    found.push(version);
   }
-  return {
-    versions: await new ChangeLister(tree, (await history.kept()).contiguous).list(versions),
-    before: next,
-  };
+  const lister = new ChangeLister(tree, history, (await history.kept()).contiguous);
+  const listed = await lister.list(found.map(({ known }) => known));
+  const versions = listed.map((each, i) => ({
+    ...each,
+    renamedFrom: found[i]?.renamedFrom ?? null,
+  }));
+  return { versions, before: next };
 }
 
-/**
- * Versions that changed a file: the tree tells in which block each record was written last, so those in between are
- * not looked at. A directory changes when names in it come or go. Ends where the path leads nowhere.
- */
-async function* versionsOf(
-  tree: VersionedTree,
-  history: VersionHistory,
-  path: string,
-  from: number,
-): AsyncGenerator<KnownVersion> {
-  const names = namesOf(path);
-  const { contiguous } = await history.kept();
-  if (from < contiguous) return;
-  let at: KnownVersion | null = null;
-  for await (const newest of history.versions(from)) {
-    at = newest;
-    break;
-  }
-  for (let isFirst = true; at !== null; isFirst = false) {
-    const view = tree.at(at.point.head);
-    const found = await findPath(view, names);
-    if (found === null) {
-      if (!isFirst) return;
-      throw new NotFoundError(
-        `Cannot find '${path}' in version ${at.point.version}; 'shoal log' without a path shows when names were removed`,
-      );
-    }
-    const blocks = [await view.blockOf(inodeKey(found.ino))];
-    if (names.length > 0) blocks.push(await view.blockOf(entryKey(found.parent, found.name)));
-    const block = Math.max(...blocks.map((each) => each ?? 0));
-    const changed = await history.versionOfBlock(at, block, contiguous);
-    yield changed;
-    if (changed.point.version <= contiguous || changed.commit.previous.length === 0) return;
-    at = await history.before(changed);
-  }
+async function* allOf(history: VersionHistory, from: number): AsyncGenerator<PathVersion> {
+  for await (const known of history.versions(from)) yield { known, renamedFrom: null };
 }
 
 /** Finds out what versions changed, with paths. */
 class ChangeLister {
   readonly #tree: VersionedTree;
+  readonly #history: VersionHistory;
   /** All versions from this one on are kept. */
   readonly #contiguous: number;
 
-  constructor(tree: VersionedTree, contiguous: number) {
+  constructor(tree: VersionedTree, history: VersionHistory, contiguous: number) {
     this.#tree = tree;
+    this.#history = history;
     this.#contiguous = contiguous;
   }
 
@@ -127,7 +102,7 @@ class ChangeLister {
   async #list({ point, commit }: KnownVersion): Promise<LoggedVersion> {
     const { version, timeMs } = point;
     const { inodeCount, fileBytes } = commit;
-    const logged = { version, timeMs, writer: 0, inodes: inodeCount, fileBytes };
+    const logged = { version, timeMs, writer: 0, inodes: inodeCount, fileBytes, renamedFrom: null };
     if (commit.changes === null) return { ...logged, changes: null, more: 0 };
     const { entries, inodes } = commit.changes;
     const after = this.#tree.at(point.head);
@@ -183,7 +158,7 @@ class ChangeLister {
     for (let i = 0; i < NAME_SCANS_MAX && head !== undefined; i++) {
       const nameless = listed.filter(({ changes }) => changes?.some(isNameless));
       if (nameless.length === 0) return;
-      const found = await namesIn(this.#tree.at(head), nameless);
+      const found = await namesIn(this.#tree.at(head), this.#history, nameless);
       for (const [ino, path] of found) if (!names.has(ino)) names.set(ino, path);
       for (const { version, changes } of nameless) {
         const view = this.#tree.at(heads.get(version) ?? head);
@@ -210,6 +185,7 @@ function isNameless({ path }: LoggedChange): boolean {
 /** Paths in one version of the inodes that have none yet. */
 async function namesIn(
   view: TreeView,
+  history: VersionHistory,
   versions: readonly LoggedVersion[],
 ): Promise<Map<number, string[]>> {
   const finder = new PathFinder(view);
@@ -221,7 +197,11 @@ async function namesIn(
     if (names === null) wanted.add(ino);
     else found.set(ino, names);
   }
-  for (const [ino, names] of await finder.files(wanted, limits.history_names_read_max)) {
+  for (const [ino, names] of await finder.files(
+    wanted,
+    limits.history_names_read_max,
+    new LikelyNames(view, history),
+  )) {
     found.set(ino, names);
   }
   return found;

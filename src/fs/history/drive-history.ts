@@ -74,7 +74,9 @@ export class DriveHistory {
       case 'diff':
         return await this.#diffPage(parameters);
       case 'snapshot':
-        return await this.#alone(() => this.#snapshot(textOf(parameters, 'label')));
+        return await this.#alone(() =>
+          this.#snapshot(textOf(parameters, 'label'), optionalTextOf(parameters, 'at')),
+        );
       case 'deleteSnapshot':
         return await this.#alone(() => this.#deleteSnapshot(textOf(parameters, 'label')));
       case 'restore':
@@ -93,7 +95,8 @@ export class DriveHistory {
     return snapshots.map(({ label, version, timeMs }) => ({ label, version, timeMs }));
   }
 
-  async #snapshot(label: string): Promise<ShownSnapshot> {
+  /** `at`: the name of an older version; null for the drive as it is now. */
+  async #snapshot(label: string, at: string | null): Promise<ShownSnapshot> {
     checkLabel(label);
     const { committer } = this.#fileSystem;
     const there = await this.#history.snapshots();
@@ -109,11 +112,37 @@ export class DriveHistory {
       );
     }
     await committer.commit();
-    const { point } = await this.#history.newest();
-    const snapshot = { ...point, timeMs: Date.now() };
-    committer.putDriveRecord({ key: snapshotKey(label), value: encodeSnapshot(snapshot) }, 2);
-    await committer.commit();
-    return { label, version: snapshot.version, timeMs: snapshot.timeMs };
+    const { point, release } = await this.#hold(async () =>
+      at === null ? (await this.#history.newest()).point : await this.#find(at),
+    );
+    try {
+      const snapshot = { ...point, timeMs: Date.now() };
+      committer.putDriveRecord({ key: snapshotKey(label), value: encodeSnapshot(snapshot) }, 2);
+      await committer.commit();
+      return { label, version: snapshot.version, timeMs: snapshot.timeMs };
+    } finally {
+      release();
+    }
+  }
+
+  /**
+   * A version that is in use from here until it is released, so that no collection drops it. Throws what `find` throws, and
+   * NotFoundError for one that a collection has just dropped.
+   */
+  async #hold(
+    find: () => Promise<VersionPoint>,
+  ): Promise<{ point: VersionPoint; release: () => void }> {
+    const point = await find();
+    const release = this.#headsInUse.add(point);
+    try {
+      // A collection that decided before this does not know of the use; once its commit is done, the tree says what it dropped.
+      await this.#fileSystem.commit();
+      await this.#history.findVersion(point.version);
+      return { point, release };
+    } catch (error) {
+      release();
+      throw error;
+    }
   }
 
   async #deleteSnapshot(label: string): Promise<ShownSnapshot> {
@@ -160,8 +189,7 @@ export class DriveHistory {
     const source = namesOf(textOf(parameters, 'path'));
     const to = optionalTextOf(parameters, 'to');
     const target = to === null ? source : namesOf(to);
-    const at = await this.#find(textOf(parameters, 'at'));
-    const release = this.#headsInUse.add(at);
+    const { point: at, release } = await this.#hold(() => this.#find(textOf(parameters, 'at')));
     try {
       const view = this.#tree.at(at.head);
       const force = parameters.force === true;

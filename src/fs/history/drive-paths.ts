@@ -12,7 +12,9 @@ import {
   rangeOfKind,
 } from '../../tree/keys.js';
 import type { TreeView } from '../../tree/tree.js';
+import { readCommit } from '../follower.js';
 import { S_IFDIR, S_IFMT } from '../inode.js';
+import type { LikelyNames } from './likely-names.js';
 
 const ROOT_INO = 1;
 /** Directories above each other. */
@@ -52,14 +54,24 @@ export async function findPath(
   view: TreeView,
   names: readonly string[],
 ): Promise<FoundPath | null> {
+  return (await findSteps(view, names))?.at(-1) ?? null;
+}
+
+/** As {@link findPath}: the root, and then what each name leads to. */
+export async function findSteps(
+  view: TreeView,
+  names: readonly string[],
+): Promise<FoundPath[] | null> {
   let found: FoundPath = { ino: ROOT_INO, parent: ROOT_INO, name: '', type: S_IFDIR };
+  const steps = [found];
   for (const name of names) {
     if (found.type !== S_IFDIR) return null;
     const bytes = await view.get(entryKey(found.ino, name));
     if (bytes === null) return null;
     found = { ...decodeEntry(bytes), parent: found.ino, name };
+    steps.push(found);
   }
-  return found;
+  return steps;
 }
 
 /** Throws DamagedError where the inode is missing. */
@@ -110,12 +122,25 @@ export class PathFinder {
   }
 
   /**
-   * The paths of inodes that are no directories, one for each that has one: goes through the names of the whole
-   * version, up to `namesMax` of them.
+   * The paths of inodes that are no directories, one for each that has one. Where `likely` does not find them it goes
+   * through the names of the whole version, up to `namesMax` of them.
    */
-  async files(inodes: ReadonlySet<number>, namesMax: number): Promise<Map<number, string[]>> {
+  async files(
+    inodes: ReadonlySet<number>,
+    namesMax: number,
+    likely: LikelyNames,
+  ): Promise<Map<number, string[]>> {
     const found = new Map<number, string[]>();
     if (inodes.size === 0) return found;
+    const { inodeCount } = await readCommit(this.#view);
+    if (inodes.size * limits.history_likely_inodes_min <= inodeCount) {
+      for (const ino of inodes) {
+        const place = await likely.find(ino);
+        const names = place === null ? null : await this.entry(place.parent, place.name);
+        if (names !== null) found.set(ino, names);
+      }
+    }
+    if (found.size === inodes.size) return found;
     const { from, to } = rangeOfKind(RecordKind.entry);
     let seen = 0;
     for await (const { key, value } of this.#view.range(from, to)) {

@@ -7,6 +7,8 @@ import type { RecordDifference, Tree } from '../../tree/tree.js';
 import type { VersionPoint } from '../../tree/version-point.js';
 import { S_IFDIR, S_IFMT } from '../inode.js';
 import { PathFinder, shownPath } from './drive-paths.js';
+import { LikelyNames } from './likely-names.js';
+import { VersionHistory } from './version-history.js';
 
 export type PathDifference =
   | { kind: 'added' | 'removed' | 'changed'; path: string }
@@ -138,7 +140,8 @@ export async function diffVersions(
     const names = await after.directory(ino);
     if (names !== null) changed.add(shownPath(names));
   }
-  const files = await after.files(gathered.changedFiles, Number.POSITIVE_INFINITY);
+  const likely = new LikelyNames(tree.at(to.head), new VersionHistory(tree));
+  const files = await after.files(gathered.changedFiles, Number.POSITIVE_INFINITY, likely);
   for (const names of files.values()) changed.add(shownPath(names));
   for (const path of changed) differences.push({ kind: 'changed', path });
   differences.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));

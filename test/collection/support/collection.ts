@@ -13,7 +13,8 @@ export async function rewrite(mount: DriveMount, name: string, times: number): P
   let content = Buffer.alloc(0);
   for (let i = 0; i < times; i++) {
     content = randomBytes(SMALL_FILE_BYTES);
-    writeFileSync(path.join(mount.directory, name), content, { flush: true });
+    // The kernel hands over what it holds of a file when it is closed.
+    writeFileSync(path.join(mount.directory, name), content);
     await mount.commit();
   }
   return content;

@@ -1,34 +1,15 @@
-/** Commands in the process of the test: starting the program for each would take most of a test's time. */
-import { PassThrough, Writable } from 'node:stream';
-import { runCommand } from '../../../src/cli/program.js';
+/** Commands of one machine in the process of the test; its mounts may have been made by the program. */
 import type { Machine } from '../../support/drive-mount.js';
+import { type CommandEnd, runHere, runHereWell } from '../../support/run-here.js';
 
-export interface CommandEnd {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-class Collected extends Writable {
-  text = '';
-
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.text += String(chunk);
-    done();
-  }
-}
+export type { CommandEnd } from '../../support/run-here.js';
 
 /** Runs a command of a machine, whatever its exit code. */
-export async function tryHere(machine: Machine, ...args: string[]): Promise<CommandEnd> {
-  const [stdout, stderr] = [new Collected(), new Collected()];
-  const environment = { ...process.env, SHOAL_HOME: machine.home };
-  const code = await runCommand(args, { stdin: new PassThrough(), stdout, stderr, environment });
-  return { code, stdout: stdout.text, stderr: stderr.text };
+export function tryHere(machine: Machine, ...args: string[]): Promise<CommandEnd> {
+  return runHere(args, { SHOAL_HOME: machine.home });
 }
 
 /** Runs a command that must succeed; returns what it printed. */
-export async function shoalHere(machine: Machine, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await tryHere(machine, ...args);
-  if (code !== 0) throw new Error(`'shoal ${args.join(' ')}' ended with ${code}: ${stderr}`);
-  return stdout;
+export function shoalHere(machine: Machine, ...args: string[]): Promise<string> {
+  return runHereWell(args, { SHOAL_HOME: machine.home });
 }

@@ -2,7 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Assertions } from 'brittle';
 import type { MountStatus } from '../../../src/drive/mounted-drive.js';
-import { BootstrapNode, type DriveMount, Machine } from '../../support/drive-mount.js';
+import {
+  BootstrapNode,
+  type DriveMount,
+  Machine,
+  type MachineOptions,
+} from '../../support/drive-mount.js';
 import { errnoName } from '../../support/syscalls.js';
 
 /** How long a test waits for what should come soon. Far above what is expected: a slow machine is no failure. */
@@ -21,28 +26,45 @@ export class SharedDrive {
   readonly #t: Assertions;
   /** HOST:PORT of the private network. */
   readonly bootstrap: string;
+  readonly #options: MachineOptions;
 
-  private constructor(t: Assertions, bootstrap: string, origin: DriveMount, key: string) {
+  private constructor(
+    t: Assertions,
+    bootstrap: string,
+    origin: DriveMount,
+    key: string,
+    options: MachineOptions,
+  ) {
     this.#t = t;
+    this.#options = options;
     this.bootstrap = bootstrap;
     this.origin = origin;
     this.name = origin.name;
     this.key = key;
   }
 
-  /** A new drive, mounted; ended with the test. */
-  static async forTest(t: Assertions): Promise<SharedDrive> {
+  /** A new drive, mounted; ended with the test. `options`: of all its machines. */
+  static async forTest(
+    t: Assertions,
+    options: Pick<MachineOptions, 'here'> = {},
+  ): Promise<SharedDrive> {
     const bootstrap = await BootstrapNode.forTest(t);
-    const machine = Machine.forTest(t, { bootstrap: bootstrap.address });
+    const ofMachines = { ...options, bootstrap: bootstrap.address };
+    const machine = Machine.forTest(t, ofMachines);
     const origin = await machine.createAndMount('origin');
     const key = (await machine.shoal('share', 'origin')).trim();
-    return new SharedDrive(t, bootstrap.address, origin, key);
+    return new SharedDrive(t, bootstrap.address, origin, key, ofMachines);
   }
 
   /** Mounts the drive on another machine. It has seen what was committed before the call. */
   async addReader(options: string[] = []): Promise<DriveMount> {
-    const machine = Machine.forTest(this.#t, { bootstrap: this.bootstrap });
+    const machine = this.addMachine();
     return await machine.mount(this.key, ['--name', 'reader', ...options]);
+  }
+
+  /** Another machine, without the drive. */
+  addMachine(): Machine {
+    return Machine.forTest(this.#t, this.#options);
   }
 
   /** The origin's process is gone: mounts the drive there again. */
