@@ -15,6 +15,7 @@ import { checkBlock, isBlock } from './block-format.js';
 import { BlockOpener } from './block-opener.js';
 import type { BlockRescuer, RescuedBlock } from './block-rescuer.js';
 import type { ReadOptions } from './content-store.js';
+import { copyBytes } from './copy-bytes.js';
 import type { DiskCache } from './disk-cache.js';
 import { hedge_ms } from './late-requests.js';
 import { PeerRequests } from './peer-requests.js';
@@ -372,11 +373,11 @@ export class BlockReader {
   /** Has a block decrypted where the cache keeps it; null when that cannot be, for whatever reason. */
   async #openAhead(block: number, stored: Buffer, core: CoreContext): Promise<Buffer | null> {
     this.#opener ??= new BlockOpener(this.#encryption.sealingKeys(core));
-    const place = this.#opener.isUsable
+    const place = this.#opener.isReady
       ? this.#cache.reserve(this.#cacheBase + block, stored.length)
       : null;
     if (place === null) return null;
-    stored.copy(place.memory);
+    copyBytes(stored, place.memory);
     const plain = (await this.#opener.open(place.memory))
       ? place.memory.subarray(blockPaddingBytes)
       : null;
@@ -420,7 +421,7 @@ export class BlockReader {
 
 function copyOf(bytes: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(bytes.length);
-  bytes.copy(copy);
+  copyBytes(bytes, copy);
   return copy;
 }
 
