@@ -5,7 +5,7 @@
  * reference server is given (a script that mounts the directory it is given), against that, in turns. Every
  * measurement is a program's, not this process's: it must not touch its own mount.
  *
- * With `--serve DIR` this script is the server of the driver's side.
+ * With `--serve DIR` this script is the server of the driver's side. With `--json` it prints the driver's medians only.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmdirSync, statSync } from 'node:fs';
@@ -36,6 +36,7 @@ interface Rates {
 
 const { values: options } = parseArgs({
   options: {
+    json: { type: 'boolean', default: false },
     probe: { type: 'string' },
     rounds: { type: 'string', default: '5' },
     serve: { type: 'string' },
@@ -69,8 +70,12 @@ async function compare(rounds: number, probe: string | undefined): Promise<void>
     for (const name of round % 2 === 0 ? names : names.reverse()) {
       const rates = await measure(servers[name] ?? []);
       results[name] = [...(results[name] ?? []), rates];
-      console.log(`round ${round + 1}, ${name.padEnd(6)}  ${format(rates)}`);
+      if (!options.json) console.log(`round ${round + 1}, ${name.padEnd(6)}  ${format(rates)}`);
     }
+  }
+  if (options.json) {
+    console.log(JSON.stringify(medianOf(results.driver ?? [])));
+    return;
   }
   console.log(`\nmedian of ${rounds} rounds, ${cpus().length} processors, Node ${process.version}`);
   const medians = Object.fromEntries(

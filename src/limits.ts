@@ -115,6 +115,10 @@ export const limits = {
   dedup_rest_ms_min: 5,
   /** Blocks read from the store in one piece of work for a thread. */
   store_read_blocks_max: 4,
+  /** Read in order, after so much the kernel may read ahead in the store's files, also in those opened meanwhile … */
+  store_stream_look_bytes: 4 << 20,
+  /** … until so long nothing was read in order. */
+  store_stream_rest_ms: 250,
   /** Read-ahead of one open file, in bytes. */
   readahead_bytes_max: 8 << 20,
 

@@ -11,6 +11,7 @@ import {
   packedChunkBytesMax,
 } from './block-format.js';
 import { BlockSealer, blockRoomBytes, type Plaintext, SealSpace } from './block-sealer.js';
+import { copyBytes } from './copy-bytes.js';
 import { PutNotes } from './put-notes.js';
 
 /** A batch of blocks is ended by this many bytes, too. */
@@ -402,12 +403,15 @@ function plaintextOf(pending: PendingBlock): Plaintext {
     compress: 'compress' in pending && pending.compress,
     copyTo(target) {
       if ('data' in pending) {
-        pending.data.copy(target, 0, 0, pending.used);
+        copyBytes(pending.data.subarray(0, pending.used), target);
         return;
       }
       target[0] = blockVersion;
       let end = blockHeaderBytes;
-      for (const piece of pending.pieces) end += piece.copy(target, end);
+      for (const piece of pending.pieces) {
+        copyBytes(piece, target.subarray(end));
+        end += piece.length;
+      }
     },
   };
 }

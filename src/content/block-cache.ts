@@ -1,4 +1,5 @@
 import { limits } from '../limits.js';
+import { copyBytes } from './copy-bytes.js';
 
 interface Place {
   start: number;
@@ -62,7 +63,7 @@ export class BlockCache {
   set(key: number, block: Buffer): void {
     const place = this.#allocate(key, block.length);
     if (place === null || this.#memory === null) return;
-    block.copy(this.#memory, place.start);
+    copyBytes(block, this.#memory.subarray(place.start, place.start + block.length));
     place.ready = true;
   }
 

@@ -2,6 +2,8 @@ import { Worker } from 'node:worker_threads';
 import type { SealingKeys } from '../log/encryption.js';
 import type { OpenReply, OpenRequest, OpenThreadData } from './open-messages.js';
 
+const noMemory = new SharedArrayBuffer(0);
+
 interface Wanted {
   block: Buffer;
   resolve: (isOpen: boolean) => void;
@@ -16,6 +18,8 @@ export class BlockOpener {
   readonly #program: URL;
   #thread: Worker | null = null;
   #hasFailed = false;
+  /** The thread has answered. */
+  #isReady = false;
   /** Not handed over yet. */
   #wanted: Wanted[] = [];
   /** Handed over, in order. */
@@ -30,6 +34,15 @@ export class BlockOpener {
   /** False once a thread has failed: what is wrong with it would be wrong with the next. */
   get isUsable(): boolean {
     return !this.#hasFailed;
+  }
+
+  /**
+   * Whether a block that is handed over now is worked on at once; else a thread is started. That takes as long as decrypting
+   * a thousand blocks.
+   */
+  get isReady(): boolean {
+    if (this.#thread === null && !this.#hasFailed) this.#ask(noMemory, []);
+    return this.#isReady;
   }
 
   /**
@@ -54,6 +67,7 @@ export class BlockOpener {
   close(): void {
     const thread = this.#thread;
     this.#thread = null;
+    this.#isReady = false;
     void thread?.terminate();
     this.#giveUp();
   }
@@ -68,16 +82,18 @@ export class BlockOpener {
       if (list === undefined) byMemory.set(memory, [one]);
       else list.push(one);
     }
-    for (const [memory, list] of byMemory) {
-      const starts = list.map(({ block }) => block.byteOffset);
-      const lengths = list.map(({ block }) => block.length);
-      const request: OpenRequest = { memory, starts, lengths };
-      const thread = this.#startedThread();
-      this.#underWay.push(list);
-      // While somebody waits for it, the process must not end.
-      thread.ref();
-      thread.postMessage(request);
-    }
+    for (const [memory, list] of byMemory) this.#ask(memory, list);
+  }
+
+  #ask(memory: SharedArrayBuffer, list: Wanted[]): void {
+    const starts = list.map(({ block }) => block.byteOffset);
+    const lengths = list.map(({ block }) => block.length);
+    const request: OpenRequest = { memory, starts, lengths };
+    const thread = this.#startedThread();
+    this.#underWay.push(list);
+    // While somebody waits for it, the process must not end.
+    thread.ref();
+    thread.postMessage(request);
   }
 
   #startedThread(): Worker {
@@ -86,6 +102,7 @@ export class BlockOpener {
     const thread = new Worker(this.#program, { workerData });
     thread.on('message', (reply: OpenReply) => {
       if (this.#thread !== thread) return;
+      this.#isReady = true;
       const done = this.#underWay.shift() ?? [];
       if (this.#underWay.length === 0) thread.unref();
       for (const [index, { resolve }] of done.entries()) resolve(reply[index] === true);
@@ -99,6 +116,7 @@ export class BlockOpener {
   #failed(thread: Worker): void {
     if (this.#thread !== thread) return;
     this.#thread = null;
+    this.#isReady = false;
     this.#hasFailed = true;
     this.#giveUp();
   }

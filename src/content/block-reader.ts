@@ -10,11 +10,13 @@ import { limits } from '../limits.js';
 import { blockPaddingBytes, type LogEncryption } from '../log/encryption.js';
 import { LocalBlocks } from '../log/local-blocks.js';
 import { asShoalError } from '../log/store-errors.js';
+import { StoreStream } from '../log/store-stream.js';
 import type { BlockCache } from './block-cache.js';
 import { checkBlock, isBlock } from './block-format.js';
 import { BlockOpener } from './block-opener.js';
 import type { BlockRescuer, RescuedBlock } from './block-rescuer.js';
 import type { ReadOptions } from './content-store.js';
+import { copyBytes } from './copy-bytes.js';
 import type { DiskCache } from './disk-cache.js';
 import { hedge_ms } from './late-requests.js';
 import { PeerRequests } from './peer-requests.js';
@@ -63,6 +65,7 @@ export class BlockReader {
   readonly #cache: BlockCache;
   readonly #cacheBase: number;
   readonly #deadlineMs: number;
+  readonly #stream = new StoreStream();
   /** For blocks that are read ahead. */
   #opener: BlockOpener | null = null;
   readonly #diskCache: DiskCache | null;
@@ -253,6 +256,7 @@ export class BlockReader {
     this.#core.removeListener('peer-add', this.#onPeer);
     this.#core.removeListener('truncate', this.#onTruncate);
     this.#opener?.close();
+    this.#stream.close();
     this.#rescue?.close();
     if (this.#hedging !== null) clearInterval(this.#hedging);
     for (const [block, fetch] of this.#fetches) {
@@ -371,12 +375,13 @@ export class BlockReader {
 
   /** Has a block decrypted where the cache keeps it; null when that cannot be, for whatever reason. */
   async #openAhead(block: number, stored: Buffer, core: CoreContext): Promise<Buffer | null> {
+    this.#stream.note(stored.length);
     this.#opener ??= new BlockOpener(this.#encryption.sealingKeys(core));
-    const place = this.#opener.isUsable
+    const place = this.#opener.isReady
       ? this.#cache.reserve(this.#cacheBase + block, stored.length)
       : null;
     if (place === null) return null;
-    stored.copy(place.memory);
+    copyBytes(stored, place.memory);
     const plain = (await this.#opener.open(place.memory))
       ? place.memory.subarray(blockPaddingBytes)
       : null;
@@ -420,7 +425,7 @@ export class BlockReader {
 
 function copyOf(bytes: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(bytes.length);
-  bytes.copy(copy);
+  copyBytes(bytes, copy);
   return copy;
 }
 

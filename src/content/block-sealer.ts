@@ -11,6 +11,8 @@ import {
 } from './seal-messages.js';
 import { frameBytesMax } from './zstd.js';
 
+const noMemory = new SharedArrayBuffer(0);
+
 /** What a block may take besides its plaintext while it is sealed. */
 export const blockRoomBytes = blockPaddingBytes + frameBytesMax;
 
@@ -81,6 +83,8 @@ export class BlockSealer {
   readonly #program: URL;
   #thread: Worker | null = null;
   #threadFailed = false;
+  /** The thread has answered. */
+  #isReady = false;
   /** Those who wait for the thread, in order. */
   #waiting: Waiter[] = [];
 
@@ -95,7 +99,8 @@ export class BlockSealer {
     space.fill(plaintexts);
     if (space.usedBytes >= limits.seal_thread_batch_bytes_min && !this.#threadFailed) {
       try {
-        return await this.#sealInThread(space);
+        // Until a new thread works, the main thread can do much.
+        if (this.isReady) return await this.#sealInThread(space);
       } catch {
         // Without a thread it takes longer, that is all. Some blocks may be encrypted by now, so all are gathered anew.
         this.#threadFailed = true;
@@ -107,6 +112,17 @@ export class BlockSealer {
     );
   }
 
+  /** Whether a batch that is handed over now is worked on at once; else a thread is started. */
+  get isReady(): boolean {
+    if (this.#thread === null && !this.#threadFailed) {
+      const nothing = { memory: noMemory, hashes: noMemory, rooms: [] };
+      this.#ask(nothing).catch(() => {
+        this.#threadFailed = true;
+      });
+    }
+    return this.#isReady;
+  }
+
   /** Lets the thread go, unless it is at work; the next large batch starts another. */
   release(): void {
     if (this.#waiting.length === 0) this.close();
@@ -116,22 +132,28 @@ export class BlockSealer {
   close(): void {
     void this.#thread?.terminate();
     this.#thread = null;
+    this.#isReady = false;
+    this.#waiting = [];
   }
 
   async #sealInThread(space: SealSpace): Promise<Buffer[]> {
     const { memory, hashes, rooms } = space;
     const request: SealRequest = { memory, hashes, rooms: [...rooms] };
-    const thread = this.#startedThread();
-    const lengths = await new Promise<number[]>((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
-      // While somebody waits for it, the process must not end.
-      thread.ref();
-      thread.postMessage(request);
-    });
+    const lengths = await this.#ask(request);
     return space.blocks.map((room, index) => {
       const block = room.subarray(0, lengths[index]);
       setLeafHash(block, Buffer.from(Buffer.from(hashes, index * hashBytes, hashBytes)));
       return block;
+    });
+  }
+
+  #ask(request: SealRequest): Promise<number[]> {
+    const thread = this.#startedThread();
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      // While somebody waits for it, the process must not end.
+      thread.ref();
+      thread.postMessage(request);
     });
   }
 
@@ -140,6 +162,7 @@ export class BlockSealer {
     const workerData: SealThreadData = this.#keys;
     const thread = new Worker(this.#program, { workerData });
     thread.on('message', (lengths: number[]) => {
+      this.#isReady = true;
       this.#waiting.shift()?.resolve(lengths);
       if (this.#waiting.length === 0) thread.unref();
     });
@@ -152,6 +175,7 @@ export class BlockSealer {
   #failed(thread: Worker, error: Error): void {
     if (this.#thread !== thread) return;
     this.#thread = null;
+    this.#isReady = false;
     for (const waiter of this.#waiting.splice(0)) waiter.reject(error);
   }
 }

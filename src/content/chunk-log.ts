@@ -28,6 +28,7 @@ import type {
   ContentStore,
   ReadOptions,
 } from './content-store.js';
+import { copyBytes } from './copy-bytes.js';
 import type { DiskCache } from './disk-cache.js';
 import { PeersWithAll } from './peers-with-all.js';
 import { Readahead } from './readahead.js';
@@ -386,7 +387,7 @@ function putCompressed(
 /** `Buffer.from` would clear fresh memory first. */
 function copyOf(bytes: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(bytes.length);
-  bytes.copy(copy);
+  copyBytes(bytes, copy);
   return copy;
 }
 

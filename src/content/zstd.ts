@@ -2,8 +2,9 @@
  * Zstandard (RFC 8878): by Node.js where it has it (22.15 and later), else by the system's libzstd. Node.js of that kind
  * has zstd's functions among its own symbols, so a library must not be loaded beside it: the two would call each other.
  */
+import { createRequire } from 'node:module';
 import zlib from 'node:zlib';
-import koffi from 'koffi';
+import type koffiPackage from 'koffi';
 import { DamagedError, EnvironmentError } from '../errors.js';
 import { limits } from '../limits.js';
 
@@ -153,6 +154,8 @@ type Run = (
 ) => number | bigint;
 
 function systemZstd(): Zstd | null {
+  // Only once it is needed: a thread that encrypts is waited for, and may never compress.
+  const koffi = createRequire(import.meta.url)('koffi') as typeof koffiPackage;
   let library: ReturnType<typeof koffi.load>;
   try {
     library = koffi.load('libzstd.so.1');

@@ -1,4 +1,4 @@
-import sodium from 'sodium-native';
+import { sodium } from './sodium.js';
 
 /** Bytes of a secret and of every key derived from one. */
 export const keyBytes = 32;

@@ -1,7 +1,7 @@
 import type { CoreContext, EncryptionProvider } from 'hypercore';
-import sodium from 'sodium-native';
 import { DamagedError } from '../errors.js';
 import { deriveKey } from './derive-key.js';
+import { sodium } from './sodium.js';
 
 const nonceBytes = 24;
 const tagBytes = 16;

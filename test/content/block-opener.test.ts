@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import test from 'brittle';
 import type { CoreContext } from 'hypercore';
 import { BlockCache } from '../../src/content/block-cache.js';
@@ -56,12 +57,23 @@ test('block opener: released, it starts another thread; closed, nobody waits', a
   opener.close();
 });
 
+test('block opener: says when its thread works', async (t) => {
+  const opener = new BlockOpener(keys);
+  t.teardown(() => opener.close());
+  t.absent(opener.isReady, 'it starts');
+  while (!opener.isReady) await setImmediate();
+  t.ok(await opener.open(shared(randomBytes(100, 1))));
+  opener.release();
+  t.absent(opener.isReady);
+});
+
 test('block opener: a thread that fails is done without', async (t) => {
   const program = new URL('data:text/javascript,throw new Error("broken")');
   const opener = new BlockOpener(keys, program);
   t.teardown(() => opener.close());
   t.is(await opener.open(shared(randomBytes(100, 1))), false);
   t.absent(opener.isUsable);
+  t.absent(opener.isReady);
 });
 
 test('block cache: a reserved place is nobody else’s until it is settled', (t) => {
