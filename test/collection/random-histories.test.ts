@@ -203,7 +203,9 @@ function keptOf(
 
 const firstSeed = seedOfRun();
 for (const seed of [KNOWN_SEED, ...Array.from({ length: HISTORIES }, (_, n) => firstSeed + n)]) {
-  test(`random history ${seed} - what is kept is there, and nothing else`, async (t) => {
+  test(`random history ${seed} - what is kept is there, and nothing else`, {
+    timeout: 120_000,
+  }, async (t) => {
     const random = new SeededRandom(seed);
     const drive = await openFileSystem(temporaryFolder(t, 'history'));
     const history = new History(drive, random);
