@@ -26,7 +26,7 @@ const ROOT_INO = 1;
 const TIME = { timeout: 120_000 } as const;
 
 test('check - a sound drive has no problems, mounted or not', TIME, async (t) => {
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   const mount = await machine.createAndMount(DRIVE, ['--offline']);
   writeFiles(mount, ['a', 'b']);
   writeFileSync(join(mount.directory, 'small'), 'small');
@@ -47,7 +47,7 @@ test('check - a sound drive has no problems, mounted or not', TIME, async (t) =>
 
 test('check - a changed byte of a chunk is named with paths and bytes', TIME, async (t) => {
   const names = ['sound', 'damaged'];
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   let mount = await machine.createAndMount(DRIVE, ['--offline']);
   writeFiles(mount, names);
   linkSync(join(mount.directory, 'damaged'), join(mount.directory, 'link'));
@@ -119,7 +119,7 @@ test('check - a chunk that is not the one the tree means', TIME, async (t) => {
 });
 
 test('check - exit codes of what cannot be checked', TIME, async (t) => {
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   t.is((await machine.tryShoal(['check', 'none'])).code, exitCodes.notFound);
   await machine.shoal('create', DRIVE);
   t.is((await machine.tryShoal(['check', DRIVE, '--deadline', 'x'])).code, exitCodes.usage);

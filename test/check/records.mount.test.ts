@@ -196,7 +196,7 @@ class TestDrive {
   }
 
   static async make(t: Assertions): Promise<TestDrive> {
-    const machine = Machine.forTest(t);
+    const machine = Machine.forTest(t, { here: true });
     const mount = await machine.createAndMount(DRIVE, ['--offline']);
     const at = (path: string): string => join(mount.directory, path);
     mkdirSync(at('directory/below'), { recursive: true });

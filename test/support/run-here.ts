@@ -16,7 +16,7 @@ class Collected extends Writable {
   }
 }
 
-/** Runs a command of Shoal, whatever its exit code. `environment` is added to that of the test. */
+/** Runs a command of Shoal, whatever its exit code. `environment` is added to that of the test. One at a time. */
 export async function runHere(
   args: string[],
   environment: NodeJS.ProcessEnv,
@@ -27,13 +27,14 @@ export async function runHere(
   const [stdout, stderr] = [new Collected(), new Collected()];
   const stdin = new PassThrough();
   stdin.end(input);
-  const code = await runCommand(args, {
-    stdin,
-    stdout,
-    stderr,
-    environment: { ...process.env, ...environment },
-  });
-  return { code, stdout: stdout.text, stderr: stderr.text };
+  const context = { stdin, stdout, stderr, environment: { ...process.env, ...environment } };
+  // Some commands end well with another code than 0.
+  const ofTest = process.exitCode;
+  process.exitCode = undefined;
+  const code = await runCommand(args, context);
+  const ofCommand = code === 0 ? Number(process.exitCode ?? 0) : code;
+  process.exitCode = ofTest;
+  return { code: ofCommand, stdout: stdout.text, stderr: stderr.text };
 }
 
 /** As {@link runHere}, of one that must succeed; returns what it printed. */

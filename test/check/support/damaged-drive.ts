@@ -51,7 +51,7 @@ export function problemsOf({ problems }: CheckReport): string[] {
 
 /** A drive with files of some chunks, unmounted. */
 export async function driveWith(t: Assertions, names: readonly string[]): Promise<Machine> {
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   const mount = await machine.createAndMount(DRIVE, ['--offline']);
   writeFiles(mount, names);
   await mount.unmount();
