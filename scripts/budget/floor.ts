@@ -33,7 +33,7 @@ export interface Floor {
 interface Shape {
   /** Its parts run beside each other: the slowest counts, or all of them on all processors. */
   isStream?: boolean;
-  /** What the program itself does is not in the round trips. */
+  /** It has work of its own, for which the time on the plain disk stands; a loop of calls has none. */
   hasProgram?: boolean;
   /** Blocks of 64 KiB that are read: for each operation one, or as many as its bytes take. */
   reads?: 'block' | 'bytes';
@@ -52,7 +52,11 @@ const shapes: Readonly<Record<string, Shape>> = {
   'seq-read': { isStream: true, reads: 'bytes' },
   'rand-read': { reads: 'block' },
   'rand-write': { isSynced: true },
-  read: { reads: 'bytes', hasProgram: true },
+  read: { reads: 'bytes' },
+  walk: { hasProgram: true },
+  rsync: { hasProgram: true },
+  'rsync-again': { hasProgram: true },
+  git: { hasProgram: true },
   append: { waits: true },
   sqlite: { waits: true },
   'sqlite-wal': { waits: true },
@@ -60,7 +64,7 @@ const shapes: Readonly<Record<string, Shape>> = {
 };
 
 export function floorOf(row: MeasuredRow, raw: RawFigures): Floor {
-  const shape = shapes[row.id] ?? { hasProgram: true };
+  const shape = shapes[row.id] ?? {};
   const terms = termsOf(row, raw, shape).filter(({ us }) => us > 0);
   const work = sum(terms.filter(({ isWait }) => isWait !== true));
   const path = shape.isStream
