@@ -419,9 +419,10 @@ export const limits = {
   /** Of the last audits of a host so many may fail before it is dropped. */
   audits_noted_max: 32,
   audits_failed_max: 3,
-  /** In the background the owner encodes so long, and rests so long then. */
+  /** In the background the owner encodes so long, and rests so long then; while somebody writes, longer. */
   encode_work_ms: 10,
   encode_rest_ms: 30,
+  encode_rest_written_ms: 120,
 
   // Control
   /** One request or answer on the control socket. */

@@ -25,7 +25,7 @@ import { readVersionedJson, writeFileAtomically } from './atomic-file.js';
 import type { Drive } from './drive.js';
 import type { WriterKeys } from './key-derivation.js';
 import { keepTerm, openProtectionLogs, termFork } from './protection-logs.js';
-import { WorkBudget } from './work-budget.js';
+import { WorkBudget, type WorkShare } from './work-budget.js';
 
 const BOOK_FORMAT_VERSION = 1;
 const PEER_LOOK_MS = 50;
@@ -151,10 +151,7 @@ export class Protection {
     const logs = this.#logs;
     const fork = termFork(logs.content.fork, drive.leaseGeneration);
     await this.#beginTerm(logs, fork);
-    const share = inBackground
-      ? { workMs: limits.encode_work_ms, restMs: limits.encode_rest_ms }
-      : { workMs: limits.encode_work_ms, restMs: 0 };
-    const budget = new WorkBudget(share, this.#abort.signal);
+    const budget = new WorkBudget(() => this.#workShare(inBackground), this.#abort.signal);
     const space = new SpaceGuard({
       directory: drive.paths.store,
       // What is new must find room before what is only to be kept safer.
@@ -184,6 +181,15 @@ export class Protection {
     }
     this.#protector = protector;
     return protector;
+  }
+
+  /** Whoever writes goes first: encoding can wait, and makes up for it later. */
+  #workShare(inBackground: boolean): WorkShare {
+    const { committer } = this.#options.fileSystem;
+    const workMs = limits.encode_work_ms;
+    if (!inBackground) return { workMs, restMs: 0 };
+    const isWritten = committer.dirtyBytes > 0;
+    return { workMs, restMs: isWritten ? limits.encode_rest_written_ms : limits.encode_rest_ms };
   }
 
   async #readBook(path: string): Promise<Record<string, unknown> | null> {

@@ -34,6 +34,8 @@ test(
     await machine.shoal('hosts', 'add', 'drive', second.invite, '--label', 'attic');
     const wrong = await machine.tryShoal(['hosts', 'add', 'drive', `${first.invite.slice(0, -1)}`]);
     t.is(wrong.code, 6, wrong.stderr);
+    const labels = await machine.tryShoal(['hosts', 'add', 'drive', 'a', 'b', '--label', 'one']);
+    t.is(labels.code, 2, labels.stderr);
     const scheme = await machine.shoal('protect', 'drive');
     t.is(
       scheme.split('\n')[0],

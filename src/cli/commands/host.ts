@@ -276,6 +276,6 @@ function formatDrive({ storedBytes, servedBytes, state, peers }: HostedDriveRepo
   else if (state.missingBlocks > 0) {
     parts.push(`${state.missingBlocks} blocks (${formatBytes(state.missingBytes)}) missing`);
   } else parts.push('complete');
-  parts.push(`${peers} peers`);
+  parts.push(`${peers} peer${peers === 1 ? '' : 's'}`);
   return parts.join(', ');
 }

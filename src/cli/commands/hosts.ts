@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { HostFigures, ProtectionFigures } from '../../drive/protection-control.js';
+import { UsageError } from '../../errors.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { describeShortage, isShortOfHosts } from '../host-shortage.js';
 import { formatBytes, formatInstant, formatTable } from '../output.js';
@@ -31,11 +32,16 @@ export function addHostsCommand(program: Command, context: CliContext): void {
     .option(...bootstrap)
     .option('--json', 'print JSON')
     .action(async (name: string, invites: string[], options: HostsOptions) => {
+      if (options.label !== undefined && invites.length > 1) {
+        throw new UsageError(
+          `Cannot give ${invites.length} hosts one label: add them one by one, each with its own`,
+        );
+      }
       const asked = { command: 'hosts add', bootstrap: options.bootstrap };
       const added = await askProtection(homeOf(context), name, context, asked, async (call) => {
         const done: HostFigures[] = [];
         for (const invite of invites) {
-          const label = invites.length === 1 ? (options.label ?? '') : '';
+          const label = options.label ?? '';
           done.push((await call('hostAdd', { invite, label })) as HostFigures);
         }
         return done;

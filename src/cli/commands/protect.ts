@@ -70,5 +70,6 @@ export function schemeLine({ scheme, possible, activeHosts }: ProtectionFigures)
     scheme.kind === 'copies'
       ? `as many copies as there are hosts`
       : `as copies, ${possible.parity + 1} where there are as many hosts`;
-  return `${now}, ${hosts}: ${wanted} needs ${needed}`;
+  const need = scheme.kind === 'copies' ? 'need' : 'needs';
+  return `${now}, ${hosts}: ${wanted} ${need} ${needed}`;
 }
