@@ -1,6 +1,6 @@
 /** A mounted drive, a plain directory, and what can happen to the drive while both are used. */
 import { chmodSync, closeSync, fsyncSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BootstrapNode, type DriveMount, Machine } from '../support/drive-mount.js';
@@ -10,8 +10,9 @@ import { SeededRandom } from '../support/seeded-random.js';
 import { DifferenceError, Differential } from './differential.js';
 
 const DRIVE = 'differential';
-/** What comes of asking for a file that has become another one meanwhile. */
-const CHANGED_CODES: readonly unknown[] = 'ENOENT ESTALE ELOOP ENOTDIR EISDIR EINVAL'.split(' ');
+const { ENOENT, ESTALE, ELOOP, ENOTDIR, EISDIR, EINVAL } = constants.errno;
+/** What comes of asking for a file that has become another one meanwhile. By number: not all have a name in Node.js. */
+const CHANGED_ERRNOS = [ENOENT, ESTALE, ELOOP, ENOTDIR, EISDIR, EINVAL];
 /** Generous: what a reader does not show after this, it never shows. */
 const READER_MS_MAX = 60_000;
 const READER_POLL_MS = 50;
@@ -184,8 +185,8 @@ export class Scenario {
         run.compareWith(path.join(reader.directory, name), 'the reader', true);
         return;
       } catch (error) {
-        const { code } = error as NodeJS.ErrnoException;
-        const early = error instanceof DifferenceError || CHANGED_CODES.includes(code);
+        const { errno = 0 } = error as NodeJS.ErrnoException;
+        const early = error instanceof DifferenceError || CHANGED_ERRNOS.includes(-errno);
         if (!early || performance.now() > deadlineMs) throw error;
       }
       await sleep(READER_POLL_MS);
