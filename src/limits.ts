@@ -445,6 +445,9 @@ export const limits = {
   idle_release_work_ms_min: 150,
   /** A mount that is larger gives back what it does not use, also while it works. */
   resident_bytes_trimmed_min: 256 << 20,
+  /** … and above this it looks for garbage, when so much more is in use than after the last time. */
+  resident_bytes_collected_min: 320 << 20,
+  garbage_bytes_collected_min: 48 << 20,
   looks_between_trims_min: 4,
 
   // Log

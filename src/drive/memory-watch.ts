@@ -15,6 +15,12 @@ function collectGarbage(): void {
   collect();
 }
 
+/** The heap's objects and the memory of buffers. */
+function usedBytes(): number {
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
 /**
  * Gives the memory back to the system that the C library holds between pieces in use: measured, 100 MB after a few
  * hundred megabytes were read. Other C libraries than glibc have no such function, and hold on to less.
@@ -46,6 +52,8 @@ export class MemoryWatch {
   #workedMs = 0;
   #releasing = false;
   #looksUntilTrim = 0;
+  /** In use right after garbage was last collected here. */
+  #neededBytes = 0;
 
   /** `release` must not reject. */
   constructor(release: () => Promise<void>) {
@@ -65,16 +73,27 @@ export class MemoryWatch {
     const workedMs = (user + system) / 1000;
     this.#workedMs += workedMs;
     if (this.#looksUntilTrim > 0) this.#looksUntilTrim--;
+    const residentBytes = process.memoryUsage.rss();
+    if (residentBytes > limits.resident_bytes_collected_min) this.#collectMuchGarbage();
     const isIdle = workedMs < limits.idle_work_ms_max;
     if (isIdle && this.#workedMs >= limits.idle_release_work_ms_min) {
       void this.#run(() => this.#releaseAll());
     } else if (
       this.#looksUntilTrim === 0 &&
-      process.memoryUsage.rss() > limits.resident_bytes_trimmed_min
+      residentBytes > limits.resident_bytes_trimmed_min
     ) {
       this.#looksUntilTrim = limits.looks_between_trims_min;
       void this.#run(trimHeap);
     }
+  }
+
+  /** V8 lets more than a hundred megabytes come together, most of it buffers that it does not count in full. */
+  #collectMuchGarbage(): void {
+    const inUse = usedBytes();
+    this.#neededBytes = Math.min(this.#neededBytes, inUse);
+    if (inUse - this.#neededBytes < limits.garbage_bytes_collected_min) return;
+    collectGarbage();
+    this.#neededBytes = usedBytes();
   }
 
   async #run(task: () => Promise<void>): Promise<void> {
