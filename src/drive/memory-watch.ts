@@ -78,10 +78,7 @@ export class MemoryWatch {
     const isIdle = workedMs < limits.idle_work_ms_max;
     if (isIdle && this.#workedMs >= limits.idle_release_work_ms_min) {
       void this.#run(() => this.#releaseAll());
-    } else if (
-      this.#looksUntilTrim === 0 &&
-      residentBytes > limits.resident_bytes_trimmed_min
-    ) {
+    } else if (this.#looksUntilTrim === 0 && residentBytes > limits.resident_bytes_trimmed_min) {
       this.#looksUntilTrim = limits.looks_between_trims_min;
       void this.#run(trimHeap);
     }

@@ -30,7 +30,7 @@ const NAMES = ['a', 'b'];
 const SMALL_FILES = 1500;
 
 test('peers - a damaged drive of the writer is made whole by a reader', SHARING_TIME, async (t) => {
-  const shared = await SharedDrive.forTest(t);
+  const shared = await SharedDrive.forTest(t, { here: true });
   writeFiles(shared.origin, NAMES);
   const reader = await readerWithAll(shared);
   const { machine, name } = shared.origin;
@@ -67,7 +67,7 @@ test('peers - a damaged drive of the writer is made whole by a reader', SHARING_
 });
 
 test('peers - a mount fetches what of its tree keeps it from opening', SHARING_TIME, async (t) => {
-  const shared = await SharedDrive.forTest(t);
+  const shared = await SharedDrive.forTest(t, { here: true });
   writeFiles(shared.origin, NAMES);
   await readerWithAll(shared);
   const { machine, name } = shared.origin;
@@ -94,7 +94,7 @@ test('peers - a mount fetches what of its tree keeps it from opening', SHARING_T
 });
 
 test('peers - a store that lost its newest blocks gets them back', SHARING_TIME, async (t) => {
-  const shared = await SharedDrive.forTest(t);
+  const shared = await SharedDrive.forTest(t, { here: true });
   const { machine, name, directory } = shared.origin;
   writeFileSync(join(directory, 'first'), 'first');
   await shared.origin.unmount();
@@ -131,7 +131,7 @@ test('peers - a store that lost its newest blocks gets them back', SHARING_TIME,
 });
 
 test('peers - what the logs are found by is damaged: nothing is lost', SHARING_TIME, async (t) => {
-  const shared = await SharedDrive.forTest(t);
+  const shared = await SharedDrive.forTest(t, { here: true });
   const { machine, name, directory } = shared.origin;
   writeFiles(shared.origin, NAMES);
   for (let i = 0; i < SMALL_FILES; i++) writeFileSync(join(directory, `small-${i}`), `${i}`);
@@ -161,7 +161,7 @@ test(
   'peers - a reader: what is not here is no damage, what is damaged is fetched',
   SHARING_TIME,
   async (t) => {
-    const shared = await SharedDrive.forTest(t);
+    const shared = await SharedDrive.forTest(t, { here: true });
     writeFiles(shared.origin, NAMES);
     const reader = await shared.addReader();
     await eventually('the reader has the tree', async () => {

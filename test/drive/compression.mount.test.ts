@@ -27,7 +27,7 @@ function sourceFiles(): Map<string, Buffer> {
 }
 
 async function storedBytes(t: Parameters<typeof Machine.forTest>[0], options: string[]) {
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   await machine.shoal('create', 'drive', ...options);
   const files = sourceFiles();
   const expectSame = (directory: string): void => {
@@ -75,7 +75,7 @@ test('a drive is compressed unless it was made otherwise, and reads back either 
 });
 
 test('a compression that does not exist is refused', async (t) => {
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   const { code, stderr } = await machine.tryShoal(['create', 'drive', '--compression', 'lzma']);
   t.is(code, exitCodes.usage);
   t.ok(/Allowed choices are none, zstd/.test(stderr), stderr);

@@ -52,8 +52,8 @@ interface Loss {
 /** The origin loses the file `lost`; a peer sees it, and with `peerReads` has its data, too. */
 async function loseTail(t: Assertions, options: { peerReads: boolean }): Promise<Loss> {
   const node = await BootstrapNode.forTest(t);
-  const origin = Machine.forTest(t, { bootstrap: node.address });
-  const other = Machine.forTest(t, { bootstrap: node.address });
+  const origin = Machine.forTest(t, { bootstrap: node.address, here: true });
+  const other = Machine.forTest(t, { bootstrap: node.address, here: true });
   const drive = path.join(origin.home, 'drives', 'notes');
   const database = path.join(drive, 'store', 'db');
   const kept = path.join(origin.folder, 'kept');
@@ -148,7 +148,7 @@ test('a lost tail never forks the drive under its readers', { timeout: 120_000 }
 test('a second loss of power takes the new fork: its number is not given again', {
   timeout: 120_000,
 }, async (t) => {
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   const drive = path.join(machine.home, 'drives', 'notes');
   const database = path.join(drive, 'store', 'db');
   const kept = path.join(machine.folder, 'kept');
@@ -174,7 +174,7 @@ test('a second loss of power takes the new fork: its number is not given again',
 test('a store that lost blocks after it was closed in order is not appended to', {
   timeout: 120_000,
 }, async (t) => {
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   const drive = path.join(machine.home, 'drives', 'notes');
   const database = path.join(drive, 'store', 'db');
   const kept = path.join(machine.folder, 'kept');

@@ -24,3 +24,17 @@ test('memory watch: after work it gives memory back, once', async (t) => {
   await sleep(2.5 * limits.idle_look_interval_ms);
   t.is(released, 1, 'nothing was done since');
 });
+
+test('memory watch: a large process looks for garbage while it works', async (t) => {
+  const needed = Buffer.alloc(limits.resident_bytes_collected_min + (20 << 20), 1);
+  const garbage = new WeakRef({});
+  let released = 0;
+  const watch = new MemoryWatch(async () => {
+    released++;
+  });
+  t.teardown(() => watch.close());
+  await sleep(1.5 * limits.idle_look_interval_ms);
+  t.is(garbage.deref(), undefined);
+  t.is(released, 0);
+  t.is(needed.at(-1), 1);
+});

@@ -10,8 +10,8 @@ test(
   SHARING_TIME,
   async (t) => {
     const node = await BootstrapNode.forTest(t);
-    const origin = Machine.forTest(t, { bootstrap: node.address });
-    const heir = Machine.forTest(t, { bootstrap: node.address });
+    const origin = Machine.forTest(t, { bootstrap: node.address, here: true });
+    const heir = Machine.forTest(t, { bootstrap: node.address, here: true });
     const mount = await origin.createAndMount('notes');
     writeFileSync(path.join(mount.directory, 'file'), 'text');
     await mount.commit();

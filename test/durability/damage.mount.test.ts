@@ -19,7 +19,7 @@ const GARBAGE = Buffer.alloc(40, 0xee);
 const NEWER_VERSION = 99;
 
 test('damage - a flipped byte in a block is an error for its file only', async (t) => {
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   let mount = await machine.createAndMount('notes', ['--offline']);
   writeFiles(mount, ['damaged', 'sound']);
   await mount.unmount();
@@ -42,7 +42,7 @@ test('damage - a flipped byte in a block is an error for its file only', async (
 });
 
 test('damage - records that do not decode are an error for their file only', async (t) => {
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   let mount = await machine.createAndMount('notes', ['--offline']);
   writeFiles(mount, ['sound', 'bad-inode', 'bad-segment', 'bad-entry', 'no-inode']);
   await mount.unmount();
@@ -85,7 +85,7 @@ test('damage - records that do not decode are an error for their file only', asy
 });
 
 test('damage - a damaged superblock or commit record is refused with one line', async (t) => {
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   await machine.shoal('create', 'notes');
   await writeRecords(machine, [{ key: Buffer.of(1), value: GARBAGE }]);
   await expectRefused(t, machine, exitCodes.damaged, /Cannot decode the commit record/);
@@ -94,7 +94,7 @@ test('damage - a damaged superblock or commit record is refused with one line', 
 });
 
 test('damage - a drive of a newer format is refused', async (t) => {
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   await machine.shoal('create', 'notes');
   const file = join(machine.home, 'drives', 'notes', 'drive.json');
   const text = readFileSync(file, 'utf8');

@@ -143,7 +143,7 @@ test(`disk full - to the last byte, by somebody else${reason}`, options, async (
 /** A mounted drive on a small disk, with some synced files. */
 async function prepare(t: Assertions): Promise<{ disk: SmallDisk; mount: DriveMount }> {
   const disk = SmallDisk.forTest(t, DISK_BYTES);
-  const machine = Machine.forTest(t, { parent: disk.directory });
+  const machine = Machine.forTest(t, { parent: disk.directory, here: true });
   const mount = await machine.createAndMount('notes', ['--offline']);
   for (let i = 0; i < FILES_BEFORE; i++) {
     writeAndSync(join(mount.directory, `before-${i}`), contentOf(i, FILE_BYTES), 0);

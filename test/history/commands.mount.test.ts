@@ -42,7 +42,7 @@ async function both(t: Assertions, mount: DriveMount, args: string[]): Promise<s
 }
 
 async function drive(t: Assertions): Promise<DriveMount> {
-  return await Machine.forTest(t).createAndMount('drive', ['--offline']);
+  return await Machine.forTest(t, { here: true }).createAndMount('drive', ['--offline']);
 }
 
 test('snapshots: made, listed, deleted; a label is there once', TIME, async (t) => {

@@ -54,7 +54,7 @@ async function versionAfterCommit(mount: DriveMount): Promise<number> {
 }
 
 test('undelete: what was deleted is copied out of .shoal', TIME, async (t) => {
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   const mount = await machine.createAndMount('drive', OFFLINE);
   const at = (name: string): string => path.join(mount.directory, name);
   const [first, second, third] = await fill(mount);
@@ -88,7 +88,7 @@ test('undelete: what was deleted is copied out of .shoal', TIME, async (t) => {
 });
 
 test('the past has numbers of its own, on the same device', TIME, async (t) => {
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   const mount = await machine.createAndMount('drive', OFFLINE);
   const [first, second] = await fill(mount);
   await shoalHere(machine, 'snapshot', 'drive', 'label');
@@ -113,7 +113,7 @@ test('the past has numbers of its own, on the same device', TIME, async (t) => {
 });
 
 test('whoever goes over everything does not come upon the past', TIME, async (t) => {
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   const mount = await machine.createAndMount('drive', OFFLINE);
   const [first] = await fill(mount);
   const { directory } = mount;
@@ -135,7 +135,7 @@ test('whoever goes over everything does not come upon the past', TIME, async (t)
 });
 
 test('the past cannot be changed, and nothing can take its name', TIME, async (t) => {
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   const mount = await machine.createAndMount('drive', OFFLINE);
   const at = (name: string): string => path.join(mount.directory, name);
   const [first] = await fill(mount);
@@ -175,7 +175,7 @@ async function tryRun(program: string, args: string[]): Promise<number> {
 }
 
 test('a drive is mounted as it was, by number, time and label', TIME, async (t) => {
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   const mount = await machine.createAndMount('drive', OFFLINE);
   const [first, second] = await fill(mount);
   const log = JSON.parse(await shoalHere(machine, 'log', 'drive', '--json'));
@@ -214,7 +214,7 @@ test('a drive is mounted as it was, by number, time and label', TIME, async (t) 
 });
 
 test('a reader has the past, too, and of its own snapshots none', SHARING_TIME, async (t) => {
-  const shared = await SharedDrive.forTest(t);
+  const shared = await SharedDrive.forTest(t, { here: true });
   const [first] = await fill(shared.origin);
   await shoalHere(shared.origin.machine, 'snapshot', 'origin', 'label');
   const reader = await shared.addReader();

@@ -17,7 +17,7 @@ test('owner - a host that lies is dropped, with the evidence kept', {
   timeout: 240_000,
 }, async (t) => {
   const network = await BootstrapNode.forTest(t);
-  const machine = Machine.forTest(t, { bootstrap: network.address });
+  const machine = Machine.forTest(t, { bootstrap: network.address, here: true });
   const honest = await startHosts(t, network.address, 2);
   const liar = await lyingHost(t, network.address);
   const mount = await machine.createAndMount('drive');

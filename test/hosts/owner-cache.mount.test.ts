@@ -21,7 +21,7 @@ async function hashesOf({ directory }: DriveMount): Promise<string> {
 test('a drive of 96 MiB on a disk of 64 MiB', SHARING_TIME, async (t) => {
   const { address: bootstrap } = await BootstrapNode.forTest(t);
   const hosts = await Promise.all([1, 2, 3].map(() => HostProcess.forTest(t, { bootstrap })));
-  const machine = Machine.forTest(t, { bootstrap });
+  const machine = Machine.forTest(t, { bootstrap, here: true });
   const store = path.join(machine.home, 'drives', 'photos', 'store');
   let mount = await machine.createAndMount('photos');
   await machine.shoal('hosts', 'add', 'photos', ...hosts.map(({ invite }) => invite));

@@ -13,8 +13,8 @@ test(
   TIME,
   async (t) => {
     const network = await BootstrapNode.forTest(t);
-    const first = Machine.forTest(t, { bootstrap: network.address });
-    const second = Machine.forTest(t, { bootstrap: network.address });
+    const first = Machine.forTest(t, { bootstrap: network.address, here: true });
+    const second = Machine.forTest(t, { bootstrap: network.address, here: true });
     const hosts = await startHosts(t, network.address, 3);
     let mount = await first.createAndMount('drive');
     await first.shoal('protect', 'drive', '--data', '2', '--parity', '1');

@@ -18,7 +18,7 @@ test(
   TIME,
   async (t) => {
     const network = await BootstrapNode.forTest(t);
-    const machine = Machine.forTest(t, { bootstrap: network.address });
+    const machine = Machine.forTest(t, { bootstrap: network.address, here: true });
     const hosts = await startHosts(t, network.address, 4);
     let mount = await machine.createAndMount('drive');
     await machine.shoal('protect', 'drive', '--data', '2', '--parity', '1');
@@ -76,7 +76,7 @@ test(
   TIME,
   async (t) => {
     const network = await BootstrapNode.forTest(t);
-    const machine = Machine.forTest(t, { bootstrap: network.address });
+    const machine = Machine.forTest(t, { bootstrap: network.address, here: true });
     const hosts = await startHosts(t, network.address, 3);
     const drive = path.join(machine.home, 'drives', 'drive');
     const database = path.join(drive, 'store', 'db');

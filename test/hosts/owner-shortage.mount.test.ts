@@ -13,7 +13,7 @@ const TIME = { timeout: 240_000 };
 
 test('owner - too few hosts are never called protection', TIME, async (t) => {
   const network = await BootstrapNode.forTest(t);
-  const machine = Machine.forTest(t, { bootstrap: network.address });
+  const machine = Machine.forTest(t, { bootstrap: network.address, here: true });
   const hosts = await startHosts(t, network.address, 3);
   const [, second, third] = hosts as [HostProcess, HostProcess, HostProcess];
   const mount = await machine.createAndMount('drive');

@@ -18,7 +18,7 @@ test(
   TIME,
   async (t) => {
     const network = await BootstrapNode.forTest(t);
-    const machine = Machine.forTest(t, { bootstrap: network.address });
+    const machine = Machine.forTest(t, { bootstrap: network.address, here: true });
     const hosts = await startHosts(t, network.address, 3);
     const [first, second, third] = hosts as [HostProcess, HostProcess, HostProcess];
     await machine.shoal('create', 'drive');

@@ -21,7 +21,7 @@ test(
   async (t) => {
     const { address: bootstrap } = await BootstrapNode.forTest(t);
     const hosts = await Promise.all([1, 2, 3].map(() => HostProcess.forTest(t, { bootstrap })));
-    const origin = Machine.forTest(t, { bootstrap });
+    const origin = Machine.forTest(t, { bootstrap, here: true });
     const mount = await origin.createAndMount('photos');
     for (let i = 0; i < FILES; i++) {
       writeContent(path.join(mount.directory, `file-${i}`), i + 1, FILE_BYTES);
@@ -38,7 +38,7 @@ test(
     renameSync(origin.home, `${origin.home}.lost`);
     await hosts[0]?.kill();
 
-    const heir = Machine.forTest(t, { bootstrap });
+    const heir = Machine.forTest(t, { bootstrap, here: true });
     const beganMs = performance.now();
     const restored = await heir.mount(writeKey, ['--name', 'photos', '--take-over']);
     const mountedMs = performance.now() - beganMs;

@@ -51,7 +51,7 @@ let reader: DriveMount;
 const delaysMs: number[] = [];
 
 test('a reader - follows the origin', SHARING_TIME, async (t) => {
-  const drive = await SharedDrive.forTest(t);
+  const drive = await SharedDrive.forTest(t, { here: true });
   origin = drive.origin;
   reader = await drive.addReader();
   for (const [name, run] of Object.entries(steps)) {

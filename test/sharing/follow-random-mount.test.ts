@@ -34,7 +34,7 @@ test('a reader - is the same as the origin after random changes', SHARING_TIME, 
   const seed = seedOfRun();
   t.comment(`SHOAL_TEST_SEED=${seed}`);
   const random = new SeededRandom(seed);
-  const drive = await SharedDrive.forTest(t);
+  const drive = await SharedDrive.forTest(t, { here: true });
   const top = drive.origin.directory;
   const reader = await drive.addReader();
   const stop = keepLooking(reader.directory);

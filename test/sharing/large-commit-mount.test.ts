@@ -24,7 +24,7 @@ const NAME_BYTES = 200;
 const PROBED_EVERY = 60;
 
 test('a reader - follows commits with thousands of changes', SHARING_TIME, async (t) => {
-  const drive = await SharedDrive.forTest(t);
+  const drive = await SharedDrive.forTest(t, { here: true });
   const { origin } = drive;
   mkdirSync(join(origin.directory, 'many'));
   mkdirSync(join(origin.directory, 'other'));

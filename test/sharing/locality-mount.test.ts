@@ -16,7 +16,7 @@ import { contentAt, writeContent } from './support/stream-content.js';
 const MIB = 1 << 20;
 
 test('what is here of a file, its hash and who has it', SHARING_TIME, async (t) => {
-  const drive = await SharedDrive.forTest(t);
+  const drive = await SharedDrive.forTest(t, { here: true });
   const { origin } = drive;
   const bytes = 4 * MIB;
   writeContent(join(origin.directory, 'file'), 1, bytes);

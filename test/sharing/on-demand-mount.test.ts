@@ -28,7 +28,7 @@ test(
   'a reader - lists and stats without file data, and fetches only what it reads',
   SHARING_TIME,
   async (t) => {
-    const drive = await SharedDrive.forTest(t);
+    const drive = await SharedDrive.forTest(t, { here: true });
     const { origin } = drive;
     writeContent(join(origin.directory, 'large'), LARGE_SEED, LARGE_BYTES);
     for (let i = 0; i < 20; i++) {

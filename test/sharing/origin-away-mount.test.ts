@@ -20,7 +20,7 @@ async function withTwoFiles(
   t: Assertions,
   readerOptions: string[],
 ): Promise<[SharedDrive, DriveMount]> {
-  const drive = await SharedDrive.forTest(t);
+  const drive = await SharedDrive.forTest(t, { here: true });
   const { origin } = drive;
   mkdirSync(join(origin.directory, 'directory'));
   writeFileSync(join(origin.directory, 'directory/small'), 'small text');

@@ -24,7 +24,7 @@ import { getxattr, removexattr, setxattr } from '../support/xattr.js';
 import { errorCode, SHARING_TIME, SharedDrive, statusOf } from './support/shared-drive.js';
 
 test('a reader - refuses every change', SHARING_TIME, async (t) => {
-  const drive = await SharedDrive.forTest(t);
+  const drive = await SharedDrive.forTest(t, { here: true });
   const { origin } = drive;
   writeFileSync(join(origin.directory, 'file'), 'text');
   writeFileSync(join(origin.directory, 'other'), 'other text');

@@ -16,7 +16,7 @@ test(
   'a second reader - gets from the first what the origin, which is off, wrote',
   SHARING_TIME,
   async (t) => {
-    const drive = await SharedDrive.forTest(t);
+    const drive = await SharedDrive.forTest(t, { here: true });
     const { origin } = drive;
     writeContent(join(origin.directory, 'file'), 1, FILE_BYTES);
     writeContent(join(origin.directory, 'never read'), 2, FILE_BYTES);
@@ -49,7 +49,7 @@ test(
 );
 
 test('a second reader - gets data from both who have it', SHARING_TIME, async (t) => {
-  const drive = await SharedDrive.forTest(t);
+  const drive = await SharedDrive.forTest(t, { here: true });
   const { origin } = drive;
   writeContent(join(origin.directory, 'large'), 3, LARGE_BYTES);
   const first = await drive.addReader();

@@ -27,15 +27,15 @@ export interface Scene {
 /** The origin wrote `large` and `small`, a reader has all of it, and the origin is gone with its disk. */
 export async function withoutWriter(t: Assertions): Promise<Scene> {
   const node = await BootstrapNode.forTest(t);
-  const origin = Machine.forTest(t, { bootstrap: node.address });
-  const heir = Machine.forTest(t, { bootstrap: node.address });
+  const origin = Machine.forTest(t, { bootstrap: node.address, here: true });
+  const heir = Machine.forTest(t, { bootstrap: node.address, here: true });
   const mount = await origin.createAndMount('notes');
   writeContent(path.join(mount.directory, 'large'), 1, LARGE_BYTES);
   writeFileSync(path.join(mount.directory, 'small'), 'small text');
   await mount.commit();
   const readKey = (await origin.shoal('share', 'notes')).trim();
   const writeKey = (await origin.shoal('share', 'notes', '--write')).trim();
-  const other = Machine.forTest(t, { bootstrap: node.address });
+  const other = Machine.forTest(t, { bootstrap: node.address, here: true });
   const reader = await other.mount(readKey, ['--name', 'copy']);
   await other.shoal('pin', 'copy', '/');
   await mount.kill();
