@@ -4,6 +4,7 @@ import path from 'node:path';
 import brittle, { type Assertions } from 'brittle';
 import { missingForDivision, Network, type NetworkNode } from '../../scripts/swarm/network.js';
 import type { DriveHealth, ProtectionFigures } from '../../src/drive/protection-control.js';
+import { limits } from '../../src/limits.js';
 import { tryCommand } from '../support/command.js';
 import { BootstrapNode, type DriveMount, Machine } from '../support/drive-mount.js';
 import { SeededRandom, seedOfRun } from '../support/seeded-random.js';
@@ -58,6 +59,10 @@ async function openScene(t: Assertions): Promise<Scene> {
 
 const random = new SeededRandom(seedOfRun());
 const contents = Array.from({ length: FILES }, () => random.bytes(FILE_BYTES));
+
+function sum(bytes: readonly number[]): number {
+  return bytes.reduce((total, each) => total + each, 0);
+}
 
 /** How many files a mount reads as they are; throws when one has a wrong byte. Others fail at their deadline. */
 async function readable(mount: DriveMount): Promise<number> {
@@ -133,16 +138,16 @@ run(name, TIME, async (t) => {
     const { spare, connected } = await asked<DriveHealth>(owner, 'health', 'drive');
     return spare === 1 && connected === HOSTS;
   });
-  const sum = (bytes: readonly number[]): number => bytes.reduce((total, each) => total + each, 0);
-  t.ok(sum(during) > 1.3 * sum(before), 'each half had made up for the other');
-  // What is new, with its parity, and the directory tree on each are less than what one host had made up for.
-  const surplusGone = sum(before) + (sum(during) - sum(before)) / 5;
-  let now = during;
+  // Hosts look every few seconds for what they need not keep any more; that is over once nothing went for longer.
+  let now = await stored(hosts);
+  let sinceMs = performance.now();
   await until(
     'what is kept twice goes',
     async () => {
-      now = await stored(hosts);
-      return sum(now) < surplusGone;
+      const next = await stored(hosts);
+      if (sum(next) !== sum(now)) sinceMs = performance.now();
+      now = next;
+      return performance.now() - sinceMs > 3 * limits.host_surplus_look_ms;
     },
     60_000,
   ).catch((error: Error) => {
