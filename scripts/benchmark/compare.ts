@@ -1,6 +1,7 @@
 /** Measures Shoal beside others: one workload on all of them before the next, and that several times over. */
-import { cpus, loadavg } from 'node:os';
+import { loadavg } from 'node:os';
 import type { BenchArguments } from './bench-arguments.js';
+import { circumstancesNow } from './circumstances.js';
 import type { Comparison } from './comparison.js';
 import { shoal } from './competitors/file-systems.js';
 import { type Cost, costsOf } from './costs.js';
@@ -18,17 +19,8 @@ type Failures = Record<string, Record<string, string>>;
 
 /** Throws when Shoal itself cannot be measured; what goes wrong with others is said and noted. */
 export async function compare(args: BenchArguments): Promise<CompareResult> {
-  const isRoot = process.getuid?.() === 0;
-  if (!isRoot) say('not root: caches are not dropped, and what says cold is warm');
-  const circumstances = {
-    date: new Date().toISOString().slice(0, 16).replace('T', ' '),
-    machine: `${cpus().length} processors, ${cpus()[0]?.model ?? '?'}, Node.js ${process.version}`,
-    rounds: args.rounds,
-    cold: isRoot,
-    sizes: args.sizesName,
-    loadBefore: loadavg()[0] ?? 0,
-    loadAfter: 0,
-  };
+  const circumstances = circumstancesNow(args.rounds, args.sizesName);
+  if (!circumstances.cold) say('not root: caches are not dropped, and what says cold is warm');
   const subjects = new Subjects(args.folder, args.sizes);
   const stop = endWhenInterrupted(subjects);
   const rates: Rates = {};

@@ -1,10 +1,11 @@
 /** Where the time of each workload goes, and how far it is from what this stack can do: `scripts/bench-budget --help`. */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { writeSourceTree } from '../../test/support/source-tree.js';
 import { wholeNumber } from '../benchmark/bench-arguments.js';
+import { circumstancesNow } from '../benchmark/circumstances.js';
 import { circumstancesText } from '../benchmark/comparison-table.js';
 import { withSection } from '../benchmark/document.js';
 import { formatNumber } from '../benchmark/number-format.js';
@@ -88,17 +89,8 @@ async function main(): Promise<void> {
 }
 
 async function run(options: Options): Promise<void> {
-  const isRoot = process.getuid?.() === 0;
-  if (!isRoot) say('not root: caches are not dropped, and what says cold is warm');
-  const circumstances = {
-    date: new Date().toISOString().slice(0, 16).replace('T', ' '),
-    machine: `${cpus().length} processors, ${cpus()[0]?.model ?? '?'}, Node.js ${process.version}`,
-    rounds: options.rounds,
-    cold: isRoot,
-    sizes: options.sizesName,
-    loadBefore: loadavg()[0] ?? 0,
-    loadAfter: 0,
-  };
+  const circumstances = circumstancesNow(options.rounds, options.sizesName);
+  if (!circumstances.cold) say('not root: caches are not dropped, and what says cold is warm');
   const folder = mkdtempSync(path.join(options.folder, 'shoal-budget-'));
   try {
     const rows = await measureRows(folder, options);

@@ -4,11 +4,8 @@ import { UsageError } from '../errors.js';
 import type { CliContext } from './context.js';
 import { exitCodeOf, exitCodes } from './exit-codes.js';
 import { formatError, printLine } from './output.js';
-import { MountFailedError } from './spawn-mount.js';
+import { MOUNT_PROCESS, MountFailedError } from './spawn-mount.js';
 import { readVersion } from './version.js';
-
-/** What `mount` starts. */
-const MOUNT_PROCESS = 'mount-process';
 
 /** Commands that are defined together, in the order of `--help`. */
 interface CommandGroup {

@@ -5,6 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { InterruptedError, ShoalError } from '../errors.js';
 import { isMountReport, type MountReport, type MountRequest } from './mount-messages.js';
 
+/** The command that the process behind a mount runs. */
+export const MOUNT_PROCESS = 'mount-process';
+
 /** Blocking reads of /dev/fuse, notifications and the store share this pool. */
 const THREAD_POOL_SIZE = '16';
 
@@ -46,7 +49,7 @@ export async function spawnMount(options: SpawnMountOptions): Promise<SpawnedMou
   const { request } = options;
   const log = openSync(options.logPath, 'a', 0o600);
   const main = fileURLToPath(new URL('./main.js', import.meta.url));
-  const child = spawn(process.execPath, [...process.execArgv, main, 'mount-process'], {
+  const child = spawn(process.execPath, [...process.execArgv, main, MOUNT_PROCESS], {
     // A session of its own: Ctrl-C and a closed terminal end the command, which then ends the mount in order.
     detached: true,
     // Never a directory that could be in a mount.

@@ -16,7 +16,7 @@ import { checkBlock, isBlock } from './block-format.js';
 import { BlockOpener } from './block-opener.js';
 import type { BlockRescuer, RescuedBlock } from './block-rescuer.js';
 import type { ReadOptions } from './content-store.js';
-import { copyBytes } from './copy-bytes.js';
+import { copyBytes, copyOf } from './copy-bytes.js';
 import type { DiskCache } from './disk-cache.js';
 import { hedge_ms } from './late-requests.js';
 import { PeerRequests } from './peer-requests.js';
@@ -421,12 +421,6 @@ export class BlockReader {
       for (const peer of [...replicator.peers]) replicator.updatePeer(peer);
     }, hedge_look_ms);
   }
-}
-
-function copyOf(bytes: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(bytes.length);
-  copyBytes(bytes, copy);
-  return copy;
 }
 
 function interruptedError(block: number): InterruptedError {

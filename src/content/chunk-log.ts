@@ -28,7 +28,7 @@ import type {
   ContentStore,
   ReadOptions,
 } from './content-store.js';
-import { copyBytes } from './copy-bytes.js';
+import { copyOf } from './copy-bytes.js';
 import type { DiskCache } from './disk-cache.js';
 import { PeersWithAll } from './peers-with-all.js';
 import { Readahead } from './readahead.js';
@@ -382,13 +382,6 @@ function putCompressed(
   if (frame === null) return null;
   const { length: compressedBytes } = frame;
   return { ...appender.put([frame], compressedBytes, release), compressedBytes };
-}
-
-/** `Buffer.from` would clear fresh memory first. */
-function copyOf(bytes: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(bytes.length);
-  copyBytes(bytes, copy);
-  return copy;
 }
 
 function encryptionOf(core: Hypercore): LogEncryption {

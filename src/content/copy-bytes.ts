@@ -20,3 +20,10 @@ export function copyBytes(source: Buffer, target: Buffer): void {
   if (bytes < nativeBytesMin) source.copy(target);
   else memcpy(target, source, bytes);
 }
+
+/** In memory of its own. `Buffer.from` would fill that with zeros first. */
+export function copyOf(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copyBytes(bytes, copy);
+  return copy;
+}

@@ -1,6 +1,7 @@
 /** Operations on open files. */
 import { setImmediate } from 'node:timers/promises';
 import type { Answer, Caller, OpenAnswer, WriteOptions } from '../../mount/file-system.js';
+import { copyOf } from '../content/copy-bytes.js';
 import { InterruptedError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { HandleTable } from './handle-table.js';
@@ -367,11 +368,4 @@ function taken(error: unknown): void {
 
 function keepable(pieces: Buffer | Buffer[]): Buffer {
   return Array.isArray(pieces) ? Buffer.concat(pieces) : copyOf(pieces);
-}
-
-/** `Buffer.from` would fill the new memory with zeros first. */
-function copyOf(data: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(data.length);
-  data.copy(copy);
-  return copy;
 }

@@ -1,34 +1,16 @@
 /** What a comparison of two versions reads grows with what differs, not with the drive. */
 import test from 'brittle';
-import type Hypercore from 'hypercore';
 import { type DiffPage, DriveHistory } from '../../src/fs/history/drive-history.js';
 import { HeadsInUse } from '../../src/fs/history/heads-in-use.js';
 import { caller, type OpenOptions, openFileSystem } from '../fs/support/open-file-system.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
+import { countReads } from '../tree/support/count-reads.js';
 
 const ROOT = 1;
 const S_IFREG = 0o100644;
 const DIRECTORIES = 100;
 const FILES_EACH = 100;
 const FAST: OpenOptions = { sync: () => Promise.resolve() };
-
-/** Counts the blocks that are read from the store. */
-function countReads(core: Hypercore): { blocks: number } {
-  const reads = { blocks: 0 };
-  const storage = core.state?.storage;
-  if (storage === null || storage === undefined) throw new Error('The log is closed');
-  const read = storage.read.bind(storage);
-  storage.read = () => {
-    const batch = read();
-    const getBlock = batch.getBlock.bind(batch);
-    batch.getBlock = (index) => {
-      reads.blocks++;
-      return getBlock(index);
-    };
-    return batch;
-  };
-  return reads;
-}
 
 test('diff of two versions that differ in one file of ten thousand', async (t) => {
   const folder = temporaryFolder(t, 'likely-names');
@@ -71,10 +53,15 @@ test('diff of two versions that differ in one file of ten thousand', async (t) =
     const [from, to] = [String(begin + i), String(begin + i + 1)];
     const { differences } = (await past.call('diff', { from, to })) as DiffPage;
     t.alike(differences, [{ kind: 'changed', path }]);
-    t.comment(`${reads.blocks} of ${treeCore.length} blocks were read`);
+    t.comment(`${reads.blocks.length} of ${treeCore.length} blocks were read`);
     // One that has another name now is looked for among all.
-    if (path.endsWith('moved')) t.ok(reads.blocks > treeCore.length / 8, 'reads are counted');
-    else t.ok(reads.blocks < treeCore.length / 8, `${reads.blocks} blocks of ${treeCore.length}`);
+    if (path.endsWith('moved'))
+      t.ok(reads.blocks.length > treeCore.length / 8, 'reads are counted');
+    else
+      t.ok(
+        reads.blocks.length < treeCore.length / 8,
+        `${reads.blocks.length} blocks of ${treeCore.length}`,
+      );
     await close();
   }
 });

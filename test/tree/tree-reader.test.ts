@@ -10,6 +10,7 @@ import type { Head, TreeView } from '../../src/tree/tree.js';
 import { TreeMarker } from '../../src/tree/tree-marker.js';
 import { SeededRandom, seedOfRun } from '../support/seeded-random.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
+import { countReads } from './support/count-reads.js';
 import { engineRecords } from './support/engine.js';
 
 const key = (i: number): Buffer => Buffer.from(`key-${String(i).padStart(5, '0')}`);
@@ -36,25 +37,6 @@ async function recordsOf(view: TreeView, from: Buffer = BEFORE_ALL, to: Buffer =
     found.push([each.key.toString('latin1'), each.value.toString('latin1')]);
   }
   return found;
-}
-
-/** Notes the blocks that are read from the store. */
-function countReads(core: Hypercore): { batches: number; blocks: number[] } {
-  const reads = { batches: 0, blocks: [] as number[] };
-  const storage = core.state?.storage;
-  if (storage === null || storage === undefined) throw new Error('The log is closed');
-  const read = storage.read.bind(storage);
-  storage.read = () => {
-    const batch = read();
-    const getBlock = batch.getBlock.bind(batch);
-    reads.batches++;
-    batch.getBlock = (index) => {
-      reads.blocks.push(index);
-      return getBlock(index);
-    };
-    return batch;
-  };
-  return reads;
 }
 
 test('tree reader - a look-up reads each block once, a walk many at once', async (t) => {
