@@ -22,7 +22,7 @@ import { WorkBudget } from './work-budget.js';
 export interface DriveHealth extends HealthReport {
   name: string;
   path: string;
-  /** Hosts that are to keep the drive, and those of them that are connected: only these were asked. */
+  /** Hosts that are to keep the drive, and those of them that are connected and told what they have. */
   hosts: number;
   connected: number;
   /** Hosts that could not be asked, and when they were connected last. */
@@ -67,8 +67,10 @@ async function blocksHealth(
 ): Promise<Omit<DriveHealth, 'name' | 'path'>> {
   const { logs, layout } = protector;
   const budget = new WorkBudget({ workMs: 20, restMs: 0 }, signal);
+  // One that has just connected, and has not told yet what it has, was not asked.
   const hosts = protector
     .connectedHosts()
+    .filter(({ peer }) => peer.state !== null)
     .map(({ index, peer }) => checkedHost(protector, index, peer));
   const report = await measureHealth({
     layout,

@@ -36,10 +36,7 @@ export async function askHost(options: AskHostOptions): Promise<AdmissionAnswer>
   const name = shortHostId(hostId);
   let answer: AdmissionAnswer;
   try {
-    const connection = await swarm.connectionTo(hostId, limits.host_admission_ms_max, signal);
-    const proof = signOwnerProof(planKeyPair, connection.handshakeHash);
-    const request = { token, planPublicKey: planKeyPair.publicKey, keys, proof };
-    answer = await requestAdmission(connection, request, limits.host_admission_ms_max);
+    answer = await ask();
   } catch (error) {
     swarm.leavePeer(hostId);
     if (!(error instanceof UnavailableError)) throw error;
@@ -53,4 +50,21 @@ export async function askHost(options: AskHostOptions): Promise<AdmissionAnswer>
     throw new CapabilityError(`Cannot add host ${name}: it refuses: ${answer.reason}`);
   }
   return answer;
+
+  async function ask(): Promise<AdmissionAnswer> {
+    const giveUpAt = Date.now() + limits.host_admission_ms_max;
+    for (;;) {
+      const connection = await swarm.connectionTo(hostId, giveUpAt - Date.now(), signal);
+      const proof = signOwnerProof(planKeyPair, connection.handshakeHash);
+      const request = { token, planPublicKey: planKeyPair.publicKey, keys, proof };
+      try {
+        return await requestAdmission(connection, request, giveUpAt - Date.now());
+      } catch (error) {
+        // A host that lets the drive in looks for its peers at once. Of two connections with one peer the swarm drops
+        // one, which may be the one that its answer was to come by. It gives the same answer again.
+        const isGone = connection.destroyed && error instanceof UnavailableError;
+        if (!isGone || Date.now() >= giveUpAt) throw error;
+      }
+    }
+  }
 }

@@ -30,6 +30,8 @@ test('losses left - hosts with several shards, shards on several hosts', (t) => 
   t.is(lossesLeft([[0, 1], [0, 1], [0, 1], [2], [3], [4]], 4), 1, 'two hosts have the same three');
   const justEncoded = [[0, 1, 2], [0, 1, 2], [0, 1, 2], [0, 1, 2], [3], [4]];
   t.is(lossesLeft(justEncoded, 4), 2, 'still with the copies from before it was encoded');
+  const withParity = [[1, 0], [2, 0], [0]];
+  t.is(lossesLeft(withParity, 2), 1, 'the host of the parity still has a copy of all');
 });
 
 test('losses left - never more than is true', (t) => {

@@ -28,6 +28,7 @@ export async function lyingHost(t: Assertions, bootstrap: string): Promise<strin
   sodium.crypto_sign_keypair(publicKey, secretKey);
   const store = new Corestore(path.join(temporaryFolder(t, 'liar'), 'store'));
   const closings: (() => void)[] = [];
+  let kept: Promise<void> | null = null;
   const keep = async (keys: HostedLogKeys): Promise<void> => {
     const cores: Record<string, Hypercore> = {};
     for (const [name, key] of Object.entries(keys)) {
@@ -74,7 +75,9 @@ export async function lyingHost(t: Assertions, bootstrap: string): Promise<strin
     bootstrap: parseBootstrap(bootstrap),
     onConnection: (connection) =>
       serveAdmission(connection, async ({ keys }) => {
-        await keep(keys);
+        // An owner whose connection broke asks again.
+        kept ??= keep(keys);
+        await kept;
         return GIVES;
       }),
     log: () => undefined,
