@@ -154,8 +154,8 @@ export const limits = {
   store_write_buffer_bytes: 16 << 20,
   /** An idle mount moves it there when it holds as much. Each time makes files, which are not joined again. */
   store_flush_bytes_min: 4 << 20,
-  /** Files that RocksDB keeps open; it makes one or two for each full memtable. */
-  store_open_files_max: 512,
+  /** Files that RocksDB keeps open. It makes one or two for each full memtable: without a limit they grow with the log. */
+  store_open_files_max: 64,
 
   // Tree
   /** Nodes of the tree that the engine holds in memory, to write. */
