@@ -4,6 +4,7 @@ import type { ReplicatorPeer } from 'hypercore';
 import { NotFoundError } from '../errors.js';
 import { namesOfPath } from '../fs/drive-path.js';
 import { findPath, walkSubtree } from '../fs/subtree.js';
+import { isOwedWithout } from '../hosts/confirmations.js';
 import {
   type CheckedHost,
   describeHealth,
@@ -101,7 +102,8 @@ async function blocksHealth(
   };
 }
 
-function checkedHost({ logs, planLength }: Protector, index: number, peer: HostsPeer): CheckedHost {
+function checkedHost(protector: Protector, index: number, peer: HostsPeer): CheckedHost {
+  const { logs, planLength, gone } = protector;
   const { content, parity, stripe } = logs;
   const told = {
     content: replicatorPeer(content, peer),
@@ -116,8 +118,8 @@ function checkedHost({ logs, planLength }: Protector, index: number, peer: Hosts
     },
     hasOwed: ({ log, block }) => {
       const { state } = peer;
-      // By an older plan, or with fewer stripes, it owes something else.
-      if (state?.planLength !== planLength) return false;
+      // By an older plan, without other hosts, or with fewer stripes, it owes something else.
+      if (state?.planLength !== planLength || !isOwedWithout(state.gone, gone)) return false;
       if (state.stripe.fork !== stripe.fork || state.stripe.length < stripe.length) return false;
       return state[log].fork === logs[log].fork && block < state[log].length;
     },

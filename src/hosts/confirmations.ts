@@ -36,6 +36,8 @@ export interface HostConfirmation {
   content: ForkAndLength;
   stripe: ForkAndLength;
   parity: ForkAndLength;
+  /** Whom it does not count on: it has what it owes by a placement without them. */
+  gone: readonly number[];
 }
 
 /** Blocks of the tree and the chunk log from the first on that hosts have. */
@@ -45,14 +47,26 @@ export interface ConfirmedLengths {
 }
 
 /**
- * What one host has confirmed; null while it goes by an older plan than the newest, under which it owes something else.
+ * Whether who has all that it owes without some hosts has all that it owes by a placement without `ours`. What it owes
+ * with all of them it owes also without some: it stands in for these in addition.
+ */
+export function isOwedWithout(gone: readonly number[], ours: ReadonlySet<number>): boolean {
+  return ours.size === 0 || (gone.length === ours.size && gone.every((index) => ours.has(index)));
+}
+
+/**
+ * What one host has confirmed; null while it goes by an older plan than the newest, or by another placement, under which it
+ * owes something else.
+ *
+ * @param gone Active hosts of the plan that are not counted on now.
  */
 export function confirmedBy(
   host: HostConfirmation,
   logs: OwnerLogs,
   epochs: readonly PlanEpoch[],
+  gone: ReadonlySet<number>,
 ): ConfirmedLengths | null {
-  if (host.planLength < logs.planLength) return null;
+  if (host.planLength < logs.planLength || !isOwedWithout(host.gone, gone)) return null;
   const { tree, content, stripe, parity } = host;
   const treeLength = tree.fork === logs.treeFork ? tree.length : 0;
   let contentLength = content.fork === logs.contentFork ? content.length : 0;
@@ -119,4 +133,10 @@ export function liveHosts(plan: Plan, voices: readonly (readonly number[])[]): b
   return plan.hosts.map(
     ({ status }, i) => status === 'active' && (against.get(i) ?? 0) * 2 <= voices.length,
   );
+}
+
+/** Active hosts of the plan that are not counted on. @param live See {@link liveHosts}. */
+export function goneHosts(plan: Plan, live: readonly boolean[]): Set<number> {
+  const active = plan.hosts.flatMap(({ status }, index) => (status === 'active' ? [index] : []));
+  return new Set(active.filter((index) => live[index] !== true));
 }

@@ -44,5 +44,6 @@ export function hostStateOf(duty: Duty, holdings: Holdings): HostState {
     // As of the placement that the rest is about.
     missed: [...duty.missed],
     failing: [...duty.failing],
+    gone: [...duty.gone].sort((a, b) => a - b),
   };
 }

@@ -11,6 +11,7 @@ import { AuditRounds } from './audit-rounds.js';
 import {
   type ConfirmedLengths,
   confirmedBy,
+  goneHosts,
   liveHosts,
   type OwnerLogs,
   VersionHistoryLengths,
@@ -233,6 +234,11 @@ export class Protector {
     });
   }
 
+  /** Active hosts of the plan that are not counted on now. */
+  get gone(): ReadonlySet<number> {
+    return goneHosts(this.plan, this.#live());
+  }
+
   /** Who is to have what now. */
   placement(): Placement {
     const live = this.#live();
@@ -428,6 +434,7 @@ export class Protector {
       planLength: planLog.planLength,
     };
     const live = this.#live();
+    const gone = goneHosts(this.plan, live);
     let treeLength = Number.MAX_SAFE_INTEGER;
     let contentLength = Number.MAX_SAFE_INTEGER;
     let hosts = 0;
@@ -435,7 +442,7 @@ export class Protector {
       if (live[index] !== true) continue;
       hosts++;
       const { state } = this.#book.of(id);
-      const confirmed = state === null ? null : confirmedBy(state, now, this.plan.epochs);
+      const confirmed = state === null ? null : confirmedBy(state, now, this.plan.epochs, gone);
       // It has not told yet what it has under the newest plan: what was known is known no better.
       if (confirmed === null) return;
       treeLength = Math.min(treeLength, confirmed.treeLength);

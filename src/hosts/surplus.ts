@@ -2,11 +2,11 @@
  * Blocks that a host has and does not owe (any more): a host came back that it stood in for, others came into the plan, a
  * stripe was encoded. They go only when those who owe them instead have said that they have them on disk.
  */
+import { isOwedWithout } from './confirmations.js';
 import type { Duty } from './duty.js';
 import type { HostedLogs } from './hosted-logs.js';
 import { blocksNotIn } from './missing-blocks.js';
 import { holdersOf, type ShardBlock } from './stripes.js';
-import type { HostState } from './wire/hosts-messages.js';
 import type { HostsWire } from './wire/hosts-wire.js';
 
 /** Blocks of one look. */
@@ -67,12 +67,7 @@ function isElsewhere(duty: Duty, shard: ShardBlock, fork: number, wire: HostsWir
     if (state === null || state.planLength < view.length) return false;
     const confirmed = state[shard.log];
     if (confirmed.fork !== fork || confirmed.length <= shard.block) return false;
-    // Who stands in for another one owes the block only if it misses that one, too.
-    return base.includes(index) || missesAll(state, gone);
+    // Who stands in for another one owes the block only if it does not count on that one, either.
+    return base.includes(index) || isOwedWithout(state.gone, gone);
   });
-}
-
-function missesAll({ missed, failing }: HostState, gone: ReadonlySet<number>): boolean {
-  for (const index of gone) if (!missed.includes(index) && !failing.includes(index)) return false;
-  return true;
 }

@@ -24,6 +24,7 @@ import {
   encodeHello,
   encodeHostState,
 } from '../../src/hosts/wire/hosts-messages.js';
+import { WIRE_VERSION } from '../../src/hosts/wire/message-codec.js';
 import { logKeyOf, signOwnerProof, verifyOwnerProof } from '../../src/hosts/wire/owner-proof.js';
 import {
   sampleAnswer,
@@ -93,7 +94,8 @@ test('messages - cut short, too long, or of another version are refused', async 
     await t.exception(() => decode(Buffer.concat([bytes, Buffer.of(0)])), DamagedError);
     const version = (number: number): Buffer =>
       Buffer.concat([Buffer.of(number), bytes.subarray(1)]);
-    await t.exception(() => decode(version(2)), FormatVersionError);
+    await t.exception(() => decode(version(WIRE_VERSION + 1)), FormatVersionError);
+    await t.exception(() => decode(version(WIRE_VERSION - 1)), FormatVersionError);
     await t.exception(() => decode(version(0)), DamagedError);
   }
   const large = Buffer.alloc((1 << 20) + 8192, 1);

@@ -45,17 +45,22 @@ function says(fields: Partial<HostConfirmation> = {}): HostConfirmation {
     content: { fork: 0, length: 43 },
     stripe: { fork: 0, length: 10 },
     parity: { fork: 0, length: 20 },
+    gone: [],
   };
   return { ...all, ...fields };
 }
 
-function confirmed(fields: Partial<HostConfirmation> = {}) {
-  return confirmedBy(says(fields), logs, [stripes]);
+function confirmed(fields: Partial<HostConfirmation> = {}, gone: readonly number[] = []) {
+  return confirmedBy(says(fields), logs, [stripes], new Set(gone));
 }
 
 test('confirmations - a host counts as far as every log of it goes', (t) => {
   t.alike(confirmed(), { treeLength: 70, contentLength: 43 });
   t.is(confirmed({ planLength: 2 }), null, 'by an older plan it owes something else');
+  t.is(confirmed({}, [2]), null, 'it still counts on who is gone, for whom others are to stand in');
+  t.is(confirmed({ gone: [2, 4] }, [2, 5]), null, 'it stands in for another one');
+  t.alike(confirmed({ gone: [2, 4] }, [4, 2]), { treeLength: 70, contentLength: 43 });
+  t.ok(confirmed({ gone: [2] }, []), 'it stands in for somebody, besides what is asked');
   t.is(confirmed({ content: { fork: 0, length: 17 } })?.contentLength, 17);
   t.is(confirmed({ content: { fork: 1, length: 43 } })?.contentLength, 0, 'another fork');
   t.is(confirmed({ tree: { fork: 3, length: 70 } })?.treeLength, 0);

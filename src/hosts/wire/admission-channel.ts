@@ -39,7 +39,7 @@ export function serveAdmission(
           if (!channel.closed) answer.send(encodeAdmissionAnswer(given));
         } catch (error) {
           if (!(error instanceof FormatVersionError)) throw error;
-          const reason = 'it is older than the program of the owner';
+          const reason = 'it speaks another version than the program of the owner; update both';
           const refused = { accepted: false, reason, capacityBytes: 0, freeBytes: 0 };
           answer.send(encodeAdmissionAnswer(refused));
         }

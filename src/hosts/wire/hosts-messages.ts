@@ -58,6 +58,8 @@ export interface HostState {
   missed: number[];
   /** Indexes of hosts whose audits fail. Ascending. */
   failing: number[];
+  /** Indexes of active hosts that it does not count on, so that what it owes is by a placement without them. Ascending. */
+  gone: number[];
 }
 
 export interface AuditRequest {
@@ -77,7 +79,7 @@ const ROLES = ['reader', 'owner', 'host'] as const;
 const STATUSES = ['here', 'absent', 'busy'] as const;
 const HELLO_BYTES_MAX = 2 + OWNER_PROOF_BYTES;
 const UINT_BYTES_MAX = 9;
-const STATE_BYTES_MAX = 2 + UINT_BYTES_MAX * (16 + 2 * limits.plan_hosts_max);
+const STATE_BYTES_MAX = 2 + UINT_BYTES_MAX * (17 + 3 * limits.plan_hosts_max);
 const REQUEST_BYTES_MAX = 2 + 2 * UINT_BYTES_MAX;
 /** A block of any of the logs as it is stored, at most. */
 export const STORED_BLOCK_BYTES_MAX = limits.block_bytes_max + 4096;
@@ -116,6 +118,7 @@ export function encodeHostState(host: HostState): Buffer {
     writeByte(state, host.leaving ? 1 : 0);
     writeAscending(state, host.missed);
     writeAscending(state, host.failing);
+    writeAscending(state, host.gone);
   });
 }
 
@@ -135,6 +138,7 @@ export function decodeHostState(bytes: Buffer): HostState {
     leaving: readByte(state, 'flags', 1) === 1,
     missed: readAscending(state, 'host', limits.plan_hosts_max),
     failing: readAscending(state, 'host', limits.plan_hosts_max),
+    gone: readAscending(state, 'host', limits.plan_hosts_max),
   }));
 }
 

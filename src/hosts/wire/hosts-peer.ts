@@ -71,7 +71,7 @@ export class HostsPeer {
   #lastState: HostState | null = null;
   #heardMs = performance.now();
   #isClosed = false;
-  #isNewer = false;
+  #speaksOther = false;
 
   constructor(options: HostsPeerOptions) {
     this.#options = options;
@@ -110,9 +110,9 @@ export class HostsPeer {
   get heardMs(): number {
     return this.#heardMs;
   }
-  /** It speaks a newer version: not with us. */
-  get isNewer(): boolean {
-    return this.#isNewer;
+  /** It speaks another version: not with us. */
+  get speaksOther(): boolean {
+    return this.#speaksOther;
   }
   get closed(): boolean {
     return this.#isClosed;
@@ -169,7 +169,7 @@ export class HostsPeer {
         } catch (error) {
           if (!(error instanceof FormatVersionError)) throw error;
           // It may still be of use otherwise.
-          this.#isNewer = true;
+          this.#speaksOther = true;
           this.close();
         }
       },

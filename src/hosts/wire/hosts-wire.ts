@@ -33,7 +33,7 @@ export class HostsWire {
   readonly #peers = new Map<PeerConnection, HostsPeer>();
   readonly #onAdd = (peer: ReplicatorPeer): void => this.#meet(peer.stream);
   #isClosed = false;
-  #hasSaidNewer = false;
+  #hasSaidOther = false;
 
   constructor(options: HostsWireOptions) {
     this.#options = options;
@@ -102,10 +102,10 @@ export class HostsWire {
       onClose: (closed) => {
         if (this.#peers.get(connection) === closed) this.#peers.delete(connection);
         onClose?.(closed);
-        if (!closed.isNewer) this.#attachLater(connection);
-        else if (!this.#hasSaidNewer) {
-          this.#hasSaidNewer = true;
-          log('A peer speaks a newer version about hosts; update Shoal');
+        if (!closed.speaksOther) this.#attachLater(connection);
+        else if (!this.#hasSaidOther) {
+          this.#hasSaidOther = true;
+          log('A peer speaks another version about hosts; update Shoal on both machines');
         }
       },
     });

@@ -11,8 +11,8 @@ export {
   writeUint,
 } from '../../tree/codec.js';
 
-/** The version of every message, and its first byte. */
-export const WIRE_VERSION = 1;
+/** The version of every message, and its first byte. Version 1 did not tell whom a host does not count on. */
+export const WIRE_VERSION = 2;
 
 /** Runs `write` over `bytesMax` bytes, after the version, and returns what it wrote. */
 export function encodeMessage(bytesMax: number, write: (state: CodecState) => void): Buffer {
@@ -23,7 +23,7 @@ export function encodeMessage(bytesMax: number, write: (state: CodecState) => vo
 }
 
 /**
- * Runs `read` over a message behind its version. Throws FormatVersionError for a newer one; whatever else is wrong, bytes
+ * Runs `read` over a message behind its version. Throws FormatVersionError for another one; whatever else is wrong, bytes
  * left over included, becomes DamagedError.
  */
 export function decodeMessage<T>(
@@ -39,12 +39,12 @@ export function decodeMessage<T>(
   let value: T;
   try {
     const version = readByte(state, 'version');
-    if (version > WIRE_VERSION) {
+    if (version === 0) throw new Error('version 0 is unknown');
+    if (version !== WIRE_VERSION) {
       throw new FormatVersionError(
-        `Cannot read ${what}: it has version ${version}, this program knows ${WIRE_VERSION}; update Shoal`,
+        `Cannot read ${what}: it has version ${version}, this program knows ${WIRE_VERSION}; update Shoal${version < WIRE_VERSION ? ' at the other end' : ''}`,
       );
     }
-    if (version !== WIRE_VERSION) throw new Error(`version ${version} is unknown`);
     value = read(state);
   } catch (error) {
     if (error instanceof FormatVersionError) throw error;

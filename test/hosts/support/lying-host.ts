@@ -60,6 +60,7 @@ export async function lyingHost(t: Assertions, bootstrap: string): Promise<strin
         leaving: false,
         missed: [],
         failing: [],
+        gone: [],
       };
       wire.sendState(state);
     };

@@ -46,6 +46,7 @@ export const sampleStates: HostState[] = [
     leaving: false,
     missed: [],
     failing: [],
+    gone: [],
   },
   {
     planLength: 7,
@@ -61,6 +62,7 @@ export const sampleStates: HostState[] = [
     leaving: true,
     missed: [0, 1, 5, 1023],
     failing: [1023],
+    gone: [0, 1023],
   },
 ];
 
