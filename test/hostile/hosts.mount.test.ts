@@ -72,7 +72,7 @@ test('hostile peers of hosts - each is dropped, and the others are served', TIME
   }
   for (const log of Object.values(logs)) {
     const newer = readFileSync(log, 'utf8').match(/speaks a newer version/g) ?? [];
-    t.is(newer.length, 1, 'a newer version is told of once');
+    t.is(newer.length, 1, 'another version is told of once');
   }
   for (const sampler of samplers) {
     sampler.stop();

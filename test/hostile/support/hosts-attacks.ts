@@ -11,6 +11,7 @@ import {
   encodeHostState,
   HOSTS_PROTOCOL,
 } from '../../../src/hosts/wire/hosts-messages.js';
+import { WIRE_VERSION } from '../../../src/hosts/wire/message-codec.js';
 import { sampleStates } from '../../hosts/support/sample-messages.js';
 import { randomBytes } from '../../support/random-bytes.js';
 import type { Victim } from './hostile-peer.js';
@@ -84,7 +85,8 @@ function messages(line: RegExp, ...sent: [number, Buffer][]): HostsAttack {
   };
 }
 
-const noise = (bytes: number): Buffer => Buffer.concat([Buffer.of(1), randomBytes(bytes, bytes)]);
+const noise = (bytes: number): Buffer =>
+  Buffer.concat([Buffer.of(WIRE_VERSION), randomBytes(bytes, bytes)]);
 const padded = (message: Buffer, bytes: number): Buffer =>
   Buffer.concat([message, Buffer.alloc(bytes)]);
 
