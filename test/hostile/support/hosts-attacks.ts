@@ -179,7 +179,7 @@ export const longHostsAttacks: Record<string, HostsAttack> = {
   'a version of the future': {
     run: async (victim, planKey) => {
       const { send } = await open(victim, planKey);
-      await flood(victim, () => send(HELLO, Buffer.of(2, 1)));
+      await flood(victim, () => send(HELLO, Buffer.of(WIRE_VERSION + 1, 1)));
     },
     line: null,
   },
