@@ -375,7 +375,7 @@ export const limits = {
   /** Hosts of which it is noted what they gave and got, and how often that is written down. */
   host_accounts_max: 256,
   host_accounts_save_ms: 60_000,
-  /** With --reciprocal, what a host gets before it has to give. */
+  /** With --reciprocal, what a host gets, of blocks and of room, before it has to give. */
   host_credit_bytes: 256 << 20,
   /** What is kept of hosts' wrongs, in bytes; the file before is kept. */
   host_evidence_bytes_max: 1 << 20,

@@ -5,7 +5,7 @@ import { FormatVersionError, StoreError } from '../errors.js';
 import { syncDirectory } from '../log/sync-file.js';
 
 /** A settings file larger than this is not one of ours. */
-const FILE_BYTES_MAX = 64 << 10;
+const FILE_BYTES_MAX = 256 << 10;
 
 /** Replaces a file: temporary file, fsync, rename, fsync of the folder. Readable by its owner only. */
 export async function writeFileAtomically(

@@ -40,6 +40,8 @@ export interface DrivePaths {
   pins: string;
   /** What fsync made durable before it was committed. */
   journal: string;
+  /** What the hosts of the drive said last. */
+  hosts: string;
 }
 
 /** Throws UsageError unless the name can be one: letters, digits, ".", "_" and "-", not beginning with "." or "-". */
@@ -99,6 +101,7 @@ export class Home {
       cache: join(directory, 'cache'),
       pins: join(directory, 'pins.json'),
       journal: join(directory, 'journal'),
+      hosts: join(directory, 'hosts.json'),
     };
   }
 
@@ -209,6 +212,7 @@ function relocate(paths: DrivePaths, directory: string): DrivePaths {
     cache: move(paths.cache),
     pins: move(paths.pins),
     journal: move(paths.journal),
+    hosts: move(paths.hosts),
   };
 }
 

@@ -16,11 +16,15 @@ import { asShoalError } from '../log/store-errors.js';
 import { StoreSync } from '../log/store-sync.js';
 import { controlSocketPath } from './control-socket-path.js';
 import { openStorage } from './drive-logs.js';
+import type { Home } from './home.js';
 import { accountStore, bookStore, type HostPaths, lockHost, makeHostFolder } from './host-files.js';
+import { keptByHosts } from './own-host.js';
 import type { StoreLock } from './store-lock.js';
 import { diskUsage, reclaimSpace } from './store-space.js';
 
 export interface HostServiceOptions {
+  /** Whose drives others keep, and for which this host may ask for something in return. */
+  home: Home;
   paths: HostPaths;
   /** Bytes of disk that the host may take; null for what it was started with before. */
   capacityBytes: number | null;
@@ -113,6 +117,8 @@ export class HostService {
       const host = await StorageHost.start({
         onLeft: () => onLeft(),
         accounts,
+        reciprocalRatio: options.reciprocalRatio ?? null,
+        keptByHosts: () => keptByHosts(options.home, log),
         book,
         store,
         space: {

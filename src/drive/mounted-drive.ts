@@ -127,6 +127,7 @@ export class MountedDrive {
     driverName: string,
     log: (line: string) => void,
     pinner: Pinner,
+    home: Home,
   ) {
     this.#drive = drive;
     this.#pinner = pinner;
@@ -136,7 +137,7 @@ export class MountedDrive {
     this.#log = log;
     this.#collections = new Collections(drive, fileSystem, () => this.headsInUse(), log);
     this.#checks = new SharedCheck(drive, () => fileSystem.commit(), this.#abort.signal);
-    this.#protection = new Protection({ drive, fileSystem, inBackground: true, log });
+    this.#protection = new Protection({ home, drive, fileSystem, inBackground: true, log });
     this.#ownerCache = drive.openOwnerCache(() => this.#protection.protector);
     fileSystem.health = async (blocks) => {
       const { protector } = this.#protection;
@@ -178,7 +179,7 @@ export class MountedDrive {
       };
       const fileSystem = await DriveFileSystem.open(fileSystemOptions);
       const pinner = await drive.openPinner();
-      const mounted = new MountedDrive(drive, fileSystem, driver.name, log, pinner);
+      const mounted = new MountedDrive(drive, fileSystem, driver.name, log, pinner, home);
       if (point === null) {
         mounted.#past = new HistoryFileSystem({
           drive: fileSystem,

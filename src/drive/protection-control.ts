@@ -143,7 +143,7 @@ export async function withProtection<T>(
   const drive = await openDrive(home, name, { command, offline, bootstrap, log, signal });
   try {
     const fileSystem = await openFileSystem(drive, log);
-    const protection = new Protection({ drive, fileSystem, inBackground: false, log });
+    const protection = new Protection({ home, drive, fileSystem, inBackground: false, log });
     try {
       return await use((method, parameters) =>
         callProtection({ drive, fileSystem, protection, signal }, method, parameters),

@@ -23,7 +23,9 @@ import { encodeProtection, readProtection } from '../tree/protection-record.js';
 import { FORMAT_VERSION } from '../tree/superblock.js';
 import { readVersionedJson, writeFileAtomically } from './atomic-file.js';
 import type { Drive } from './drive.js';
+import type { Home } from './home.js';
 import type { WriterKeys } from './key-derivation.js';
+import { ownHostKeys } from './own-host.js';
 import { keepTerm, openProtectionLogs, termFork } from './protection-logs.js';
 import { WorkBudget, type WorkShare } from './work-budget.js';
 
@@ -32,6 +34,7 @@ const PEER_LOOK_MS = 50;
 const LOCAL = { localOnly: true };
 
 export interface ProtectionOptions {
+  home: Home;
   drive: Drive;
   fileSystem: DriveFileSystem;
   /** Whether the process's time belongs to others: a mount's does. */
@@ -157,11 +160,12 @@ export class Protection {
       // What is new must find room before what is only to be kept safer.
       reserveBytes: 2 * limits.store_reserve_bytes,
     });
-    const path = join(drive.paths.directory, 'hosts.json');
+    const path = drive.paths.hosts;
     const protector = new Protector({
       logs,
       planLog: await PlanLog.open(logs.plan),
       planKeyPair: keys.planLog.keyPair,
+      ownHost: () => ownHostKeys(this.#options.home),
       swarm: drive.swarm,
       claimSpace: (bytes) => space.claim(bytes),
       sync: () => drive.sync(),

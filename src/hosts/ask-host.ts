@@ -9,14 +9,16 @@ import type { Invite } from './invite.js';
 import { requestAdmission } from './wire/admission-channel.js';
 import type { AdmissionAnswer, HostedLogKeys } from './wire/admission-messages.js';
 import type { HostedLog } from './wire/hosts-messages.js';
-import { signOwnerProof } from './wire/owner-proof.js';
+import { signOwnerProof, signOwnHostProof } from './wire/owner-proof.js';
 
 export interface AskHostOptions {
   swarm: Swarm;
   logs: Record<HostedLog, Hypercore>;
   planKeyPair: KeyPair;
+  /** Of the host that the owner runs himself; null for none. */
+  ownHost: KeyPair | null;
   invite: Invite;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /**
@@ -24,7 +26,7 @@ export interface AskHostOptions {
  * for an answer that is none.
  */
 export async function askHost(options: AskHostOptions): Promise<AdmissionAnswer> {
-  const { swarm, logs, planKeyPair, invite, signal } = options;
+  const { swarm, logs, planKeyPair, ownHost, invite, signal } = options;
   const { hostId, token } = invite;
   const keys: HostedLogKeys = {
     tree: logs.tree.key,
@@ -55,8 +57,17 @@ export async function askHost(options: AskHostOptions): Promise<AdmissionAnswer>
     const giveUpAt = Date.now() + limits.host_admission_ms_max;
     for (;;) {
       const connection = await swarm.connectionTo(hostId, giveUpAt - Date.now(), signal);
-      const proof = signOwnerProof(planKeyPair, connection.handshakeHash);
-      const request = { token, planPublicKey: planKeyPair.publicKey, keys, proof };
+      const { handshakeHash } = connection;
+      const request = {
+        token,
+        planPublicKey: planKeyPair.publicKey,
+        keys,
+        proof: signOwnerProof(planKeyPair, handshakeHash),
+        ownHost: ownHost && {
+          id: ownHost.publicKey,
+          proof: signOwnHostProof(ownHost, keys.plan, handshakeHash),
+        },
+      };
       try {
         return await requestAdmission(connection, request, giveUpAt - Date.now());
       } catch (error) {

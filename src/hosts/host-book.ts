@@ -16,6 +16,8 @@ export interface BookedDrive {
   keys: HostedLogKeys;
   /** Milliseconds since 1970. */
   addedMs: number;
+  /** The host that its owner has shown to be his; null for none. */
+  ownerHost: Buffer | null;
 }
 
 interface BookedInvite {
@@ -157,6 +159,14 @@ export class HostBook {
     await this.#save();
   }
 
+  /** Notes which host the owner of a drive runs himself. */
+  async setOwnerHost(planKey: Buffer, ownerHost: Buffer): Promise<void> {
+    const drive = this.#drives.find(({ keys }) => keys.plan.equals(planKey));
+    if (drive === undefined || drive.ownerHost?.equals(ownerHost)) return;
+    drive.ownerHost = ownerHost;
+    await this.#save();
+  }
+
   async allow(planKey: Buffer): Promise<void> {
     this.#denied = this.#denied.filter((key) => !key.equals(planKey));
     if (this.#allowed.some((key) => key.equals(planKey))) return await this.#save();
@@ -221,7 +231,7 @@ export class HostBook {
       })),
       allowed: this.#allowed.map(hex),
       denied: this.#denied.map(hex),
-      drives: this.#drives.map(({ planPublicKey, keys, addedMs }) => ({
+      drives: this.#drives.map(({ planPublicKey, keys, addedMs, ownerHost }) => ({
         planPublicKey: hex(planPublicKey),
         tree: hex(keys.tree),
         content: hex(keys.content),
@@ -229,6 +239,7 @@ export class HostBook {
         stripe: hex(keys.stripe),
         parity: hex(keys.parity),
         addedMs,
+        ownerHost: ownerHost === null ? null : hex(ownerHost),
       })),
       isLeaving: this.#isLeaving,
     };
@@ -288,7 +299,8 @@ function readInvite(value: unknown): BookedInvite {
 }
 
 function readDrive(value: unknown): BookedDrive {
-  const { planPublicKey, tree, content, plan, stripe, parity, addedMs } = readFields(value);
+  const { planPublicKey, tree, content, plan, stripe, parity, addedMs, ownerHost } =
+    readFields(value);
   return {
     planPublicKey: readKey(planPublicKey),
     keys: {
@@ -299,5 +311,7 @@ function readDrive(value: unknown): BookedDrive {
       parity: readKey(parity),
     },
     addedMs: readNumber(addedMs),
+    // Books of before do not have it.
+    ownerHost: ownerHost == null ? null : readKey(ownerHost),
   };
 }

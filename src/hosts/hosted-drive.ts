@@ -47,6 +47,8 @@ export interface HostedDriveOptions {
   /** Blocks of some logs were taken out of the store, so many bytes. */
   onRemoved: (bytes: number) => void;
   accounts: Accounts;
+  /** Whether its owner gives enough for more to be kept. */
+  mayKeepMore: () => boolean;
   /** For rebuilding, and for what is fetched in place of hosts that are missed. */
   repairBudget: RateBudget;
   /** For reading what is stored. */
@@ -376,8 +378,7 @@ export class HostedDrive {
     }
     // A plan is small, and may say what need not be kept: a full host must get it.
     const isPlan = name === 'plan';
-    const claimed = isPlan ? batch.length : await capacity.claim(batch.length, blockBytes);
-    if (!isPlan) this.#noteFull(claimed < batch.length);
+    const claimed = isPlan ? batch.length : await this.#claim(batch.length, blockBytes);
     if (claimed === 0) return 0;
     const asked = batch.slice(0, claimed);
     const { absent, isStalled } = await fetchBatch(core, asked, this.#abort.signal);
@@ -387,11 +388,16 @@ export class HostedDrive {
     return claimed - absent.length;
   }
 
-  #noteFull(isFull: boolean): void {
-    if (isFull && !this.#isFull) {
-      this.#options.log('The host is full: what it owes besides is not stored');
+  /** Room for blocks that are to be stored: for so many of them. */
+  async #claim(count: number, blockBytes: number): Promise<number> {
+    const { capacity, mayKeepMore, log } = this.#options;
+    const isFair = mayKeepMore();
+    const claimed = isFair ? await capacity.claim(count, blockBytes) : 0;
+    if (claimed < count && !this.#isFull) {
+      log(`${isFair ? 'Full' : 'The owner gives too little'}: what is owed besides is not stored`);
     }
-    this.#isFull = isFull;
+    this.#isFull = claimed < count;
+    return claimed;
   }
 
   /** Rebuilds the next blocks that nobody delivers. Returns how many. */
@@ -405,14 +411,12 @@ export class HostedDrive {
     const isOwnerHere = this.wire.peers.some(({ role }) => role === 'owner');
     const stuckForMs = performance.now() - (this.#stuckMs[name] ?? 0);
     if (isOwnerHere && stuckForMs < limits.host_owner_slow_ms) return 0;
-    const { capacity } = this.#options;
     const blockBytes = averageBlockBytes(this.logs.get(name));
-    const claimed = await capacity.claim(blocks.length, blockBytes);
-    this.#noteFull(claimed < blocks.length);
+    const claimed = await this.#claim(blocks.length, blockBytes);
     const before = this.rebuilder.figures.bytes;
     const rebuilt = new Set(await this.rebuilder.rebuild(duty, name, blocks.slice(0, claimed)));
     this.#storedBytes += this.rebuilder.figures.bytes - before;
-    capacity.settle(claimed, rebuilt.size, blockBytes);
+    this.#options.capacity.settle(claimed, rebuilt.size, blockBytes);
     for (const block of blocks) if (!rebuilt.has(block)) lost.add(block);
     this.#changes++;
     return rebuilt.size;

@@ -76,6 +76,11 @@ export class OwnerBook {
     return host;
   }
 
+  /** Bytes that hosts have of the drive, as they said last, by their ids in hex. */
+  get storedBytes(): Map<string, number> {
+    return new Map([...this.#hosts].map(([id, host]) => [id, host.storedBytes]));
+  }
+
   stored(): StoredBook {
     const newest = [...this.#hosts].sort(([, a], [, b]) => b.lastSeenMs - a.lastSeenMs);
     const hosts: Record<string, StoredHost> = {};

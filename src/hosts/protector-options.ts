@@ -14,6 +14,8 @@ export interface ProtectorOptions {
   logs: Record<HostedLog, Hypercore>;
   planLog: PlanLog;
   planKeyPair: KeyPair;
+  /** The identity of the host that the owner runs himself; null for none. */
+  ownHost: () => Promise<KeyPair | null>;
   /** Null without a network. */
   swarm: Swarm | null;
   /** Throws NoSpaceError unless the disk has room for so many bytes more. */

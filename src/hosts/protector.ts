@@ -156,7 +156,8 @@ export class Protector {
     if (this.plan.hosts.length >= limits.plan_hosts_max && this.#indexOf(invite.hostId) < 0) {
       throw new UsageError(`Cannot add a host: a plan has at most ${limits.plan_hosts_max}`);
     }
-    const answer = await askHost({ swarm, logs, planKeyPair, invite, ...(signal && { signal }) });
+    const ownHost = await this.#options.ownHost();
+    const answer = await askHost({ swarm, logs, planKeyPair, ownHost, invite, signal });
     await this.#change((plan) => {
       const hosts = [...plan.hosts];
       const index = this.#indexOf(invite.hostId);

@@ -10,12 +10,13 @@ import type { Account, Accounts } from './accounts.js';
 import type { AuditScore, Evidence } from './auditor.js';
 import { Capacity } from './capacity.js';
 import type { Handover } from './handover.js';
-import { formatDriveId, type HostBook } from './host-book.js';
+import { type BookedDrive, formatDriveId, type HostBook } from './host-book.js';
 import { HostedDrive } from './hosted-drive.js';
 import type { HostStatus } from './plan-record.js';
 import { RateBudget } from './rate-budget.js';
 import type { RepairFigures } from './rebuilder.js';
 import type { ScrubFigures } from './scrubber.js';
+import { type KeptDrive, type StorageBalance, StorageLedger } from './storage-ledger.js';
 import { serveAdmission } from './wire/admission-channel.js';
 import type {
   AdmissionAnswer,
@@ -23,7 +24,9 @@ import type {
   HostedLogKeys,
 } from './wire/admission-messages.js';
 import type { HostState } from './wire/hosts-messages.js';
-import { logKeyOf, verifyOwnerProof } from './wire/owner-proof.js';
+import { logKeyOf, verifyOwnerProof, verifyOwnHostProof } from './wire/owner-proof.js';
+
+const NOTHING_KEPT: StorageBalance = { keptForBytes: 0, keptByBytes: 0 };
 
 /** The disk below a host. */
 export interface HostSpace {
@@ -50,6 +53,9 @@ export interface StorageHostOptions {
   verifyBytesPerSecond?: number | undefined;
   auditIntervalMs?: number | undefined;
   accounts: Accounts;
+  /** See StorageLedgerOptions. */
+  reciprocalRatio: number | null;
+  keptByHosts: () => Promise<ReadonlyMap<string, number>>;
   /** Everything was handed over: the host may end. Called again and again. */
   onLeft: () => void;
   /** Keeps what a host did wrong. */
@@ -90,6 +96,11 @@ export interface OtherHostReport {
   account: Account;
 }
 
+/** What is kept and was served in both directions between this host and the one of somebody else. */
+export interface HostAccountReport extends StorageBalance, Account {
+  id: string;
+}
+
 export interface StorageHostReport {
   id: string;
   capacityBytes: number;
@@ -98,11 +109,13 @@ export interface StorageHostReport {
   leaving: boolean;
   swarm: SwarmStatistics;
   drives: HostedDriveReport[];
+  accounts: HostAccountReport[];
 }
 
 export class StorageHost {
   readonly #options: StorageHostOptions;
   readonly #capacity: Capacity;
+  readonly #ledger: StorageLedger;
   readonly #swarm: Swarm;
   readonly #repairBudget: RateBudget;
   readonly #verifyBudget: RateBudget;
@@ -121,8 +134,13 @@ export class StorageHost {
     const { book, store, space, bootstrap, log } = options;
     this.#isLeaving = book.isLeaving;
     this.#tidyTimer = setInterval(() => {
-      this.#tidy().catch((error: unknown) => log(`Cannot delete a drive: ${String(error)}`));
+      this.#tidy().catch((error: unknown) => log(`Cannot tidy up: ${String(error)}`));
     }, limits.host_surplus_look_ms);
+    this.#ledger = new StorageLedger({
+      ratio: options.reciprocalRatio,
+      keptByHosts: options.keptByHosts,
+      keptDrives: () => book.drives.map((drive) => this.#kept(drive)),
+    });
     this.#capacity = new Capacity({
       capacityBytes: book.capacityBytes,
       reserveBytes: space.reserveBytes,
@@ -151,6 +169,7 @@ export class StorageHost {
     const host = new StorageHost(options);
     try {
       await host.#capacity.measure();
+      await host.#ledger.look();
       const { capacityBytes, usedBytes } = host.#capacity;
       if (usedBytes > capacityBytes) {
         options.log(
@@ -195,7 +214,19 @@ export class StorageHost {
       leaving: this.#isLeaving,
       swarm: this.#swarm.statistics(),
       drives,
+      accounts: this.#accountReports(),
     };
+  }
+
+  #accountReports(): HostAccountReport[] {
+    const { accounts } = this.#options;
+    const balances = this.#ledger.balances();
+    const ids = new Set([...balances.keys(), ...accounts.encode().map(({ id }) => id)]);
+    return [...ids].sort().map((id) => {
+      const { keptForBytes, keptByBytes } = balances.get(id) ?? NOTHING_KEPT;
+      const key = Buffer.from(id, 'hex');
+      return { id: formatDriveId(key), keptForBytes, keptByBytes, ...accounts.of(key) };
+    });
   }
 
   /** Takes a drive off, deletes what is kept of it, and keeps it out from now on. Throws StoreError. */
@@ -238,6 +269,7 @@ export class StorageHost {
 
   /** Deletes drives that are not needed here any more. */
   async #tidy(): Promise<void> {
+    await this.#ledger.look();
     for (const { keys } of [...this.#options.book.drives]) {
       const drive = this.#drives.get(keys.plan.toString('hex'));
       if (drive === undefined || !(this.#isLeaving || drive.isReleased)) continue;
@@ -263,7 +295,12 @@ export class StorageHost {
     await this.#swarm.close();
   }
 
-  async #open(drive: { planPublicKey: Buffer; keys: HostedLogKeys }): Promise<void> {
+  #kept({ keys, ownerHost }: BookedDrive): KeptDrive {
+    const storedBytes = this.#drives.get(keys.plan.toString('hex'))?.storedBytes ?? 0;
+    return { ownerHost, storedBytes };
+  }
+
+  async #open(drive: BookedDrive): Promise<void> {
     const { book, store, space, log } = this.#options;
     const { planPublicKey, keys } = drive;
     const hosted = await HostedDrive.open({
@@ -276,6 +313,7 @@ export class StorageHost {
       sync: () => space.sync(),
       onRemoved: (bytes) => this.#onRemoved(bytes),
       accounts: this.#options.accounts,
+      mayKeepMore: () => this.#ledger.mayKeepMore(this.#kept(drive)),
       repairBudget: this.#repairBudget,
       verifyBudget: this.#verifyBudget,
       auditIntervalMs: this.#options.auditIntervalMs ?? limits.host_audit_interval_ms,
@@ -353,14 +391,21 @@ export class StorageHost {
   /** Why not; null when the drive is kept from now on. Nothing is stored for who is refused. */
   async #admit(request: AdmissionRequest, connection: PeerConnection): Promise<string | null> {
     const { book, log } = this.#options;
-    const { keys, planPublicKey, token, proof } = request;
+    const { keys, planPublicKey, token, proof, ownHost } = request;
     const isOwner =
       logKeyOf(planPublicKey).equals(keys.plan) &&
       verifyOwnerProof(proof, planPublicKey, connection.handshakeHash);
     if (!isOwner) return 'the request is not signed by the owner of the drive';
+    const { handshakeHash } = connection;
+    if (ownHost && !verifyOwnHostProof(ownHost.proof, ownHost.id, keys.plan, handshakeHash)) {
+      return 'the host that the owner calls his own has not signed that it is';
+    }
+    const ownerHost = ownHost === null || ownHost.id.equals(book.id) ? null : ownHost.id;
     const kept = book.drives.find((drive) => drive.keys.plan.equals(keys.plan));
     if (kept !== undefined) {
-      return sameKeys(kept.keys, keys) ? null : 'it keeps a drive of other logs under this plan';
+      if (!sameKeys(kept.keys, keys)) return 'it keeps a drive of other logs under this plan';
+      if (ownerHost !== null) await book.setOwnerHost(keys.plan, ownerHost);
+      return null;
     }
     const isListed = book.allowed.some((key) => key.equals(keys.plan));
     if (book.denied.some((key) => key.equals(keys.plan))) return 'it does not want this drive';
@@ -370,7 +415,10 @@ export class StorageHost {
     if (this.#isLeaving) return 'it is leaving';
     if (book.drives.length >= limits.hosted_drives_max) return 'it keeps as many drives as it can';
     if (this.#capacity.freeBytes < limits.host_free_bytes_min) return 'it is full';
-    const drive = { planPublicKey, keys, addedMs: Date.now() };
+    if (!this.#ledger.mayKeepMore({ ownerHost, storedBytes: 0 })) {
+      return 'it keeps more for you than your host keeps for it; make room there first';
+    }
+    const drive = { planPublicKey, keys, addedMs: Date.now(), ownerHost };
     await book.add(drive, token);
     await this.#open(drive);
     log(`Keeping drive ${formatDriveId(keys.plan)} from now on`);

@@ -73,7 +73,7 @@ async function ask(t: Assertions, bootstrap: string, invite: Invite): Promise<Ad
   };
   for (const log of Object.values(logs)) await log.ready();
   const swarm = await swarmFor(t, bootstrap, {});
-  return await askHost({ swarm, logs, planKeyPair: planLog.keyPair, invite });
+  return await askHost({ swarm, logs, planKeyPair: planLog.keyPair, ownHost: null, invite });
 }
 
 test('ask a host - again when the connection ends before the answer came', async (t) => {

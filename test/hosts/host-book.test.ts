@@ -13,7 +13,12 @@ class MemoryStore implements BookStore {
   }
 }
 
-const drive = { planPublicKey: Buffer.alloc(32, 9), keys: sampleRequest.keys, addedMs: 5 };
+const drive = {
+  planPublicKey: Buffer.alloc(32, 9),
+  keys: sampleRequest.keys,
+  addedMs: 5,
+  ownerHost: null,
+};
 const planKey = drive.keys.plan;
 const other = Buffer.alloc(32, 77);
 
@@ -30,12 +35,13 @@ test('host book - remembers who it is and whom it lets in', async (t) => {
   t.ok(book.isInvited(token, planKey), 'its drive again');
   t.absent(book.isInvited(token, other), 'and no other one');
   t.unlike((await book.invite(false)).token, token);
+  await book.setOwnerHost(planKey, other);
   await book.allow(other);
 
   const again = (await HostBook.open(store, null)) as HostBook;
   t.alike(again.id, book.id);
   t.is(again.capacityBytes, 1000);
-  t.alike(again.drives, [drive]);
+  t.alike(again.drives, [{ ...drive, ownerHost: other }]);
   t.alike(again.allowed, [other]);
   t.absent(again.isInvited(token, other));
   await again.deny(planKey);

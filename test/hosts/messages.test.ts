@@ -68,7 +68,9 @@ function isRefused(text: string): boolean {
 }
 
 test('messages - are read as they were written', (t) => {
-  t.alike(decodeAdmissionRequest(encodeAdmissionRequest(sampleRequest)), sampleRequest);
+  for (const request of [sampleRequest, { ...sampleRequest, ownHost: null }]) {
+    t.alike(decodeAdmissionRequest(encodeAdmissionRequest(request)), request);
+  }
   t.alike(decodeAdmissionAnswer(encodeAdmissionAnswer(sampleAnswer)), sampleAnswer);
   for (const hello of sampleHellos) t.alike(decodeHello(encodeHello(hello)), hello);
   for (const state of sampleStates) t.alike(decodeHostState(encodeHostState(state)), state);

@@ -9,6 +9,7 @@ import { LimitError, NotFoundError, UnavailableError } from '../../errors.js';
 import { formatDriveId } from '../../hosts/host-book.js';
 import { formatInvite } from '../../hosts/invite.js';
 import type {
+  HostAccountReport,
   HostedDriveReport,
   StorageHost,
   StorageHostReport,
@@ -48,7 +49,7 @@ export function addHostCommands(program: Command, context: CliContext): void {
     .option('--audit-interval <time>', 'pause between two audits of other hosts (30s)', interval)
     .option(
       '--reciprocal <ratio>',
-      'serve repairs and audits of a host up to so many times what it gives',
+      'keep for owners of other hosts, and serve these, up to so many times what they give',
       ratio,
     )
     .option('--json', 'print JSON')
@@ -160,10 +161,12 @@ async function handovers(socket: string): Promise<ReturnType<StorageHost['handov
 }
 
 async function runHost(context: CliContext, options: HostOptions): Promise<void> {
-  const paths = hostPaths(homeOf(context), options.store ?? null);
+  const home = homeOf(context);
+  const paths = hostPaths(home, options.store ?? null);
   await makeHostFolder(paths);
   const { write: log } = new LogFile(paths.log);
   const service = await HostService.start({
+    home,
     paths,
     capacityBytes: options.capacity ?? null,
     bootstrap: bootstrapOf(options.bootstrap, context.environment),
@@ -266,8 +269,15 @@ function formatStatus(report: StorageHostReport): string {
     ['received', formatBytes(swarm.receivedBytes)],
     ['sent', formatBytes(swarm.sentBytes)],
     ...report.drives.map((drive) => [`drive ${drive.id.slice(0, 8)}`, formatDrive(drive)]),
+    ...report.accounts.map((account) => [`host ${account.id.slice(0, 8)}`, formatAccount(account)]),
   ];
   return formatTable(rows);
+}
+
+function formatAccount(account: HostAccountReport): string {
+  const { keptForBytes, keptByBytes, givenBytes, takenBytes } = account;
+  const kept = `${formatBytes(keptForBytes)} kept for its owner, ${formatBytes(keptByBytes)} kept there for this home`;
+  return `${kept}; ${formatBytes(givenBytes)} sent to it, ${formatBytes(takenBytes)} received`;
 }
 
 function formatDrive({ storedBytes, servedBytes, state, peers }: HostedDriveReport): string {

@@ -19,7 +19,9 @@ import { OWNER_PROOF_BYTES } from './owner-proof.js';
 export const ADMISSION_PROTOCOL = 'shoal/host-admission';
 
 const KEY_BYTES = 32;
-const REQUEST_BYTES = 1 + INVITE_TOKEN_BYTES + 6 * KEY_BYTES + OWNER_PROOF_BYTES;
+const OWN_HOST_BYTES = KEY_BYTES + OWNER_PROOF_BYTES;
+const REQUEST_BYTES_MAX =
+  1 + INVITE_TOKEN_BYTES + 6 * KEY_BYTES + OWNER_PROOF_BYTES + 1 + OWN_HOST_BYTES;
 const ANSWER_BYTES_MAX = 1 + 1 + 9 + limits.host_refusal_bytes_max + 9 + 9;
 
 /** Keys of the five logs of a protected drive, 32 bytes each. */
@@ -39,6 +41,8 @@ export interface AdmissionRequest {
   keys: HostedLogKeys;
   /** See `owner-proof.ts`. */
   proof: Buffer;
+  /** The host that the owner runs himself, and that it is his; null when he runs none. */
+  ownHost: { id: Buffer; proof: Buffer } | null;
 }
 
 export interface AdmissionAnswer {
@@ -51,20 +55,25 @@ export interface AdmissionAnswer {
 }
 
 export function encodeAdmissionRequest(request: AdmissionRequest): Buffer {
-  const { token, planPublicKey, keys, proof } = request;
-  return encodeMessage(REQUEST_BYTES, (state) => {
+  const { token, planPublicKey, keys, proof, ownHost } = request;
+  return encodeMessage(REQUEST_BYTES_MAX, (state) => {
     writeBytes(state, token);
     writeBytes(state, planPublicKey);
     for (const key of [keys.tree, keys.content, keys.plan, keys.stripe, keys.parity]) {
       writeBytes(state, key);
     }
     writeBytes(state, proof);
+    writeByte(state, ownHost === null ? 0 : 1);
+    if (ownHost !== null) {
+      writeBytes(state, ownHost.id);
+      writeBytes(state, ownHost.proof);
+    }
   });
 }
 
-/** Throws DamagedError, FormatVersionError. The proof is not looked at. */
+/** Throws DamagedError, FormatVersionError. The proofs are not looked at. */
 export function decodeAdmissionRequest(bytes: Buffer): AdmissionRequest {
-  return decodeMessage('an admission request', bytes, REQUEST_BYTES, (state) => ({
+  return decodeMessage('an admission request', bytes, REQUEST_BYTES_MAX, (state) => ({
     token: readBytes(state, 'token', INVITE_TOKEN_BYTES),
     planPublicKey: readBytes(state, 'key', KEY_BYTES),
     keys: {
@@ -75,6 +84,13 @@ export function decodeAdmissionRequest(bytes: Buffer): AdmissionRequest {
       parity: readBytes(state, 'key', KEY_BYTES),
     },
     proof: readBytes(state, 'proof', OWNER_PROOF_BYTES),
+    ownHost:
+      readByte(state, 'flag', 1) === 0
+        ? null
+        : {
+            id: readBytes(state, 'key', KEY_BYTES),
+            proof: readBytes(state, 'proof', OWNER_PROOF_BYTES),
+          },
   }));
 }
 

@@ -5,6 +5,7 @@ import sodium from 'sodium-native';
 
 export const OWNER_PROOF_BYTES = 64;
 const CONTEXT = Buffer.from('shoal owner 1');
+const OWN_HOST_CONTEXT = Buffer.from('shoal host of the owner 1');
 
 /** 64 bytes, good for this connection only. */
 export function signOwnerProof(planKeyPair: KeyPair, handshakeHash: Buffer): Buffer {
@@ -21,6 +22,28 @@ export function verifyOwnerProof(
 ): boolean {
   const message = Buffer.concat([CONTEXT, handshakeHash]);
   return sodium.crypto_sign_verify_detached(proof, message, planPublicKey);
+}
+
+/** By which the owner of a drive shows that a host is his, too. 64 bytes, good for this drive and connection only. */
+export function signOwnHostProof(
+  hostKeyPair: KeyPair,
+  planKey: Buffer,
+  handshakeHash: Buffer,
+): Buffer {
+  const proof = Buffer.alloc(OWNER_PROOF_BYTES);
+  const message = Buffer.concat([OWN_HOST_CONTEXT, planKey, handshakeHash]);
+  sodium.crypto_sign_detached(proof, message, hostKeyPair.secretKey);
+  return proof;
+}
+
+export function verifyOwnHostProof(
+  proof: Buffer,
+  hostId: Buffer,
+  planKey: Buffer,
+  handshakeHash: Buffer,
+): boolean {
+  const message = Buffer.concat([OWN_HOST_CONTEXT, planKey, handshakeHash]);
+  return sodium.crypto_sign_verify_detached(proof, message, hostId);
 }
 
 /** The key of the log that one signer with this public key has: the hash of its manifest (docs/protocol.md). */

@@ -18,6 +18,8 @@ export interface HostProcessOptions {
   capacity?: string;
   /** More options of the command. */
   options?: string[];
+  /** The home that it belongs to; one of its own when there is none. */
+  home?: string;
   /** Words before the command, which run it elsewhere: in another network namespace. */
   through?: readonly string[];
 }
@@ -38,7 +40,8 @@ export class HostProcess {
 
   /** Starts a new host, which is killed when the test ends. */
   static async forTest(t: Assertions, options: HostProcessOptions): Promise<HostProcess> {
-    const host = new HostProcess(path.join(temporaryFolder(t, 'host'), 'host'), options);
+    const home = options.home ?? temporaryFolder(t, 'host');
+    const host = new HostProcess(path.join(home, 'host'), options);
     t.teardown(() => host.kill(), { force: true });
     await host.start();
     return host;
@@ -63,7 +66,11 @@ export class HostProcess {
     const [program, ...words] = wordsThrough(through, args);
     const child = spawn(program, words, {
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, SHOAL_BOOTSTRAP: bootstrap },
+      env: {
+        ...process.env,
+        SHOAL_BOOTSTRAP: bootstrap,
+        SHOAL_HOME: path.dirname(this.folder),
+      },
     });
     this.#child = child;
     this.#end = ended(child);

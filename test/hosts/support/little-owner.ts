@@ -222,6 +222,7 @@ export class LittleOwner {
       planPublicKey: this.planPublicKey,
       keys: this.keys,
       proof: signOwnerProof(this.#planKeyPair, connection.handshakeHash),
+      ownHost: null,
     });
     return await requestAdmission(connection, request, ANSWER_MS_MAX);
   }

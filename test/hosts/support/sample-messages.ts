@@ -16,6 +16,7 @@ export const sampleRequest: AdmissionRequest = {
     parity: Buffer.alloc(32, 7),
   },
   proof: Buffer.alloc(64, 8),
+  ownHost: { id: Buffer.alloc(32, 9), proof: Buffer.alloc(64, 10) },
 };
 
 export const sampleAnswer: AdmissionAnswer = {
