@@ -116,6 +116,7 @@ export class StorageHost {
   readonly #options: StorageHostOptions;
   readonly #capacity: Capacity;
   readonly #ledger: StorageLedger;
+  #ledgerProblem = '';
   readonly #swarm: Swarm;
   readonly #repairBudget: RateBudget;
   readonly #verifyBudget: RateBudget;
@@ -134,7 +135,7 @@ export class StorageHost {
     const { book, store, space, bootstrap, log } = options;
     this.#isLeaving = book.isLeaving;
     this.#tidyTimer = setInterval(() => {
-      this.#tidy().catch((error: unknown) => log(`Cannot tidy up: ${String(error)}`));
+      this.#tidy().catch((error: unknown) => log(`Cannot delete a drive: ${String(error)}`));
     }, limits.host_surplus_look_ms);
     this.#ledger = new StorageLedger({
       ratio: options.reciprocalRatio,
@@ -169,7 +170,7 @@ export class StorageHost {
     const host = new StorageHost(options);
     try {
       await host.#capacity.measure();
-      await host.#ledger.look();
+      await host.#lookAtLedger();
       const { capacityBytes, usedBytes } = host.#capacity;
       if (usedBytes > capacityBytes) {
         options.log(
@@ -268,8 +269,20 @@ export class StorageHost {
   }
 
   /** Deletes drives that are not needed here any more. */
+  /** The same problem again and again is said once; what was known before goes on to be good. */
+  async #lookAtLedger(): Promise<void> {
+    let problem = '';
+    try {
+      await this.#ledger.look();
+    } catch (error) {
+      problem = `Cannot tell what others keep for this home: ${String(error)}`;
+      if (problem !== this.#ledgerProblem) this.#options.log(problem);
+    }
+    this.#ledgerProblem = problem;
+  }
+
   async #tidy(): Promise<void> {
-    await this.#ledger.look();
+    await this.#lookAtLedger();
     for (const { keys } of [...this.#options.book.drives]) {
       const drive = this.#drives.get(keys.plan.toString('hex'));
       if (drive === undefined || !(this.#isLeaving || drive.isReleased)) continue;
