@@ -41,14 +41,14 @@ function claimMore(log: HostileChannel): void {
 }
 
 /** A batch of messages in one frame, as protomux reads it: each of `channel`, with its type in front. */
-function frameOf(messages: Iterable<Buffer>, channel: number): Buffer {
+export function frameOf(messages: Iterable<Buffer>, channel: number): Buffer {
   const parts: Buffer[] = [Buffer.of(0, 0, channel)];
   for (const message of messages) parts.push(Buffer.of(message.length), message);
   return Buffer.concat(parts);
 }
 
 /** The other side's message that opens a channel of a protocol that nobody has. */
-function openOf(id: number): Buffer {
+export function openOf(id: number): Buffer {
   const open = Buffer.alloc(1 + 5 + 2 + 2);
   open[0] = 1;
   open[1] = 0xfe;
