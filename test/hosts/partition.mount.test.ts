@@ -20,7 +20,7 @@ const FILE_BYTES = 100_000;
 const LATE_BYTES = 20_000;
 const SCHEME = ['--data', '2', '--parity', '1', '--repair-after', '1s'];
 /** For what half of the hosts may not have. */
-const READ_DEADLINE = ['--deadline', '4'];
+const READ_DEADLINE_SECONDS = 4;
 
 const missing = missingForDivision();
 const name = `partition - both halves go on, and after it all is as it should be${missing === null ? '' : ` (${missing})`}`;
@@ -96,7 +96,7 @@ run(name, TIME, async (t) => {
   const before = await stored(hosts);
   const last = network.nodes.at(-1) as NetworkNode;
   const away = Machine.forTest(t, { bootstrap, through: last.through });
-  const reader = await away.mount(key, ['--name', 'reader', ...READ_DEADLINE]);
+  const reader = await away.mountWithDeadline(key, 'reader', READ_DEADLINE_SECONDS);
 
   await network.divide(apart);
   const late = writeRandom(mount, 'late', LATE_BYTES);
