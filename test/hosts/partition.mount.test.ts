@@ -12,7 +12,7 @@ import { HostProcess, until } from './support/host-process.js';
 import { keptBlocks } from './support/kept-blocks.js';
 import { asked, SYNC, writeRandom } from './support/owner.js';
 
-const TIME = { timeout: 180_000 } as const;
+const TIME = { timeout: 300_000 } as const;
 const HOSTS = 6;
 /** Each lies in one stripe or two, so that half of the hosts has some. */
 const FILES = 24;
