@@ -10,7 +10,7 @@ import { BootstrapNode, type DriveMount, Machine } from '../support/drive-mount.
 import { SeededRandom, seedOfRun } from '../support/seeded-random.js';
 import { HostProcess, until } from './support/host-process.js';
 import { keptBlocks } from './support/kept-blocks.js';
-import { asked, SYNC, writeRandom } from './support/owner.js';
+import { asked, healthWith, SYNC, writeRandom } from './support/owner.js';
 
 const TIME = { timeout: 300_000 } as const;
 const HOSTS = 6;
@@ -103,7 +103,7 @@ run(name, TIME, async (t) => {
   const figures = await asked<ProtectionFigures>(owner, 'sync', 'drive', ...SYNC);
   t.is(figures.missedHosts, HOSTS / 2);
   t.is(figures.protectedVersion, figures.version, 'what is new is kept by the half that is here');
-  const half = await asked<DriveHealth>(owner, 'health', 'drive');
+  const half = await healthWith(owner, HOSTS / 2);
   t.alike([half.spare, half.connected], [1, HOSTS / 2]);
   const rebuilt = async (which: readonly HostProcess[]): Promise<number> => {
     const reports = await Promise.all(which.map((host) => host.status()));
