@@ -58,6 +58,8 @@ declare module 'protomux' {
     readonly drained: boolean;
     /** Null when a channel of that protocol and id is open already (unless `unique` is false). */
     createChannel(options: ChannelOptions): Channel | null;
+    /** A frame came: one message, or a batch of them. */
+    protected _ondata(frame: Uint8Array): void;
     /** The other side opens a channel. */
     protected _onopensession(state: unknown): unknown;
     protected _decode(remoteId: number, state: unknown): unknown;

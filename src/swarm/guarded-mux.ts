@@ -20,11 +20,14 @@ export interface PeerFault {
 
 export class GuardedMux extends Protomux {
   readonly #guards = new Set<GuardedChannel>();
-  readonly #messages = new TokenBucket(limits.peer_work_burst_max, limits.peer_work_per_second_max);
-  readonly #opens = new TokenBucket(
-    limits.peer_channels_burst_max,
-    limits.peer_channels_per_second_max,
-  );
+  /**
+   * When the frame came that is handled: all in it came at once. By the time that handling takes, a machine that is slow
+   * enough would allow a frame without an end.
+   */
+  #frameAtMs: number;
+  readonly #nowMs: () => number;
+  readonly #messages: TokenBucket;
+  readonly #opens: TokenBucket;
   readonly #onFault: (fault: PeerFault) => void;
   /** Since the peer last read all that it was sent. */
   #unreadMessages = 0;
@@ -36,10 +39,28 @@ export class GuardedMux extends Protomux {
    * Becomes the multiplexer of `connection`: to be made before anything is sent over it.
    *
    * @param onFault Called once; the connection is ended after it.
+   * @param nowMs Monotonic.
    */
-  constructor(connection: PeerConnection, onFault: (fault: PeerFault) => void) {
+  constructor(
+    connection: PeerConnection,
+    onFault: (fault: PeerFault) => void,
+    nowMs: () => number = () => performance.now(),
+  ) {
     super(connection);
     this.#onFault = onFault;
+    this.#nowMs = nowMs;
+    this.#frameAtMs = nowMs();
+    const frameAtMs = () => this.#frameAtMs;
+    this.#messages = new TokenBucket(
+      limits.peer_work_burst_max,
+      limits.peer_work_per_second_max,
+      frameAtMs,
+    );
+    this.#opens = new TokenBucket(
+      limits.peer_channels_burst_max,
+      limits.peer_channels_per_second_max,
+      frameAtMs,
+    );
   }
 
   /** The peer has proved that it knows a log that is here. */
@@ -70,6 +91,11 @@ export class GuardedMux extends Protomux {
     });
     if (channel === null) this.#guards.delete(guard);
     return channel;
+  }
+
+  protected override _ondata(frame: Uint8Array): void {
+    this.#frameAtMs = this.#nowMs();
+    super._ondata(frame);
   }
 
   protected override _onopensession(state: unknown): unknown {

@@ -19,7 +19,7 @@ const LOOK_MS = 20;
 const INTERRUPTED = 130;
 const SCRIPT = fileURLToPath(new URL('../../scripts/power-loss.js', import.meta.url));
 const OPERATIONS = [100];
-const TEST_TIME_MS_MAX = 200_000;
+const TEST_TIME_MS_MAX = 400_000;
 
 test('power loss - all that was synced is there, and the tree is whole', {
   timeout: TEST_TIME_MS_MAX,

@@ -50,7 +50,7 @@ test('a malicious owner - commits that lie', SHARING_TIME, async (t) => {
   await commit({});
 
   const other = Machine.forTest(t, { bootstrap: bootstrap.address });
-  const reader = await other.mount(key, ['--name', 'evil', '--deadline', '3']);
+  const reader = await other.mountWithDeadline(key, 'evil', 3);
   const read = (name: string) => command('cat', [join(reader.directory, name)]);
   const log = () => readFileSync(join(other.home, 'drives', 'evil', 'log'), 'utf8');
   const isShown = async () => (await read('step')) === `${step}`;

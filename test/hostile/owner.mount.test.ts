@@ -166,7 +166,7 @@ test(
     const key = (await machine.shoal('share', 'evil')).trim();
     const origin = await machine.mount('evil', ['--deadline', '2']);
     const other = Machine.forTest(t, { bootstrap: bootstrap.address });
-    const reader = await other.mount(key, ['--name', 'evil', '--deadline', '2']);
+    const reader = await other.mountWithDeadline(key, 'evil', 2);
 
     // Who follows the drive, and who may write to it.
     for (const mount of [reader, origin]) {

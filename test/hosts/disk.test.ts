@@ -8,7 +8,7 @@ import { BootstrapNode } from '../support/drive-mount.js';
 import { HostProcess, until } from './support/host-process.js';
 import { LittleOwner } from './support/little-owner.js';
 
-const TIME = { timeout: 120_000 } as const;
+const TIME = { timeout: 240_000 } as const;
 const MIB = 1 << 20;
 
 test('disk - a host that is full says so, and stays within its capacity', TIME, async (t) => {

@@ -8,7 +8,7 @@ import { BootstrapNode } from '../support/drive-mount.js';
 import { HostProcess, until } from './support/host-process.js';
 import { LittleOwner } from './support/little-owner.js';
 
-const TIME = { timeout: 60_000 } as const;
+const TIME = { timeout: 180_000 } as const;
 
 test('host - a drive can be allowed without an invite, and denied', TIME, async (t) => {
   const { address: bootstrap } = await BootstrapNode.forTest(t);

@@ -5,7 +5,7 @@ import { BootstrapNode } from '../support/drive-mount.js';
 import { HostProcess } from './support/host-process.js';
 import { LittleOwner } from './support/little-owner.js';
 
-const TIME = { timeout: 60_000 } as const;
+const TIME = { timeout: 180_000 } as const;
 
 test('host - keeps what it owes of a drive, and says so', TIME, async (t) => {
   const { address: bootstrap } = await BootstrapNode.forTest(t);

@@ -4,7 +4,7 @@ import { BootstrapNode } from '../support/drive-mount.js';
 import { HostProcess, until } from './support/host-process.js';
 import { LittleOwner } from './support/little-owner.js';
 
-const TIME = { timeout: 120_000 } as const;
+const TIME = { timeout: 240_000 } as const;
 
 test('leave - a host hands over what it has, and ends', TIME, async (t) => {
   const { address: bootstrap } = await BootstrapNode.forTest(t);

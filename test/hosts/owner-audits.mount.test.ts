@@ -2,16 +2,12 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'brittle';
-import type {
-  DriveHealth,
-  HostFigures,
-  ProtectionFigures,
-} from '../../src/drive/protection-control.js';
+import type { HostFigures, ProtectionFigures } from '../../src/drive/protection-control.js';
 import type { AuditEvidence } from '../../src/hosts/audits.js';
 import { BootstrapNode, Machine } from '../support/drive-mount.js';
 import { until } from './support/host-process.js';
 import { lyingHost } from './support/lying-host.js';
-import { asked, SYNC, startHosts, writeRandom } from './support/owner.js';
+import { asked, healthWith, SYNC, startHosts, writeRandom } from './support/owner.js';
 
 test('owner - a host that lies is dropped, with the evidence kept', {
   timeout: 240_000,
@@ -46,7 +42,7 @@ test('owner - a host that lies is dropped, with the evidence kept', {
   // Only now is it on two machines for sure.
   const figures = await asked<ProtectionFigures>(machine, 'sync', 'drive', ...SYNC);
   t.alike([figures.activeHosts, figures.protectedVersion], [2, figures.version]);
-  const health = await asked<DriveHealth>(machine, 'health', 'drive');
+  const health = await healthWith(machine, 2);
   t.alike([health.spare, health.hosts], [1, 2]);
   const listed = await asked<HostFigures[]>(machine, 'hosts', 'list', 'drive');
   for (const { status, audits, storedBytes } of listed.slice(0, 2)) {

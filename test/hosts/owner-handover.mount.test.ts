@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'brittle';
-import type { DriveHealth, ProtectionFigures } from '../../src/drive/protection-control.js';
+import type { ProtectionFigures } from '../../src/drive/protection-control.js';
 import { BootstrapNode, Machine } from '../support/drive-mount.js';
-import { asked, SYNC, startHosts, writeRandom } from './support/owner.js';
+import { asked, healthWith, SYNC, startHosts, writeRandom } from './support/owner.js';
 
 const TIME = { timeout: 240_000 };
 
@@ -21,7 +21,7 @@ test(
     await first.shoal('hosts', 'add', 'drive', ...hosts.map(({ invite }) => invite));
     const content = writeRandom(mount, 'file', 2 << 20);
     await first.shoal('sync', 'drive', ...SYNC);
-    const before = await asked<DriveHealth>(first, 'health', 'drive');
+    const before = await healthWith(first, 3);
     const key = (await first.shoal('share', 'drive', '--write')).trim();
     await mount.unmount();
     mount = await first.mount('drive', ['--read-only']);
@@ -33,7 +33,7 @@ test(
     writeRandom(taken, 'more', 1 << 20);
     const figures = await asked<ProtectionFigures>(second, 'sync', 'drive', ...SYNC);
     t.alike([figures.protectedVersion, figures.activeHosts], [figures.version, 3]);
-    const health = await asked<DriveHealth>(second, 'health', 'drive');
+    const health = await healthWith(second, 3);
     t.is(health.spare, 1);
     t.ok(health.groups > before.groups);
     t.ok(readFileSync(path.join(taken.directory, 'file')).equals(content));

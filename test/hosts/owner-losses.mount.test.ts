@@ -2,14 +2,10 @@
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'brittle';
-import type {
-  DriveHealth,
-  HostFigures,
-  ProtectionFigures,
-} from '../../src/drive/protection-control.js';
+import type { HostFigures, ProtectionFigures } from '../../src/drive/protection-control.js';
 import { BootstrapNode, Machine } from '../support/drive-mount.js';
 import { until } from './support/host-process.js';
-import { asked, SYNC, startHosts, writeRandom } from './support/owner.js';
+import { asked, healthWith, SYNC, startHosts, writeRandom } from './support/owner.js';
 
 const TIME = { timeout: 240_000 };
 
@@ -31,7 +27,7 @@ test(
       mount = await machine.mount('drive');
     }
     await machine.shoal('sync', 'drive', ...SYNC);
-    const healthy = await asked<DriveHealth>(machine, 'health', 'drive');
+    const healthy = await healthWith(machine, 4);
     t.is(healthy.spare, 1, 'every stripe may lose a host');
 
     await machine.shoal('hosts', 'remove', 'drive', '0');
@@ -41,7 +37,7 @@ test(
       return host?.status === 'gone';
     });
     await hosts[0]?.kill();
-    const without = await asked<DriveHealth>(machine, 'health', 'drive');
+    const without = await healthWith(machine, 3);
     t.alike([without.spare, without.hosts], [1, 3], 'what it had is on the others');
 
     await machine.shoal('retention', 'drive', '--keep', '0', '--no-keep-snapshots');
@@ -50,7 +46,7 @@ test(
     await machine.shoal('sync', 'drive', ...SYNC);
     await machine.shoal('collect', 'drive');
     await machine.shoal('sync', 'drive', ...SYNC);
-    const collected = await asked<DriveHealth>(machine, 'health', 'drive');
+    const collected = await healthWith(machine, 3);
     t.ok(
       collected.groups < without.groups / 2,
       `${collected.groups} of ${without.groups} are left`,
@@ -106,7 +102,7 @@ test(
     const after = writeRandom(mount, 'after', 700_000);
     const figures = await asked<ProtectionFigures>(machine, 'sync', 'drive', ...SYNC);
     t.is(figures.protectedVersion, figures.version);
-    const health = await asked<DriveHealth>(machine, 'health', 'drive');
+    const health = await healthWith(machine, 3);
     t.is(health.spare, 1, 'the hosts follow the new forks');
     const read = (name: string): Buffer => readFileSync(path.join(mount.directory, name));
     t.ok(read('before').equals(before));

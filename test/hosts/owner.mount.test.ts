@@ -9,7 +9,7 @@ import type {
 } from '../../src/drive/protection-control.js';
 import { BootstrapNode, Machine } from '../support/drive-mount.js';
 import { type HostProcess, until } from './support/host-process.js';
-import { asked, SYNC, startHosts, writeRandom } from './support/owner.js';
+import { asked, healthWith, SYNC, startHosts, writeRandom } from './support/owner.js';
 
 const TIME = { timeout: 240_000 };
 
@@ -49,7 +49,7 @@ test(
     t.is(synced.protectedVersion, synced.version);
     t.is(synced.confirmedContentLength, synced.contentLength);
     t.is(synced.repairAfterMs, 3_600_000);
-    const copied = await asked<DriveHealth>(machine, 'health', 'drive');
+    const copied = await healthWith(machine, 2);
     t.alike([copied.spare, copied.connected, copied.hosts], [1, 2, 2]);
     const listed = await asked<HostFigures[]>(machine, 'hosts', 'list', 'drive');
     t.alike(

@@ -10,9 +10,9 @@ import { BootstrapNode, type DriveMount, Machine } from '../support/drive-mount.
 import { SeededRandom, seedOfRun } from '../support/seeded-random.js';
 import { HostProcess, until } from './support/host-process.js';
 import { keptBlocks } from './support/kept-blocks.js';
-import { asked, SYNC, writeRandom } from './support/owner.js';
+import { asked, healthWith, SYNC, writeRandom } from './support/owner.js';
 
-const TIME = { timeout: 180_000 } as const;
+const TIME = { timeout: 300_000 } as const;
 const HOSTS = 6;
 /** Each lies in one stripe or two, so that half of the hosts has some. */
 const FILES = 24;
@@ -20,7 +20,7 @@ const FILE_BYTES = 100_000;
 const LATE_BYTES = 20_000;
 const SCHEME = ['--data', '2', '--parity', '1', '--repair-after', '1s'];
 /** For what half of the hosts may not have. */
-const READ_DEADLINE = ['--deadline', '4'];
+const READ_DEADLINE_SECONDS = 4;
 
 const missing = missingForDivision();
 const name = `partition - both halves go on, and after it all is as it should be${missing === null ? '' : ` (${missing})`}`;
@@ -96,14 +96,14 @@ run(name, TIME, async (t) => {
   const before = await stored(hosts);
   const last = network.nodes.at(-1) as NetworkNode;
   const away = Machine.forTest(t, { bootstrap, through: last.through });
-  const reader = await away.mount(key, ['--name', 'reader', ...READ_DEADLINE]);
+  const reader = await away.mountWithDeadline(key, 'reader', READ_DEADLINE_SECONDS);
 
   await network.divide(apart);
   const late = writeRandom(mount, 'late', LATE_BYTES);
   const figures = await asked<ProtectionFigures>(owner, 'sync', 'drive', ...SYNC);
   t.is(figures.missedHosts, HOSTS / 2);
   t.is(figures.protectedVersion, figures.version, 'what is new is kept by the half that is here');
-  const half = await asked<DriveHealth>(owner, 'health', 'drive');
+  const half = await healthWith(owner, HOSTS / 2);
   t.alike([half.spare, half.connected], [1, HOSTS / 2]);
   const rebuilt = async (which: readonly HostProcess[]): Promise<number> => {
     const reports = await Promise.all(which.map((host) => host.status()));

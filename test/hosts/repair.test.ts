@@ -5,7 +5,7 @@ import { BootstrapNode } from '../support/drive-mount.js';
 import { HostProcess, until } from './support/host-process.js';
 import { LittleOwner } from './support/little-owner.js';
 
-const TIME = { timeout: 120_000 } as const;
+const TIME = { timeout: 240_000 } as const;
 const REPAIR_AFTER_MS = 3000;
 
 test(

@@ -7,7 +7,7 @@ import { HostProcess, until } from './support/host-process.js';
 import { Liar } from './support/liar.js';
 import { LittleOwner } from './support/little-owner.js';
 
-const TIME = { timeout: 120_000 } as const;
+const TIME = { timeout: 240_000 } as const;
 
 test(
   'trouble - a host that lies is found out, and others take over what it should have',

@@ -26,7 +26,7 @@ export class LineReader {
   }
 
   /** The next line. Rejects when the output ends or nothing comes before the deadline. */
-  next(deadlineMs = 30_000): Promise<string> {
+  next(deadlineMs = 60_000): Promise<string> {
     const line = this.#lines.shift();
     if (line !== undefined) return Promise.resolve(line);
     if (this.#ended) return Promise.reject(new Error('Output ended'));

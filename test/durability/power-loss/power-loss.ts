@@ -66,7 +66,7 @@ export async function losePower(folder: string, options: PowerLossOptions): Prom
   const directory = join(folder, 'disk');
   mkdirSync(directory);
   const disk = await Disk.start(directory);
-  const machine = new Machine({ parent: folder, home: join(directory, 'home') });
+  const machine = new Machine({ parent: folder, home: join(directory, 'home'), here: true });
   try {
     await new PowerLosses(disk, machine, options).run();
   } finally {

@@ -96,7 +96,7 @@ export class Kills {
 
   /** A machine that has nothing of the drive reads all of it. */
   async readFromPeer(): Promise<string[]> {
-    const machine = new Machine({ bootstrap: this.#bootstrap });
+    const machine = new Machine({ bootstrap: this.#bootstrap, here: true });
     try {
       await this.#mount.unmount();
       await this.#mountAgain([]);

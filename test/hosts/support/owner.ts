@@ -2,9 +2,10 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Assertions } from 'brittle';
+import type { DriveHealth } from '../../../src/drive/protection-control.js';
 import type { DriveMount, Machine } from '../../support/drive-mount.js';
 import { SeededRandom, seedOfRun } from '../../support/seeded-random.js';
-import { HostProcess } from './host-process.js';
+import { HostProcess, until } from './host-process.js';
 
 /** For `shoal sync`. */
 export const SYNC = ['--deadline', '50'];
@@ -24,6 +25,17 @@ export function writeRandom(mount: DriveMount, name: string, bytes: number): Buf
   const content = new SeededRandom(seedOfRun() + bytes).bytes(bytes);
   writeFileSync(path.join(mount.directory, name), content);
   return content;
+}
+
+/**
+ * The health of a drive, once so many hosts are counted: of two connections with one host the newer is dropped, so for a
+ * moment one may seem away.
+ */
+export async function healthWith(machine: Machine, connected: number): Promise<DriveHealth> {
+  return await until(`${connected} hosts are counted`, async () => {
+    const health = await asked<DriveHealth>(machine, 'health', 'drive');
+    return health.connected === connected && health;
+  });
 }
 
 /** What a command answers with `--json`. */

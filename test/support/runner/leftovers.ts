@@ -11,9 +11,12 @@ export const MARK = 'SHOAL_TEST_MARK';
 
 /** Mount points of FUSE file systems below a folder, innermost first. */
 export function mountsBelow(folder: string): string[] {
-  return fuseMounts()
-    .filter((directory) => directory.startsWith(folder + path.sep))
-    .sort((a, b) => b.length - a.length);
+  return below(folder, /^fuse(\.|$)/);
+}
+
+/** As {@link mountsBelow}, of file systems of any type: a small disk that a killed test left could not be removed. */
+export function anyMountsBelow(folder: string): string[] {
+  return below(folder, /^/);
 }
 
 /** Processes that carry a mark (in a variable), except this one: pid and command line. */
@@ -51,14 +54,16 @@ export function detach(directory: string): void {
   if (result.status !== 0) spawnSync('umount', ['-l', directory]);
 }
 
-function fuseMounts(): string[] {
+function below(folder: string, types: RegExp): string[] {
   const mounts: string[] = [];
   for (const line of readFileSync('/proc/self/mounts', 'utf8').split('\n')) {
     const [, directory, type] = line.split(' ');
-    if (directory === undefined || type === undefined || !/^fuse(\.|$)/.test(type)) continue;
+    if (directory === undefined || type === undefined || !types.test(type)) continue;
     mounts.push(unescapeMountPath(directory));
   }
-  return mounts;
+  return mounts
+    .filter((directory) => directory.startsWith(folder + path.sep))
+    .sort((a, b) => b.length - a.length);
 }
 
 /** /proc/mounts writes blanks and backslashes as octal. */

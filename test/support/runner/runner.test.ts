@@ -76,6 +76,37 @@ test('runner: what is left behind fails, and is cleared away', async (t) => {
   t.ok(left.output.includes('left files behind in TMPDIR: left'), left.output);
 });
 
+test('runner: a disk that is left behind is taken away', {
+  skip: process.getuid?.() !== 0,
+}, async (t) => {
+  const left = await run(
+    t,
+    `import { execFileSync } from 'node:child_process';
+     import { mkdirSync } from 'node:fs';
+     test('one', (t) => {
+       const disk = process.env.TMPDIR + '/disk';
+       mkdirSync(disk);
+       execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', disk]);
+       t.pass();
+     });`,
+  );
+  t.ok(/left a mount behind at .*\/disk/.test(left.output), left.output);
+});
+
+test('runner: a test that says nothing else has two minutes', async (t) => {
+  const result = await run(
+    t,
+    `const real = globalThis.setTimeout;
+     const asked = [];
+     globalThis.setTimeout = (run, ms, ...rest) => {
+       asked.push(ms);
+       return real(run, ms, ...rest);
+     };
+     test('one', (t) => t.ok(asked.includes(120_000)));`,
+  );
+  t.is(result.passed, 1);
+});
+
 test('runner: a test does not see the settings of who runs it', async (t) => {
   process.env.SHOAL_HOME = '/nowhere';
   process.env.GIT_DIR = '/nowhere';

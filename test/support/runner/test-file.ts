@@ -3,8 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { ended } from '../command.js';
-import { detach, killMarked, MARK, markedProcesses, mountsBelow } from './leftovers.js';
+import { anyMountsBelow, detach, killMarked, MARK, markedProcesses } from './leftovers.js';
 import { parseTap } from './tap.js';
 
 /** One counted group of tests. */
@@ -19,14 +20,15 @@ export interface FileResult {
   output: string;
 }
 
-/** A file that takes longer than this is killed with all its processes, and fails. */
-const FILE_TIME_MS_MAX = 240_000;
+/** A file that takes longer than this is killed with all its processes, and fails. The longest take 30 to 60 s of an idle machine. */
+const FILE_TIME_MS_MAX = 480_000;
 /** How long processes and mounts of an ended file may take to vanish. */
 const VANISH_MS_MAX = 5_000;
 /** How long a killed process, or the output of one that has ended, may take to be gone. */
 const GONE_MS_MAX = 10_000;
 const OUTPUT_LINES_MAX = 200;
 const OUTPUT_BYTES_MAX = 16 << 20;
+const RUN_FILE = fileURLToPath(new URL('./run-file.js', import.meta.url));
 
 /** What marks the processes of a test file of this run. */
 export function markOf(name: string): string {
@@ -48,7 +50,7 @@ export async function runTestFile(
   mkdirSync(temporary, { recursive: true });
   mkdirSync(home);
 
-  const child = spawn(process.execPath, ['--enable-source-maps', file], {
+  const child = spawn(process.execPath, ['--enable-source-maps', RUN_FILE, file], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: testEnvironment(mark, temporary, home),
   });
@@ -134,7 +136,7 @@ function testEnvironment(mark: string, temporary: string, home: string): NodeJS.
 async function leftovers(mark: string, temporary: string): Promise<string[]> {
   const deadline = performance.now() + VANISH_MS_MAX;
   while (performance.now() < deadline) {
-    if (markedProcesses(mark).length === 0 && mountsBelow(temporary).length === 0) break;
+    if (markedProcesses(mark).length === 0 && anyMountsBelow(temporary).length === 0) break;
     await sleep(50);
   }
   const problems: string[] = [];
@@ -142,7 +144,7 @@ async function leftovers(mark: string, temporary: string): Promise<string[]> {
     problems.push(`left process ${pid} behind: ${command.slice(0, 200)}`);
   }
   killMarked(mark);
-  for (const directory of mountsBelow(temporary)) {
+  for (const directory of anyMountsBelow(temporary)) {
     problems.push(`left a mount behind at ${directory}`);
     detach(directory);
   }
