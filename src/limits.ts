@@ -46,6 +46,13 @@ export const limits = {
   sync_journal_data_bytes_max: 1 << 20,
   /** Changed inodes and directories that it takes up at once; with more, fsync commits. */
   sync_journal_records_max: 64,
+  /** An entry of the sync journal that the main thread may write itself. */
+  direct_write_bytes_max: 64 << 10,
+  /** After one that took longer, in microseconds, a thread of the pool writes the next ones: */
+  direct_write_us_max: 1000,
+  /** so many, and twice as many after each further slow one, up to the maximum. */
+  direct_write_rest_min: 8,
+  direct_write_rest_max: 1024,
   /** Inodes held in memory beyond those in use. */
   cached_inodes_max: 65_536,
   /** Directories whose names are held in memory, in names over all of them. */
