@@ -111,6 +111,11 @@ export const limits = {
   append_batch_blocks_max: 32,
   /** A smaller batch is encrypted on the main thread: handing it to another would take longer. */
   seal_thread_batch_bytes_min: 512 << 10,
+  /**
+   * A thread that encrypts or decrypts blocks is started after the main thread has done so much of it since the mount last
+   * had nothing to do: starting it takes as long as a thousand blocks of 64 KiB.
+   */
+  thread_start_bytes: 32 << 20,
   /** A block of the chunk log; a peer's larger one is refused. */
   block_bytes_max: 1 << 20,
   /** A smaller chunk is not compressed. */
