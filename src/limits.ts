@@ -52,7 +52,7 @@ export const limits = {
   direct_write_us_max: 1000,
   /** so many, and twice as many after each further slow one, up to the maximum. */
   direct_write_rest_min: 8,
-  direct_write_rest_max: 1024,
+  direct_write_rest_max: 128,
   /** Inodes held in memory beyond those in use. */
   cached_inodes_max: 65_536,
   /** Directories whose names are held in memory, in names over all of them. */
