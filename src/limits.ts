@@ -46,6 +46,13 @@ export const limits = {
   sync_journal_data_bytes_max: 1 << 20,
   /** Changed inodes and directories that it takes up at once; with more, fsync commits. */
   sync_journal_records_max: 64,
+  /** An entry of the sync journal that the main thread may write itself. */
+  direct_write_bytes_max: 64 << 10,
+  /** After one that took longer, in microseconds, a thread of the pool writes the next ones: */
+  direct_write_us_max: 1000,
+  /** so many, and twice as many after each further slow one, up to the maximum. */
+  direct_write_rest_min: 8,
+  direct_write_rest_max: 128,
   /** Inodes held in memory beyond those in use. */
   cached_inodes_max: 65_536,
   /** Directories whose names are held in memory, in names over all of them. */
@@ -104,6 +111,11 @@ export const limits = {
   append_batch_blocks_max: 32,
   /** A smaller batch is encrypted on the main thread: handing it to another would take longer. */
   seal_thread_batch_bytes_min: 512 << 10,
+  /**
+   * A thread that encrypts or decrypts blocks is started after the main thread has done so much of it since the mount last
+   * had nothing to do: starting it takes as long as a thousand blocks of 64 KiB.
+   */
+  thread_start_bytes: 32 << 20,
   /** A block of the chunk log; a peer's larger one is refused. */
   block_bytes_max: 1 << 20,
   /** A smaller chunk is not compressed. */

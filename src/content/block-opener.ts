@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { limits } from '../limits.js';
 import type { SealingKeys } from '../log/encryption.js';
 import type { OpenReply, OpenRequest, OpenThreadData } from './open-messages.js';
 
@@ -17,6 +18,9 @@ export class BlockOpener {
   readonly #keys: SealingKeys;
   readonly #program: URL;
   #thread: Worker | null = null;
+  readonly #startBytes: number;
+  /** Decrypted without a thread since there was one. */
+  #openedHere = 0;
   #hasFailed = false;
   /** The thread has answered. */
   #isReady = false;
@@ -25,10 +29,18 @@ export class BlockOpener {
   /** Handed over, in order. */
   #underWay: Wanted[][] = [];
 
-  /** @param program What the thread runs. */
-  constructor(keys: SealingKeys, program = new URL('./open-thread.js', import.meta.url)) {
+  /**
+   * @param program What the thread runs.
+   * @param startBytes Of blocks, after which it is started.
+   */
+  constructor(
+    keys: SealingKeys,
+    program = new URL('./open-thread.js', import.meta.url),
+    startBytes: number = limits.thread_start_bytes,
+  ) {
     this.#keys = keys;
     this.#program = program;
+    this.#startBytes = startBytes;
   }
 
   /** False once a thread has failed: what is wrong with it would be wrong with the next. */
@@ -37,12 +49,18 @@ export class BlockOpener {
   }
 
   /**
-   * Whether a block that is handed over now is worked on at once; else a thread is started. That takes as long as decrypting
-   * a thousand blocks.
+   * Whether a block that is handed over now is worked on at once; else a thread is started, once that is worth it: it takes as
+   * long as decrypting a thousand blocks.
    */
   get isReady(): boolean {
-    if (this.#thread === null && !this.#hasFailed) this.#ask(noMemory, []);
+    const isWorthIt = this.#openedHere >= this.#startBytes;
+    if (isWorthIt && this.#thread === null && !this.#hasFailed) this.#ask(noMemory, []);
     return this.#isReady;
+  }
+
+  /** So many bytes are decrypted elsewhere, since it is not ready. */
+  noteOpenedHere(bytes: number): void {
+    this.#openedHere += bytes;
   }
 
   /**
@@ -68,6 +86,7 @@ export class BlockOpener {
     const thread = this.#thread;
     this.#thread = null;
     this.#isReady = false;
+    this.#openedHere = 0;
     void thread?.terminate();
     this.#giveUp();
   }

@@ -377,9 +377,11 @@ export class BlockReader {
   async #openAhead(block: number, stored: Buffer, core: CoreContext): Promise<Buffer | null> {
     this.#stream.note(stored.length);
     this.#opener ??= new BlockOpener(this.#encryption.sealingKeys(core));
-    const place = this.#opener.isReady
-      ? this.#cache.reserve(this.#cacheBase + block, stored.length)
-      : null;
+    if (!this.#opener.isReady) {
+      this.#opener.noteOpenedHere(stored.length);
+      return null;
+    }
+    const place = this.#cache.reserve(this.#cacheBase + block, stored.length);
     if (place === null) return null;
     copyBytes(stored, place.memory);
     const plain = (await this.#opener.open(place.memory))

@@ -76,11 +76,14 @@ interface Waiter {
 
 /**
  * Compresses and encrypts batches of blocks and hashes them for the log's Merkle tree; large ones in a thread of its own,
- * since all that takes as long as everything else that the main thread does for a block.
+ * since all that takes as long as everything else that the main thread does for a block. It is started when there is much to do.
  */
 export class BlockSealer {
   readonly #keys: SealingKeys;
   readonly #program: URL;
+  readonly #startBytes: number;
+  /** Of large batches, sealed without a thread since there was one. */
+  #sealedHere = 0;
   #thread: Worker | null = null;
   #threadFailed = false;
   /** The thread has answered. */
@@ -88,10 +91,18 @@ export class BlockSealer {
   /** Those who wait for the thread, in order. */
   #waiting: Waiter[] = [];
 
-  /** @param program What the thread runs. */
-  constructor(keys: SealingKeys, program = new URL('./seal-thread.js', import.meta.url)) {
+  /**
+   * @param program What the thread runs.
+   * @param startBytes Of large batches, after which it is started.
+   */
+  constructor(
+    keys: SealingKeys,
+    program = new URL('./seal-thread.js', import.meta.url),
+    startBytes: number = limits.thread_start_bytes,
+  ) {
     this.#keys = keys;
     this.#program = program;
+    this.#startBytes = startBytes;
   }
 
   /** Gathers the blocks in `space` and seals them there; answers them, in order. */
@@ -101,6 +112,7 @@ export class BlockSealer {
       try {
         // Until a new thread works, the main thread can do much.
         if (this.isReady) return await this.#sealInThread(space);
+        this.#sealedHere += space.usedBytes;
       } catch {
         // Without a thread it takes longer, that is all. Some blocks may be encrypted by now, so all are gathered anew.
         this.#threadFailed = true;
@@ -112,9 +124,10 @@ export class BlockSealer {
     );
   }
 
-  /** Whether a batch that is handed over now is worked on at once; else a thread is started. */
+  /** Whether a batch that is handed over now is worked on at once; else a thread is started, once that is worth it. */
   get isReady(): boolean {
-    if (this.#thread === null && !this.#threadFailed) {
+    const isWorthIt = this.#sealedHere >= this.#startBytes;
+    if (isWorthIt && this.#thread === null && !this.#threadFailed) {
       const nothing = { memory: noMemory, hashes: noMemory, rooms: [] };
       this.#ask(nothing).catch(() => {
         this.#threadFailed = true;
@@ -133,6 +146,7 @@ export class BlockSealer {
     void this.#thread?.terminate();
     this.#thread = null;
     this.#isReady = false;
+    this.#sealedHere = 0;
     this.#waiting = [];
   }
 

@@ -9,6 +9,11 @@ const SEGMENT = limits.segment_bytes;
 const FIRST_WINDOW_BYTES = 256 << 10;
 /** The kernel asks for pieces out of order within its own read-ahead; this far apart is still sequential. */
 const SLACK_BYTES = 2 << 20;
+/**
+ * A smaller read is none of the kernel's own read-ahead, unless that has begun: it must be next to the one before. Of reads at
+ * random places of a file, many are closer than the slack to the one before, and each would fetch much that nobody wants.
+ */
+const AHEAD_READ_BYTES_MIN = 64 << 10;
 
 export class Readahead {
   readonly #table: InodeTable;
@@ -28,7 +33,9 @@ export class Readahead {
   /** Call after each read. Never throws and never waits. */
   advance(inode: Inode, offset: number, length: number): void {
     const end = offset + length;
-    const sequential = Math.abs(offset - this.#expected) <= SLACK_BYTES;
+    const isStreaming = this.#askedEnd > 0 || length >= AHEAD_READ_BYTES_MIN;
+    const slack = isStreaming ? SLACK_BYTES : AHEAD_READ_BYTES_MIN;
+    const sequential = Math.abs(offset - this.#expected) <= slack;
     const fromStart = this.#expected === 0 && offset !== 0;
     if (!sequential || fromStart) {
       this.#began = offset;

@@ -3,11 +3,12 @@
  * commit. Making an entry durable is one write in place, which changes no size and no allocation: a tenth of what it
  * takes to append to two logs and a tree. Layout: docs/format.md.
  */
-import { constants } from 'node:fs';
+import { constants, writeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import sodium from 'sodium-native';
 import { limits } from '../limits.js';
+import { DirectWrites } from './direct-write.js';
 import { blockPaddingBytes, openWith, type SealingKeys, sealWith } from './encryption.js';
 import { asShoalError } from './store-errors.js';
 import { openIfThere, syncDirectory } from './sync-file.js';
@@ -34,6 +35,7 @@ function slotsOf(bytes: number): number {
 export class SyncJournal {
   readonly #path: string;
   readonly #key: Buffer;
+  readonly #direct = new DirectWrites();
   #file: FileHandle | null = null;
   #opening: Promise<void> | null = null;
   #buffer = Buffer.alloc(16 * SLOT_BYTES);
@@ -75,7 +77,10 @@ export class SyncJournal {
     sealWith(sealingKeys(this.#key, this.#offset), entry, slots.subarray(LENGTH_BYTES, end));
     sodium.randombytes_buf(slots.subarray(end));
     try {
-      const { bytesWritten } = await file.write(slots, 0, bytes, this.#offset);
+      const offset = this.#offset;
+      const bytesWritten = this.#direct.admits(bytes)
+        ? this.#direct.run(() => writeSync(file.fd, slots, 0, bytes, offset))
+        : (await file.write(slots, 0, bytes, offset)).bytesWritten;
       if (bytesWritten !== bytes) throw new Error(`only ${bytesWritten} bytes were written`);
     } catch (error) {
       throw asShoalError(error, 'write the sync journal');

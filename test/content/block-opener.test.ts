@@ -21,7 +21,7 @@ function plainOf(block: Buffer): Buffer {
 }
 
 test('block opener: decrypts in place, in order, whatever is asked at once', async (t) => {
-  const opener = new BlockOpener(keys);
+  const opener = new BlockOpener(keys, undefined, 0);
   t.teardown(() => opener.close());
   const plain = [70_000, 1, 65_537].map((bytes, i) => randomBytes(bytes, i));
   const blocks = plain.map(shared);
@@ -35,7 +35,7 @@ test('block opener: decrypts in place, in order, whatever is asked at once', asy
 });
 
 test('block opener: says which block is not authentic', async (t) => {
-  const opener = new BlockOpener(keys);
+  const opener = new BlockOpener(keys, undefined, 0);
   t.teardown(() => opener.close());
   const [good, bad, short] = [shared(randomBytes(100, 1)), shared(randomBytes(100, 2)), 0];
   bad[50] = (bad[50] as number) ^ 1;
@@ -46,7 +46,7 @@ test('block opener: says which block is not authentic', async (t) => {
 });
 
 test('block opener: released, it starts another thread; closed, nobody waits', async (t) => {
-  const opener = new BlockOpener(keys);
+  const opener = new BlockOpener(keys, undefined, 0);
   t.ok(await opener.open(shared(randomBytes(100, 1))));
   opener.release();
   t.ok(await opener.open(shared(randomBytes(100, 2))));
@@ -58,7 +58,7 @@ test('block opener: released, it starts another thread; closed, nobody waits', a
 });
 
 test('block opener: says when its thread works', async (t) => {
-  const opener = new BlockOpener(keys);
+  const opener = new BlockOpener(keys, undefined, 0);
   t.teardown(() => opener.close());
   t.absent(opener.isReady, 'it starts');
   while (!opener.isReady) await setImmediate();
@@ -69,7 +69,7 @@ test('block opener: says when its thread works', async (t) => {
 
 test('block opener: a thread that fails is done without', async (t) => {
   const program = new URL('data:text/javascript,throw new Error("broken")');
-  const opener = new BlockOpener(keys, program);
+  const opener = new BlockOpener(keys, program, 0);
   t.teardown(() => opener.close());
   t.is(await opener.open(shared(randomBytes(100, 1))), false);
   t.absent(opener.isUsable);
@@ -132,4 +132,29 @@ test('block cache: a place given up, dropped or of an emptied cache is not kept'
   t.absent(cache.has(4));
   t.alike(cache.get(5), Buffer.alloc(90, 5));
   t.is(cache.bytes, 90);
+});
+
+test('block opener: a thread is started when there is much to do', async (t) => {
+  const opener = new BlockOpener(keys, undefined, 1000);
+  t.teardown(() => opener.close());
+  let threads = 0;
+  const count = () => threads++;
+  process.on('worker', count);
+  t.teardown(() => process.off('worker', count));
+  const isStarted = async (): Promise<boolean> => {
+    void opener.isReady;
+    // Node tells of a thread in the tick after.
+    await setImmediate();
+    return threads > 0;
+  };
+  t.absent(await isStarted());
+  opener.noteOpenedHere(999);
+  t.absent(await isStarted());
+  opener.noteOpenedHere(1);
+  t.ok(await isStarted());
+  while (!opener.isReady) await setImmediate();
+  opener.release();
+  opener.noteOpenedHere(999);
+  await isStarted();
+  t.is(threads, 1, 'counted anew');
 });

@@ -32,7 +32,7 @@ async function untilReady(sealer: BlockSealer): Promise<void> {
 }
 
 test('block sealer: large batches in a thread, small ones at once, for the same result', async (t) => {
-  const sealer = new BlockSealer(encryption.sealingKeys(core));
+  const sealer = new BlockSealer(encryption.sealingKeys(core), undefined, 0);
   t.teardown(() => sealer.close());
   const space = new SealSpace(spaceBytes);
   t.alike(opened(await sealer.seal(space, plaintextsOf(large))), large, 'while it starts');
@@ -45,7 +45,7 @@ test('block sealer: large batches in a thread, small ones at once, for the same 
 });
 
 test('block sealer: two batches at once stay apart', async (t) => {
-  const sealer = new BlockSealer(encryption.sealingKeys(core));
+  const sealer = new BlockSealer(encryption.sealingKeys(core), undefined, 0);
   t.teardown(() => sealer.close());
   const batches = [large, [...large].reverse()];
   await untilReady(sealer);
@@ -56,7 +56,7 @@ test('block sealer: two batches at once stay apart', async (t) => {
 });
 
 test('block sealer: released, it starts another thread', async (t) => {
-  const sealer = new BlockSealer(encryption.sealingKeys(core));
+  const sealer = new BlockSealer(encryption.sealingKeys(core), undefined, 0);
   t.teardown(() => sealer.close());
   const space = new SealSpace(spaceBytes);
   await untilReady(sealer);
@@ -75,7 +75,7 @@ test('block sealer: a thread that fails half-way through a batch is done without
       throw new Error('broken');
     });`;
   const url = new URL(`data:text/javascript,${encodeURIComponent(program)}`);
-  const sealer = new BlockSealer(encryption.sealingKeys(core), url);
+  const sealer = new BlockSealer(encryption.sealingKeys(core), url, 0);
   t.teardown(() => sealer.close());
   const space = new SealSpace(spaceBytes);
   await untilReady(sealer);
@@ -83,4 +83,31 @@ test('block sealer: a thread that fails half-way through a batch is done without
   t.alike(opened(await sealer.seal(space, plaintextsOf(large))), large);
   t.absent(sealer.isReady);
   t.alike(opened(await sealer.seal(space, plaintextsOf(large))), large, 'nor asked again');
+});
+
+test('block sealer: a thread is started when there is much to do', async (t) => {
+  const bytes = large.reduce((sum, block) => sum + block.length, 0);
+  const sealer = new BlockSealer(encryption.sealingKeys(core), undefined, 2 * bytes);
+  t.teardown(() => sealer.close());
+  let threads = 0;
+  const count = () => threads++;
+  process.on('worker', count);
+  t.teardown(() => process.off('worker', count));
+  const isStarted = async (): Promise<boolean> => {
+    void sealer.isReady;
+    // Node tells of a thread in the tick after.
+    await setImmediate();
+    return threads > 0;
+  };
+  const space = new SealSpace(spaceBytes);
+  t.absent(await isStarted());
+  await sealer.seal(space, plaintextsOf(large));
+  await sealer.seal(space, plaintextsOf(small));
+  t.absent(await isStarted());
+  await sealer.seal(space, plaintextsOf(large));
+  t.ok(await isStarted());
+  await untilReady(sealer);
+  sealer.release();
+  await sealer.seal(space, plaintextsOf(large));
+  t.absent(sealer.isReady, 'counted anew');
 });

@@ -1,0 +1,73 @@
+import test from 'brittle';
+import { limits } from '../../src/limits.js';
+import { DirectWrites } from '../../src/log/direct-write.js';
+
+const { direct_write_bytes_max, direct_write_rest_max, direct_write_rest_min } = limits;
+
+/** Writes on a disk that takes so long for each. */
+function writesOn(diskUs: () => number) {
+  let nowMs = 0;
+  const writes = new DirectWrites(() => nowMs);
+  /** Whether it was done in place. */
+  const write = (bytes = 4096): boolean => {
+    if (!writes.admits(bytes)) return false;
+    writes.run(() => {
+      nowMs += diskUs() / 1000;
+    });
+    return true;
+  };
+  /** Writes that went through the pool until one was done in place. */
+  const rest = (): number => {
+    let count = 0;
+    while (!write()) count++;
+    return count;
+  };
+  return { write, rest };
+}
+
+test('a quick disk is written to in place', (t) => {
+  const { rest } = writesOn(() => 100);
+  t.is(rest() + rest() + rest(), 0);
+});
+
+test('a large entry never is', (t) => {
+  const { write } = writesOn(() => 100);
+  t.absent(write(direct_write_bytes_max + 1));
+  t.ok(write(direct_write_bytes_max));
+});
+
+test('a slow disk is tried ever less often', (t) => {
+  const { rest } = writesOn(() => 10_000);
+  t.is(rest(), 0);
+  const rests = Array.from({ length: 10 }, rest);
+  t.is(rests[0], direct_write_rest_min);
+  t.is(rests[1], 2 * direct_write_rest_min);
+  t.is(rests.at(-1), direct_write_rest_max);
+});
+
+test('a disk that was slow once is trusted again', (t) => {
+  let us = 10_000;
+  const { rest } = writesOn(() => us);
+  rest();
+  rest();
+  us = 100;
+  t.is(rest(), 2 * direct_write_rest_min);
+  us = 10_000;
+  t.is(rest(), 0, 'a quick one was trusted');
+  t.is(rest(), direct_write_rest_min, 'and the next slow one counts as the first');
+});
+
+test('one that fails takes its time, too', (t) => {
+  let nowMs = 0;
+  const writes = new DirectWrites(() => nowMs);
+  t.ok(writes.admits(1));
+  t.exception(
+    () =>
+      writes.run(() => {
+        nowMs += 50;
+        throw new Error('no room');
+      }),
+    /no room/,
+  );
+  t.absent(writes.admits(1));
+});
