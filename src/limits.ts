@@ -435,6 +435,26 @@ export const limits = {
   encode_work_ms: 10,
   encode_rest_ms: 30,
   encode_rest_written_ms: 120,
+  /** While somebody writes fast, hosts get so much a second of what they ask for, all together: some 3 % of a processor. */
+  serve_pressed_bytes_per_second: 1.5 * (1 << 20),
+  /** What a block costs besides its bytes, in bytes: a read of the store, a proof, a message. */
+  serve_block_bytes: 8 << 10,
+  /** Each gets about so much of one log in its turn, and at most so many blocks. */
+  serve_turn_bytes: 64 << 10,
+  serve_turn_blocks_max: 16,
+  /** Nobody waits longer for his turn: a host asks elsewhere after 10 s, and a connection is dropped after 15 s. */
+  serve_wait_ms_max: 4000,
+  /** What was sent above that is made up for by waiting so long at most. */
+  serve_debt_ms_max: 2000,
+  /** How often it is looked whether somebody still writes. */
+  serve_look_ms: 50,
+  /** It is written fast with so many bytes or changes a second since the last look, and taken to be for some time then. */
+  writing_fast_bytes_per_second: 2 << 20,
+  writing_fast_changes_per_second: 200,
+  writing_look_ms: 50,
+  writing_fast_ms: 2000,
+  /** Somebody who waits for the hosts asks at least so often; meanwhile nothing gives way. */
+  sync_awaited_ms: 2000,
 
   // Control
   /** One request or answer on the control socket. */

@@ -27,6 +27,12 @@ export const protectionMethods = [
 ] as const;
 export type ProtectionMethod = (typeof protectionMethods)[number];
 
+/** What `protection` answers. */
+export interface PacedFigures extends ProtectionFigures {
+  /** Sent to hosts while somebody wrote fast, so slowly that he is not slowed down; in bytes, since the mount. */
+  pacedBytes: number;
+}
+
 export interface ProtectionCommands {
   drive: Drive;
   fileSystem: DriveFileSystem;
@@ -62,9 +68,12 @@ export async function callProtection(
     }
     case 'protection': {
       const protector = await protection.required();
+      if (parameters.awaited === true) protection.noteAwaited();
       if (parameters.commit === true) await fileSystem.commit();
       if (parameters.look === true) void protector.look();
-      return protector.figures() satisfies ProtectionFigures;
+      if (parameters.awaited === true) protection.noteAwaited();
+      const { pacedBytes } = protection;
+      return { ...protector.figures(), pacedBytes } satisfies PacedFigures;
     }
     case 'health': {
       const protector = await protection.required();

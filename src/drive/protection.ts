@@ -17,6 +17,7 @@ import { Protector } from '../hosts/protector.js';
 import type { HostedLog } from '../hosts/wire/hosts-messages.js';
 import { limits } from '../limits.js';
 import { SpaceGuard } from '../log/space-guard.js';
+import { ServingTurns } from '../swarm/serving-turns.js';
 import { readGarbage } from '../tree/garbage-record.js';
 import { collectionKey, GarbageLog, protectionKey } from '../tree/keys.js';
 import { encodeProtection, readProtection } from '../tree/protection-record.js';
@@ -28,6 +29,7 @@ import type { WriterKeys } from './key-derivation.js';
 import { ownHostKeys } from './own-host.js';
 import { keepTerm, openProtectionLogs, termFork } from './protection-logs.js';
 import { WorkBudget, type WorkShare } from './work-budget.js';
+import { WritingPace } from './writing-pace.js';
 
 const BOOK_FORMAT_VERSION = 1;
 const PEER_LOOK_MS = 50;
@@ -53,6 +55,8 @@ export class Protection {
   /** The same again and again is said once. */
   #problem = '';
   #collection: Buffer | null | undefined;
+  #turns: ServingTurns | null = null;
+  #awaitedUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ProtectionOptions) {
     this.#options = options;
@@ -61,6 +65,16 @@ export class Protection {
   /** Null for a drive without hosts, and until it was opened. */
   get protector(): Protector | null {
     return this.#protector;
+  }
+
+  /** Of what was sent to the hosts, what was held back for who writes, in bytes. */
+  get pacedBytes(): number {
+    return this.#turns?.pacedBytes ?? 0;
+  }
+
+  /** Somebody waits until all is protected: nothing is held back for a while. */
+  noteAwaited(): void {
+    this.#awaitedUntilMs = performance.now() + limits.sync_awaited_ms;
   }
 
   /** Begins in the background, if the drive has hosts. Never throws. */
@@ -184,7 +198,30 @@ export class Protection {
       throw error;
     }
     this.#protector = protector;
+    if (inBackground) this.#giveWay(protector, logs);
     return protector;
+  }
+
+  /** What hosts ask for waits for who writes, too: sending it takes longer than encoding it. */
+  #giveWay(protector: Protector, { plan, stripe }: Record<HostedLog, Hypercore>): void {
+    const { drive, fileSystem } = this.#options;
+    if (drive.swarm === null) return;
+    const { committer } = fileSystem;
+    const pace = new WritingPace(() => ({
+      bytes: committer.writtenBytes,
+      changes: committer.changes,
+    }));
+    const turns = new ServingTurns({
+      isPressed: () => performance.now() >= this.#awaitedUntilMs && pace.isFast(),
+    });
+    this.#turns = turns;
+    drive.swarm.servingOrder = {
+      turnsOf: (peerId, log) => {
+        if (!protector.isHost(peerId)) return null;
+        // These are small, and say what else is to be asked for.
+        return log.equals(plan.discoveryKey) || log.equals(stripe.discoveryKey) ? null : turns;
+      },
+    };
   }
 
   /** Whoever writes goes first: encoding can wait, and makes up for it later. */

@@ -77,6 +77,9 @@ export class Committer {
   fileBytes: number;
   /** Written data that is in no chunk yet, in bytes. */
   dirtyBytes = 0;
+  /** Data that was ever written, in bytes, and changes of inodes and directories. They only grow. */
+  writtenBytes = 0;
+  changes = 0;
 
   constructor(options: CommitterOptions) {
     this.#options = options;
@@ -112,6 +115,7 @@ export class Committer {
   /** DirtyBytesAccount: data came in or was sealed. */
   add(bytes: number): void {
     this.dirtyBytes += bytes;
+    if (bytes > 0) this.writtenBytes += bytes;
     if (this.dirtyBytes > limits.dirty_bytes_max / 2) this.#soon();
   }
 
@@ -128,6 +132,7 @@ export class Committer {
 
   #changed(): void {
     this.#isChanged = true;
+    this.changes++;
     this.#schedule();
   }
 

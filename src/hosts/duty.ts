@@ -1,7 +1,7 @@
 /** What a host is to a drive at present: its place in the plan, who else is counted on, and what is owed because of that. */
 import { BlockSet } from '../log/block-set.js';
 import { OwedBlocks } from './owed-blocks.js';
-import { Placement } from './placement.js';
+import { type Placement, placementOf } from './placement.js';
 import type { PlanView } from './plan-reader.js';
 import type { Layout } from './stripes.js';
 
@@ -42,13 +42,9 @@ export function nextDuty(before: Duty | null, now: Circumstances): Duty {
     return { ...before, ...now };
   }
   const placed = (isGone: (index: number) => boolean): Placement =>
-    new Placement(
-      view.plan.hosts.map(({ id, capacityBytes, status }, index) => ({
-        index,
-        id,
-        capacityBytes,
-        live: status === 'active' && !isGone(index),
-      })),
+    placementOf(
+      view.plan,
+      (index) => view.plan.hosts[index]?.status === 'active' && !isGone(index),
     );
   const basePlacement = placed(() => false);
   const placement = gone.size === 0 ? basePlacement : placed((index) => gone.has(index));

@@ -12,11 +12,16 @@ export interface FetchedBatch {
   isStalled: boolean;
 }
 
-/** Ends after some seconds at the latest, or when the signal aborts. Never rejects. */
+/**
+ * Ends after some seconds at the latest, or when the signal aborts. Never rejects.
+ *
+ * @param isPatientWith Whether a peer may take longer for what it was asked for: an owner whose drive is being written to.
+ */
 export async function fetchBatch(
   core: Hypercore,
   blocks: readonly number[],
   signal: AbortSignal,
+  isPatientWith: (peerId: Buffer) => boolean = () => false,
 ): Promise<FetchedBatch> {
   const { bitfield } = core.core as CoreContext;
   const absent = (): number[] => blocks.filter((block) => !bitfield.get(block));
@@ -39,7 +44,11 @@ export async function fetchBatch(
     };
     const timer = setInterval(() => {
       const nowMs = performance.now();
-      isStalled = nowMs - lastMs > limits.host_fetch_stall_ms;
+      const isOwed = core.peers.some(
+        (peer) => peer.inflight > 0 && isPatientWith(peer.remotePublicKey),
+      );
+      const stallMs = isOwed ? limits.host_owner_slow_ms : limits.host_fetch_stall_ms;
+      isStalled = nowMs - lastMs > stallMs;
       const isLate = nowMs - beganMs > limits.host_fetch_ms_max;
       if (isStalled || isLate || core.peers.length === 0 || core.closing !== null) end();
     }, LOOK_MS);

@@ -305,9 +305,7 @@ export class HostedDrive {
   }
 
   #connectedHosts(): ConnectedHosts {
-    const connected = new Map<string, HostState | null>();
-    for (const { id, state } of this.wire.hosts) connected.set(id.toString('hex'), state);
-    return connected;
+    return new Map(this.wire.hosts.map(({ id, state }) => [id.toString('hex'), state]));
   }
 
   // What is here, and what is not
@@ -381,7 +379,9 @@ export class HostedDrive {
     const claimed = isPlan ? batch.length : await this.#claim(batch.length, blockBytes);
     if (claimed === 0) return 0;
     const asked = batch.slice(0, claimed);
-    const { absent, isStalled } = await fetchBatch(core, asked, this.#abort.signal);
+    const { absent, isStalled } = await fetchBatch(core, asked, this.#abort.signal, (id) =>
+      this.wire.peers.some((peer) => peer.role === 'owner' && peer.id.equals(id)),
+    );
     if (!isPlan) capacity.settle(claimed, claimed - absent.length, blockBytes);
     if (isStalled) for (const block of absent) this.#skip[name].add(block);
     this.#changes++;

@@ -18,6 +18,7 @@
  * Only operations that IEEE 754 defines to the last bit are used (no `Math.log()`), so all machines agree.
  */
 import sodium from 'sodium-native';
+import type { Plan } from './plan-record.js';
 
 /** Names a stripe for all hosts. */
 export interface StripeName {
@@ -162,6 +163,17 @@ export class Placement {
   }
 }
 
+/** Of the hosts of a plan, of which those take part that are live. */
+export function placementOf(plan: Plan, isLive: (index: number) => boolean): Placement {
+  return new Placement(
+    plan.hosts.map(({ id, capacityBytes }, index) => ({
+      index,
+      id,
+      capacityBytes,
+      live: isLive(index),
+    })),
+  );
+}
 /** As `Placement.place`, for a single stripe. Preparing takes longer than placing: for many, keep a `Placement`. */
 export function placeStripe(
   stripe: StripeName,

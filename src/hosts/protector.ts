@@ -24,7 +24,7 @@ import { formatHostId } from './host-id.js';
 import { hostsNeeded, lossesWithin } from './hosts-needed.js';
 import type { Invite } from './invite.js';
 import { OwnerBook } from './owner-book.js';
-import { Placement } from './placement.js';
+import { type Placement, placementOf } from './placement.js';
 import { type CollectedBlocks, planGarbage } from './plan-garbage.js';
 import {
   encodePlanGarbage,
@@ -240,17 +240,15 @@ export class Protector {
     return goneHosts(this.plan, this.#live());
   }
 
+  /** Whether a connected peer says that it is a host. */
+  isHost(id: Buffer): boolean {
+    return this.#wire?.host(id) !== undefined;
+  }
+
   /** Who is to have what now. */
   placement(): Placement {
     const live = this.#live();
-    return new Placement(
-      this.plan.hosts.map(({ id, capacityBytes }, index) => ({
-        index,
-        id,
-        capacityBytes,
-        live: live[index] === true,
-      })),
-    );
+    return placementOf(this.plan, (index) => live[index] === true);
   }
 
   /** Encodes what there is, and sees what hosts have confirmed. Never rejects: `figures` tells of problems. */

@@ -2,6 +2,7 @@
 import type { Channel, ChannelOptions, MessageOptions } from 'protomux';
 import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
+import type { ServingTurns, TurnTaker } from './serving-turns.js';
 import {
   WIRE_MESSAGES,
   type WireMessageName,
@@ -36,17 +37,29 @@ export interface GuardedConnection {
   proven(): void;
   /** The peer did what it must not, or a fault came of what it did. */
   fault(error: unknown): void;
+  /** Where requests for blocks wait for their turn; null when they are served at once. */
+  turns(): ServingTurns | null;
 }
 
+/** A block's size is known once it was sent; the first counts as one of usual size. */
+const BLOCK_BYTES_FIRST = 64 << 10;
+const AVERAGE_OF = 16;
+
 type Request = WireMessages['request'];
+interface SentData {
+  block: { value: Buffer | null } | null;
+}
 type Receive = MessageOptions['onmessage'];
 
-export class GuardedChannel {
+export class GuardedChannel implements TurnTaker {
   readonly #connection: GuardedConnection;
   /** Requests that wait for their turn, by their number; the oldest first. */
   readonly #waiting = new Map<number, Request>();
   readonly #forks = new Set<number>();
   #served = 0;
+  #pass: Receive = () => undefined;
+  /** Of the blocks sent lately, on average. */
+  #blockBytes = BLOCK_BYTES_FIRST;
   #invalidData = 0;
   #answeredAtMs = Date.now();
   #channel: Channel | null = null;
@@ -71,9 +84,13 @@ export class GuardedChannel {
       onclose: (isRemote, channel) => {
         this.#closed = true;
         this.#waiting.clear();
+        this.#connection.turns()?.leave(this);
         return this.#run(() => onclose?.(isRemote, channel));
       },
-      ondrain: (channel) => this.#run(() => ondrain?.(channel)),
+      ondrain: (channel) => {
+        this.#takeTurn();
+        return this.#run(() => ondrain?.(channel));
+      },
     };
   }
 
@@ -99,10 +116,29 @@ export class GuardedChannel {
 
   #guardMessage(message: MessageOptions, name: WireMessageName | undefined): MessageOptions {
     if (name === undefined) return message;
-    const { onmessage } = message;
+    const { onmessage, encoding } = message;
+    if (name === 'request') this.#pass = onmessage;
     const receive: Receive = (value, channel) =>
       this.#run(() => this.#receive(name, value, channel, onmessage));
-    return { ...message, onmessage: receive };
+    if (name !== 'data') return { ...message, onmessage: receive };
+    const { preencode, decode } = encoding;
+    const encode: MessageOptions['encoding']['encode'] = (state, value) => {
+      encoding.encode(state, value);
+      this.#sent(value as SentData);
+    };
+    const counted = {
+      preencode: preencode.bind(encoding),
+      encode,
+      decode: decode.bind(encoding),
+    };
+    return { ...message, onmessage: receive, encoding: counted };
+  }
+
+  #sent({ block }: SentData): void {
+    const bytes = block?.value?.length ?? 0;
+    if (bytes === 0) return;
+    this.#blockBytes += (bytes - this.#blockBytes) / AVERAGE_OF;
+    this.#connection.turns()?.pay(bytes);
   }
 
   #receive(name: WireMessageName, value: unknown, channel: Channel, pass: Receive): unknown {
@@ -119,7 +155,7 @@ export class GuardedChannel {
         this.#waiting.delete((value as WireMessages['cancel']).request);
         break;
       case 'request':
-        return this.#serve(value as Request, channel, pass);
+        return this.#serve(value as Request, channel);
       case 'noData':
         this.#answeredAtMs = Date.now();
         break;
@@ -138,10 +174,11 @@ export class GuardedChannel {
   }
 
   /** Hypercore reads what all requests ask for into memory at once, so it gets a few at a time. */
-  #serve(request: Request, channel: Channel, pass: Receive): unknown {
+  #serve(request: Request, channel: Channel): unknown {
     const peer = channel.userData as LogPeer;
-    if (this.#served < limits.peer_requests_served_max) {
-      return this.#serveNow(request, channel, pass);
+    const turns = request.block === null ? null : this.#connection.turns();
+    if (turns === null && this.#served < limits.peer_requests_served_max) {
+      return this.#serveNow(request, channel);
     }
     // The same number again replaces the request, as in Hypercore.
     this.#waiting.delete(request.id);
@@ -151,23 +188,60 @@ export class GuardedChannel {
         `it asks for more than ${limits.peer_requests_waiting_max} blocks at once`,
       );
     }
+    turns?.join(this);
     return null;
   }
 
-  async #serveNow(request: Request, channel: Channel, pass: Receive): Promise<void> {
+  async #serveNow(request: Request, channel: Channel): Promise<void> {
     this.#served++;
     try {
-      await pass(request, channel);
+      await this.#pass(request, channel);
     } catch (error) {
       this.#fault(error);
     } finally {
       this.#served--;
     }
-    if (this.#closed) return;
+    if (this.#closed || this.#takeTurn()) return;
+    const next = this.#nextWaiting();
+    if (next !== undefined) void this.#serveNow(next, channel);
+  }
+
+  #nextWaiting(): Request | undefined {
     const [next] = this.#waiting.values();
-    if (next === undefined) return;
-    this.#waiting.delete(next.id);
-    void this.#serveNow(next, channel, pass);
+    if (next !== undefined) this.#waiting.delete(next.id);
+    return next;
+  }
+
+  /** False where nobody takes turns. */
+  #takeTurn(): boolean {
+    const turns = this.#connection.turns();
+    if (turns === null) {
+      // Whose turn it was to come, and who is served at once by now.
+      const next = this.#served === 0 && !this.#closed ? this.#nextWaiting() : undefined;
+      if (next !== undefined && this.#channel !== null) void this.#serveNow(next, this.#channel);
+      return false;
+    }
+    if (this.#waiting.size > 0 && !this.#closed) turns.join(this);
+    return true;
+  }
+
+  /** TurnTaker. */
+  async serve(bytes: number): Promise<void> {
+    const channel = this.#channel;
+    if (channel === null || this.#closed) return;
+    const isPaced = bytes < Number.POSITIVE_INFINITY;
+    // What the peer has not read yet would only pile up: it goes on when it has.
+    if (isPaced && !channel.drained) return;
+    const wanted = isPaced
+      ? Math.min(Math.max(1, bytes / this.#blockBytes), limits.serve_turn_blocks_max)
+      : limits.peer_requests_served_max;
+    const served: Promise<void>[] = [];
+    while (served.length < wanted && this.#served < limits.peer_requests_served_max) {
+      const next = this.#nextWaiting();
+      if (next === undefined) break;
+      served.push(this.#serveNow(next, channel));
+    }
+    await Promise.all(served);
   }
 
   /** Hypercore takes no block that does not verify, and goes on with the peer in a state of its own. */

@@ -5,6 +5,7 @@ import Protomux, { type Channel, type ChannelOptions } from 'protomux';
 import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
 import { GuardedChannel, type GuardedConnection } from './guarded-channel.js';
+import type { ServingTurns } from './serving-turns.js';
 import { TokenBucket } from './token-bucket.js';
 import type { WireMessageName } from './wire-rules.js';
 
@@ -29,6 +30,7 @@ export class GuardedMux extends Protomux {
   readonly #messages: TokenBucket;
   readonly #opens: TokenBucket;
   readonly #onFault: (fault: PeerFault) => void;
+  readonly #turnsOf: (discoveryKey: Buffer) => ServingTurns | null;
   /** Since the peer last read all that it was sent. */
   #unreadMessages = 0;
   #unreadWants = 0;
@@ -39,15 +41,18 @@ export class GuardedMux extends Protomux {
    * Becomes the multiplexer of `connection`: to be made before anything is sent over it.
    *
    * @param onFault Called once; the connection is ended after it.
+   * @param turnsOf Where the peer's requests for blocks of a log wait for their turn; null: nowhere.
    * @param nowMs Monotonic.
    */
   constructor(
     connection: PeerConnection,
     onFault: (fault: PeerFault) => void,
+    turnsOf: (discoveryKey: Buffer) => ServingTurns | null = () => null,
     nowMs: () => number = () => performance.now(),
   ) {
     super(connection);
     this.#onFault = onFault;
+    this.#turnsOf = turnsOf;
     this.#nowMs = nowMs;
     this.#frameAtMs = nowMs();
     const frameAtMs = () => this.#frameAtMs;
@@ -79,7 +84,7 @@ export class GuardedMux extends Protomux {
 
   override createChannel(options: ChannelOptions): Channel | null {
     if (options.protocol !== REPLICATION) return super.createChannel(options);
-    const guard: GuardedChannel = new GuardedChannel(this.#guardedConnection());
+    const guard: GuardedChannel = new GuardedChannel(this.#guardedConnection(options.id));
     this.#guards.add(guard);
     const guarded = guard.guard(options);
     const channel = super.createChannel({
@@ -120,13 +125,14 @@ export class GuardedMux extends Protomux {
     this.#fault(error);
   }
 
-  #guardedConnection(): GuardedConnection {
+  #guardedConnection(discoveryKey: Buffer | null | undefined): GuardedConnection {
     return {
       count: (name, cost) => this.#count(name, cost),
       proven: () => {
         this.#isProven = true;
       },
       fault: (error) => this.#fault(error),
+      turns: () => (discoveryKey ? this.#turnsOf(discoveryKey) : null),
     };
   }
 

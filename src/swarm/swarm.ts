@@ -15,6 +15,7 @@ import { GuardedMux, type PeerFault } from './guarded-mux.js';
 import { PeerFaults } from './peer-faults.js';
 import { whoMakesRoom } from './places.js';
 import { widenReceiveBuffer } from './receive-buffer.js';
+import type { ServingOrder } from './serving-turns.js';
 
 /** What a drive's swarm needs. */
 export interface SwarmOptions {
@@ -45,6 +46,8 @@ export interface SwarmStatistics {
 
 /** Peers of one drive. */
 export class Swarm {
+  /** Who gives way to more urgent work; without it nobody does. */
+  servingOrder: ServingOrder | null = null;
   readonly #options: SwarmOptions;
   readonly #swarm: Hyperswarm;
   /** By topic, in hex. */
@@ -228,7 +231,11 @@ export class Swarm {
       connection.destroy();
       return;
     }
-    const mux = new GuardedMux(connection, (fault) => this.#onFault(connection, info, fault));
+    const mux = new GuardedMux(
+      connection,
+      (fault) => this.#onFault(connection, info, fault),
+      (log) => this.servingOrder?.turnsOf(connection.remotePublicKey, log) ?? null,
+    );
     this.#connections.set(connection, mux);
     this.#reachable = true;
     // A connection can open on one side only. A live peer's first bytes come with the opening.

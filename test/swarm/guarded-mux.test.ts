@@ -31,6 +31,7 @@ function slowMux(t: Assertions): { receive(frame: Buffer): void; faults: PeerFau
   const mux = new GuardedMux(
     connection as unknown as PeerConnection,
     (fault) => faults.push(fault),
+    () => null,
     tick,
   );
   t.ok(mux.drained);

@@ -37,7 +37,11 @@ export function addSyncCommand(program: Command, context: CliContext): void {
       const giveUpAt = options.deadline === undefined ? null : Date.now() + options.deadline;
       try {
         const figures = await askProtection(homeOf(context), name, context, asked, async (call) => {
-          let now = (await call('protection', { commit: true, look: true })) as ProtectionFigures;
+          let now = (await call('protection', {
+            commit: true,
+            look: true,
+            awaited: true,
+          })) as ProtectionFigures;
           const { version } = now;
           let shortSinceMs: number | null = null;
           while (now.protectedVersion < version || !now.isPlanConfirmed) {
@@ -53,7 +57,7 @@ export function addSyncCommand(program: Command, context: CliContext): void {
             );
             if (giveUpAt !== null && Date.now() > giveUpAt) throw late(name, now);
             await sleep(LOOK_MS);
-            now = (await call('protection')) as ProtectionFigures;
+            now = (await call('protection', { awaited: true })) as ProtectionFigures;
           }
           return now;
         });
