@@ -2,9 +2,10 @@
  * Loaded into a mount's process with `--import`: profiles its main thread and counts what it waits for, when it is asked over a
  * socket. Does nothing in any other process. In threads of that process it only notes which thread runs what.
  */
-import { appendFileSync, readlinkSync } from 'node:fs';
+import fs, { appendFileSync, readlinkSync } from 'node:fs';
 import { type FileHandle, open, readlink } from 'node:fs/promises';
 import { Session } from 'node:inspector';
+import { syncBuiltinESMExports } from 'node:module';
 import { createServer, type Socket } from 'node:net';
 import { isMainThread } from 'node:worker_threads';
 import { PROBE_SOCKET, type ProbeCounts, threadFileOf } from './probe-messages.js';
@@ -97,8 +98,20 @@ async function countWaits(counts: ProbeCounts): Promise<void> {
   };
   timed('datasync', synced);
   timed('sync', synced);
-  timed('write', (ms) => {
+  const written = (ms: number): void => {
     counts.writes++;
     counts.writeMs += ms;
-  });
+  };
+  timed('write', written);
+  // On a quick disk the journal is written in place. Nothing else writes so.
+  const { writeSync } = fs;
+  fs.writeSync = ((...args: Parameters<typeof writeSync>): number => {
+    const began = performance.now();
+    try {
+      return writeSync(...args);
+    } finally {
+      written(performance.now() - began);
+    }
+  }) as typeof writeSync;
+  syncBuiltinESMExports();
 }
