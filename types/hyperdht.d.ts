@@ -11,7 +11,8 @@ declare module 'hyperdht' {
     bootstrap?: NodeAddress[] | false;
     /** Address to bind; default every interface. */
     host?: string;
-    port?: number;
+    /** Or the first one and the one after the last. */
+    port?: number | [number, number];
     /** False: a node that stores for others, at once. */
     ephemeral?: boolean;
     firewalled?: boolean;

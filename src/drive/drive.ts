@@ -384,7 +384,13 @@ async function openLocked(
     const { contentLength } = await logs.lengths(keys.writer.contentLog.key);
     await options.mend({ tree, core, contentLength, writer: keys.writer });
   }
-  const superblock = await findSuperblock(tree, record.name, options, deadlineMs);
+  const superblock = await findSuperblock(
+    tree,
+    record.name,
+    options,
+    deadlineMs,
+    () => swarm?.unanswered() ?? null,
+  );
   const contentKey = checkWriters(superblock, keys);
   const settings = await readSettings(tree, { deadlineMs, signal: options.signal }, log);
   if (settings.compression === 'zstd') requireZstd();

@@ -9,12 +9,16 @@ interface FindOptions {
   signal?: AbortSignal;
 }
 
-/** Waits for the first head of a drive that was just joined. Throws UnavailableError, DamagedError. */
+/**
+ * Waits for the first head of a drive that was just joined. `unansweredSwarm` says what does not answer when the network
+ * itself does not. Throws UnavailableError, DamagedError.
+ */
 export async function findSuperblock(
   tree: HyperbeeTree,
   name: string,
   options: FindOptions,
   deadlineMs: number,
+  unansweredSwarm: () => string | null,
 ): Promise<Superblock> {
   const { signal } = options;
   try {
@@ -26,33 +30,36 @@ export async function findSuperblock(
   } catch (error) {
     if (!(error instanceof UnavailableError)) throw error;
     const isKnown = tree.head.length > 0;
-    throw noPeer(name, options.offline === true, isKnown, deadlineMs, error);
+    throw options.offline === true
+      ? notHere(name, isKnown, error)
+      : noPeer(name, deadlineMs, unansweredSwarm(), error);
   }
 }
 
-function noPeer(
-  name: string,
-  offline: boolean,
-  isKnown: boolean,
-  deadlineMs: number,
-  cause: ShoalError,
-): UnavailableError {
-  if (offline && isKnown) {
+function notHere(name: string, isKnown: boolean, cause: ShoalError): UnavailableError {
+  if (isKnown) {
     return new UnavailableError(
       `Cannot open '${name}': a part of its tree is not on this machine; mount it without --offline while a peer that has the drive is mounted`,
       { cause },
     );
   }
-  if (offline) {
-    return new UnavailableError(
-      `Cannot open '${name}': nothing of it is on this machine yet; mount it once without --offline`,
-      { cause },
-    );
-  }
   return new UnavailableError(
-    `Cannot open '${name}': no peer that has it answered within ${deadlineMs / 1000} s; is the origin mounted, and is --bootstrap the same there`,
+    `Cannot open '${name}': nothing of it is on this machine yet; mount it once without --offline`,
     { cause },
   );
+}
+
+function noPeer(
+  name: string,
+  deadlineMs: number,
+  unanswered: string | null,
+  cause: ShoalError,
+): UnavailableError {
+  const why =
+    unanswered === null
+      ? `no peer that has it answered within ${deadlineMs / 1000} s; is the origin mounted, and is --bootstrap the same there`
+      : `${unanswered}, so that no peer can be found (waited ${deadlineMs / 1000} s)`;
+  return new UnavailableError(`Cannot open '${name}': ${why}`, { cause });
 }
 
 /** The chunk log's key. Throws DamagedError when the superblock is not this key's. */

@@ -71,6 +71,9 @@ export class Swarm {
     const onlyHere = bootstrap?.every(isLoopback) === true;
     const onlyNear = bootstrap?.every(isPrivateNetwork) === true;
     const dht = new HyperDHT({
+      // Any port: the library's default is the first one that people give a node of their own, which then could not start,
+      // or not start again. A plain 0 means that default; of this range it tries 0, which is any.
+      port: [0, 1],
       ...(bootstrap === undefined ? {} : { bootstrap }),
       ...(onlyHere ? { host: '127.0.0.1' } : {}),
       // On one machine and on one network every port can be reached. Left to find that out, with few nodes to ask, the
@@ -192,6 +195,17 @@ export class Swarm {
     return { peers: this.#connections.size, receivedBytes, sentBytes, reachable: this.#reachable };
   }
 
+  /** What does not answer, for a message: "bootstrap node 127.0.0.1:49737 does not answer"; null when something does. */
+  unanswered(): string | null {
+    if (this.#isAnswered()) return null;
+    const { bootstrap = [] } = this.#options;
+    if (bootstrap.length === 0) return 'no public node answers';
+    const nodes = bootstrap.map(({ host, port }) => `${host}:${port}`).join(', ');
+    return bootstrap.length === 1
+      ? `bootstrap node ${nodes} does not answer`
+      : `none of the bootstrap nodes ${nodes} answers`;
+  }
+
   /** Leaves the swarm. Idempotent; never rejects. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -303,12 +317,11 @@ export class Swarm {
   /** Says once that nobody answers: a first look-up that fails takes long to say so. */
   async #watchFirstLookup(): Promise<void> {
     await withinTime(this.announced(), limits.swarm_answer_ms_max);
-    if (this.#closing !== null || this.#isAnswered()) return;
-    const { bootstrap } = this.#options;
-    const nodes = bootstrap?.map(({ host, port }) => `${host}:${port}`).join(', ');
+    const unanswered = this.#closing === null ? this.unanswered() : null;
+    if (unanswered === null) return;
     this.#saidUnreachable = true;
     this.#options.log(
-      `Cannot reach the swarm: ${nodes === undefined ? 'no public node answers' : `bootstrap node ${nodes} does not answer`}; going on with local data, and trying again`,
+      `Cannot reach the swarm: ${unanswered}; going on with local data, and trying again`,
     );
   }
 

@@ -11,7 +11,7 @@ import {
   StoreError,
   UnavailableError,
 } from '../../src/errors.js';
-import { nextHead, PrivateNetwork } from './support/private-network.js';
+import { freePort, nextHead, PrivateNetwork } from './support/private-network.js';
 
 const owner = { uid: 1000, gid: 1000 };
 /** A record of no meaning to the file system. */
@@ -73,6 +73,12 @@ test('drive - a joined drive that nobody has fails at the deadline, or when inte
   const opened = network.open(home, 'copy', { deadlineMs: 300 });
   await t.exception(opened, UnavailableError);
   await t.exception(network.open(home, 'copy', { deadlineMs: 300 }), /within 0.3 s; is the origin/);
+  // What was asked for cannot be found then, whether somebody has it or not.
+  const nobody = { host: '127.0.0.1', port: await freePort() };
+  await t.exception(
+    network.open(home, 'copy', { deadlineMs: 300, bootstrap: [nobody] }),
+    new RegExp(`bootstrap node 127.0.0.1:${nobody.port} does not answer`),
+  );
   const abort = new AbortController();
   const interrupted = network.open(home, 'copy', { signal: abort.signal });
   setImmediate(() => abort.abort());

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type Assertions } from 'brittle';
 import Corestore from 'corestore';
@@ -75,6 +76,43 @@ test('swarm - whoever starts first, and with no network in between, they find ea
   t.alike(await b.get({ key: log.key }).get(0), Buffer.from('x'));
   t.is(lines.length <= 2, true, 'said once, and that it is over');
 });
+
+test('swarm - leaves the port that a bootstrap node comes back at', async (t) => {
+  // The library's default, which is the one that people give a node.
+  const port = 49_737;
+  const node = await startBootstrapNode('127.0.0.1', await freePort());
+  const before = socketPorts().length;
+  const swarm = joinSwarm(t, openStore(t, 'a'), node.port);
+  await swarm.announced();
+  t.ok(socketPorts().length > before, 'it is bound');
+  await node.close();
+  t.absent(socketPorts().some((taken) => taken === port || taken === node.port));
+});
+
+/** UDP ports of this process. */
+function socketPorts(): number[] {
+  const inodes = new Set(
+    readdirSync('/proc/self/fd').map(
+      (fd) => /^socket:\[(\d+)\]$/.exec(linkOf(`/proc/self/fd/${fd}`))?.[1],
+    ),
+  );
+  return readFileSync('/proc/net/udp', 'latin1')
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => inodes.has(fields[9]))
+    .map((fields) => Number.parseInt(fields[1]?.split(':')[1] ?? '', 16));
+}
+
+/** Where a link leads; nowhere when it is gone, as a file that was just closed is. */
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
+}
 
 test('swarm - closing is possible at any moment', async (t) => {
   const node = await startBootstrapNode('127.0.0.1', await freePort());
