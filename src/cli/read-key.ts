@@ -1,11 +1,17 @@
 /** A key from standard input, for those who do not want it in their shell's history. */
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { UsageError } from '../errors.js';
 
 const KEY_CHARACTERS_MAX = 4096;
 
-/** The first line. Throws UsageError when there is none, or too much. */
-export async function readKeyFrom(stream: Readable): Promise<string> {
+const PROMPT = 'key: ';
+
+/** The first line; asks for it on a terminal, at `prompts`. Throws UsageError when there is none, or too much. */
+export async function readKeyFrom(
+  stream: Readable & { isTTY?: boolean },
+  prompts: Writable,
+): Promise<string> {
+  if (stream.isTTY === true) prompts.write(PROMPT);
   let text = '';
   for await (const piece of stream) {
     text += String(piece);

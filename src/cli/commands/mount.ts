@@ -69,7 +69,7 @@ export function addMountCommand(program: Command, context: CliContext): void {
       const at = options.at === undefined ? null : await versionNamed(options.at);
       const bootstrap = bootstrapOf(options.bootstrap, context.environment);
       const home = homeOf(context);
-      const key = what === '-' ? await readKeyFrom(context.stdin) : what;
+      const key = what === '-' ? await readKeyFrom(context.stdin, context.stderr) : what;
       const isKey = what === '-' || looksLikeCapability(what);
       if (!isKey && options.name !== undefined) {
         throw new UsageError('Cannot use --name here: it names a drive that is joined with a key');
