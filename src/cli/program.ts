@@ -1,10 +1,10 @@
 /** The command line: which commands there are, and how errors end. */
 import { Command, CommanderError } from 'commander';
-import { UsageError } from '../errors.js';
 import type { CliContext } from './context.js';
 import { exitCodeOf, exitCodes } from './exit-codes.js';
 import { formatError, printLine } from './output.js';
 import { MOUNT_PROCESS, MountFailedError } from './spawn-mount.js';
+import { commandNamed, helpTopic, usageErrorOf } from './usage-errors.js';
 import { readVersion } from './version.js';
 
 /** Commands that are defined together, in the order of `--help`. */
@@ -104,17 +104,30 @@ const COMMANDS: readonly CommandGroup[] = [
 /** Runs one command and returns its exit code. Never throws. */
 export async function runCommand(parameters: string[], context: CliContext): Promise<number> {
   try {
-    const program = await buildProgram(parameters, context);
-    await program.parseAsync(parameters, { from: 'user' });
+    await parseAndRun(parameters, context);
     return exitCodes.ok;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok;
-    const shown = error instanceof CommanderError ? usageError(error) : error;
-    printLine(context.stderr, formatError(shown));
-    if (context.environment.SHOAL_DEBUG === '1' && shown instanceof Error) {
-      printLine(context.stderr, shown.stack ?? '');
+    printLine(context.stderr, formatError(error));
+    if (context.environment.SHOAL_DEBUG === '1' && error instanceof Error) {
+      printLine(context.stderr, error.stack ?? '');
     }
-    return shown instanceof MountFailedError ? shown.exitCode : exitCodeOf(shown);
+    return error instanceof MountFailedError ? error.exitCode : exitCodeOf(error);
+  }
+}
+
+async function parseAndRun(parameters: string[], context: CliContext): Promise<void> {
+  const topic = helpTopic(parameters) ?? (parameters.length === 0 ? [] : null);
+  const program = await buildProgram(topic ?? parameters, context);
+  if (topic !== null) {
+    commandNamed(program, topic).outputHelp();
+    return;
+  }
+  try {
+    await program.parseAsync(parameters, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError) || error.exitCode === 0) throw error;
+    throw usageErrorOf(error, program, parameters);
   }
 }
 
@@ -123,19 +136,12 @@ async function buildProgram(parameters: readonly string[], context: CliContext):
     .description('A file system on a swarm: mount a drive, share it with a key')
     .version(readVersion(), '--version')
     .exitOverride()
-    .showSuggestionAfterError(false)
     .configureOutput({
       writeOut: (text) => context.stdout.write(text),
       // Errors are printed in one place, below the command.
       writeErr: () => undefined,
     })
-    .action((_options, command: Command) => {
-      const [unknown] = command.args;
-      if (unknown !== undefined) {
-        throw new UsageError(`Unknown command '${unknown}'; 'shoal --help' shows all`);
-      }
-      program.outputHelp();
-    });
+    .helpCommand('help [command...]', 'show the options of a command');
   const needsNoCommand = parameters[0] === MOUNT_PROCESS || parameters[0] === '--version';
   const { names = [] } = COMMANDS.find((group) => group.names.includes(parameters[0] ?? '')) ?? {};
   for (const group of COMMANDS) {
@@ -144,8 +150,6 @@ async function buildProgram(parameters: readonly string[], context: CliContext):
     (await group.load())(program, context);
   }
   addMountProcessCommand(program);
-  // Only now, so that the commands do not inherit it: an unknown command arrives as an argument.
-  program.allowExcessArguments(true);
   return program;
 }
 
@@ -154,11 +158,4 @@ function addMountProcessCommand(program: Command): void {
     const { runMountProcess } = await import('./mount-process.js');
     await runMountProcess();
   });
-}
-
-/** "error: unknown option '--x'" in our form. */
-function usageError(error: CommanderError): UsageError {
-  const text = error.message.replace(/^error: /, '').replace(/\.$/, '');
-  const sentence = text.charAt(0).toUpperCase() + text.slice(1);
-  return new UsageError(`${sentence}; 'shoal --help' shows what there is`, { cause: error });
 }

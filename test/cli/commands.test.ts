@@ -49,7 +49,19 @@ test('cli - what cannot be meant is refused in one line, with a documented exit 
   symlinkSync(join(machine.home, 'drives'), link);
 
   const cases: [string[], number, string][] = [
-    [['bogus'], exitCodes.usage, "Unknown command 'bogus'"],
+    [['bogus'], exitCodes.usage, "Unknown command 'bogus'; 'shoal --help' shows"],
+    [['mout'], exitCodes.usage, "'mout' (did you mean mount?)"],
+    [['help', 'bogus'], exitCodes.usage, "Unknown command 'bogus'"],
+    [['hosts'], exitCodes.usage, "'shoal hosts' needs one of add, list or remove behind it"],
+    [['hosts', 'bogus'], exitCodes.usage, "Unknown command 'hosts bogus'; use add, list or remove"],
+    [['hosts', 'help', 'bogus'], exitCodes.usage, "Unknown command 'hosts bogus'"],
+    [['host', 'bogus'], exitCodes.usage, "Unknown command 'host bogus'; use invite, "],
+    [
+      ['host', 'invite', '--nwe'],
+      exitCodes.usage,
+      "mean --new?); 'shoal host invite --help' shows",
+    ],
+    [['hosts', 'list'], exitCodes.usage, "argument 'name'; 'shoal hosts list --help' shows"],
     [['mount'], exitCodes.usage, 'Missing required argument'],
     [['mount', 'notes', empty, 'more'], exitCodes.usage, 'Too many arguments'],
     [['mount', '--bogus', 'notes', empty], exitCodes.usage, "Unknown option '--bogus'"],
@@ -118,7 +130,14 @@ test('cli - help and version', async (t) => {
   }
   t.absent(help.includes('mount-process'));
   t.is(await machine.shoal(), help);
-  t.ok((await machine.shoal('mount', '--help')).includes('--read-only'));
+  const ofMount = await machine.shoal('mount', '--help');
+  t.ok(ofMount.includes('--read-only'));
+  t.is(await machine.shoal('help'), help);
+  t.is(await machine.shoal('help', 'mount'), ofMount);
+  const ofAdd = await machine.shoal('hosts', 'add', '--help');
+  t.is(await machine.shoal('help', 'hosts', 'add'), ofAdd);
+  t.is(await machine.shoal('hosts', 'help', 'add'), ofAdd);
+  t.is(await machine.shoal('host', 'help'), await machine.shoal('host', '--help'));
 });
 
 test('cli - somebody who reads no more of the output is no fault', async (t) => {
