@@ -32,6 +32,11 @@ export function formatBytes(bytes: number): string {
   return `${value.toFixed(digits)} ${units[unit]}`;
 }
 
+/** "1 file", "2 files"; `many` is the plural where it is another word. */
+export function countOf(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
 /** One JSON value on one line. */
 export function formatJson(value: unknown): string {
   return JSON.stringify(value);

@@ -2,9 +2,9 @@ import type { Command } from 'commander';
 import type { HostFigures, ProtectionFigures } from '../../drive/protection-control.js';
 import { UsageError } from '../../errors.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
-import { describeShortage, isShortOfHosts } from '../host-shortage.js';
 import { formatBytes, formatInstant, formatTable } from '../output.js';
 import { askProtection, hostsOnceMet } from '../protection-client.js';
+import { describeShortage, isShortOfHosts } from '../protection-words.js';
 
 interface HostsOptions {
   label?: string;

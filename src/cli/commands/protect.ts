@@ -1,10 +1,10 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { ProtectionFigures } from '../../drive/protection-control.js';
 import { UsageError } from '../../errors.js';
-import { describeScheme } from '../../hosts/epochs.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { parseDuration } from '../options.js';
 import { askProtection } from '../protection-client.js';
+import { describeSchemes } from '../protection-words.js';
 
 interface ProtectOptions {
   data?: number;
@@ -57,19 +57,6 @@ function parseCount(text: string): number {
 }
 
 function formatScheme(name: string, figures: ProtectionFigures): string {
-  return `'${name}' is kept ${schemeLine(figures)}\nits hosts call it ${figures.driveId}`;
-}
-
-/** "4 + 2 on 8 hosts", and what is made of it while there are too few. */
-export function schemeLine({ scheme, possible, activeHosts }: ProtectionFigures): string {
-  const hosts = `on ${activeHosts} host${activeHosts === 1 ? '' : 's'}`;
-  const needed = scheme.kind === 'copies' ? scheme.parity + 1 : scheme.data + scheme.parity;
-  const wanted = describeScheme(scheme);
-  if (activeHosts >= needed) return `${wanted} ${hosts}`;
-  const now =
-    scheme.kind === 'copies'
-      ? `as many copies as there are hosts`
-      : `as copies, ${possible.parity + 1} where there are as many hosts`;
-  const need = scheme.kind === 'copies' ? 'need' : 'needs';
-  return `${now}, ${hosts}: ${wanted} ${need} ${needed}`;
+  const is = figures.activeHosts === 0 ? 'has' : 'is kept as';
+  return `'${name}' ${is} ${describeSchemes(figures)}\nits hosts call it ${figures.driveId}`;
 }

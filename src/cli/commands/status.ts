@@ -1,11 +1,9 @@
 import type { Command } from 'commander';
-import type { ProtectionFigures } from '../../drive/protection-control.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { type DriveReport, reportOn } from '../drive-report.js';
-import { describeShortage, isShortOfHosts } from '../host-shortage.js';
 import { formatBytes, formatTable } from '../output.js';
+import { describeProtection } from '../protection-words.js';
 import { formatPin } from './pin.js';
-import { schemeLine } from './protect.js';
 
 export function addStatusCommand(program: Command, context: CliContext): void {
   program
@@ -50,28 +48,10 @@ function mountRows(mount: NonNullable<DriveReport['mount']>): string[][] {
       ? []
       : [['cache', `${formatBytes(cache.bytes)} of ${formatBytes(cache.bytesMax)}`]]),
     ...mount.pins.map((pin) => ['pinned', formatPin(pin)]),
-    ...(mount.protection === null ? [] : [['protected', protectedLine(mount.protection)]]),
+    ...(mount.protection === null ? [] : [['protected', describeProtection(mount.protection)]]),
     ['peers', network],
     ['received', formatBytes(mount.receivedBytes)],
     ['sent', formatBytes(mount.sentBytes)],
     ['memory', formatBytes(mount.residentBytes)],
   ];
-}
-
-/** "up to version 7, 2 behind; 4 + 2 on 8 hosts". */
-function protectedLine(protection: ProtectionFigures): string {
-  const { version, protectedVersion, missedHosts, problem } = protection;
-  const { activeHosts, reachableHosts } = protection;
-  const behind = version - protectedVersion;
-  const claim = isShortOfHosts(protection)
-    ? `not as was asked for: ${describeShortage(protection)}`
-    : `up to version ${protectedVersion}, ${behind} behind`;
-  const away = activeHosts - reachableHosts;
-  return [
-    `${claim}; ${schemeLine(protection)}`,
-    ...(missedHosts === 0 ? [] : [`, ${missedHosts} of them missed`]),
-    // What these have is known from before.
-    ...(away <= missedHosts ? [] : [`, ${away} of them not connected`]),
-    ...(problem === null ? [] : [`; ${problem}`]),
-  ].join('');
 }

@@ -3,11 +3,11 @@ import { type Command, Option } from 'commander';
 import type { ProtectionFigures } from '../../drive/protection-control.js';
 import { UnavailableError } from '../../errors.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
-import { describeShortage, isShortOfHosts } from '../host-shortage.js';
 import { parseDeadline } from '../options.js';
-import { formatBytes } from '../output.js';
+import { countOf, formatBytes } from '../output.js';
 import { ProgressLine } from '../progress.js';
 import { askProtection } from '../protection-client.js';
+import { describeShortage, isShortOfHosts } from '../protection-words.js';
 
 interface SyncOptions {
   deadline?: number;
@@ -76,16 +76,18 @@ function progressLine({ activeHosts, reachableHosts, stripesBehind }: Protection
 
 function late(name: string, figures: ProtectionFigures): UnavailableError {
   const { activeHosts, reachableHosts, missingBytes, protectedVersion, version, problem } = figures;
-  if (activeHosts > 0 && problem === null && isShortOfHosts(figures)) {
+  if (activeHosts === 0) {
     return new UnavailableError(
-      `'${name}' is not protected as was asked for: ${describeShortage(figures)}; 'shoal hosts add' adds one`,
+      `'${name}' has no hosts yet; 'shoal hosts add ${name} INVITE' adds one`,
+    );
+  }
+  if (problem === null && isShortOfHosts(figures)) {
+    return new UnavailableError(
+      `'${name}' is not protected as wanted: ${describeShortage(figures)}; 'shoal hosts add' adds one`,
     );
   }
   const lack = missingBytes === 0 ? '' : `, and they lack ${formatBytes(missingBytes)}`;
-  const hosts =
-    activeHosts === 0
-      ? 'it has no hosts'
-      : `${reachableHosts} of ${activeHosts} hosts are connected${lack}`;
+  const hosts = `${reachableHosts} of ${countOf(activeHosts, 'host')} connected${lack}`;
   return new UnavailableError(
     `'${name}' is protected up to version ${protectedVersion} of ${version} only: ${problem ?? hosts}`,
   );
