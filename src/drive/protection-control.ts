@@ -4,7 +4,7 @@ import type { ControlHandler } from '../control/server.js';
 import { UsageError } from '../errors.js';
 import type { DriveFileSystem } from '../fs/drive-file-system.js';
 import type { HostFigures, ProtectionFigures } from '../hosts/figures.js';
-import { parseInviteOrId } from '../hosts/host-id.js';
+import { formatHostId, parseInviteOrId } from '../hosts/host-id.js';
 import { isValidHostLabel, type Scheme } from '../hosts/plan-record.js';
 import { limits } from '../limits.js';
 import { type Drive, openDrive } from './drive.js';
@@ -26,6 +26,12 @@ export const protectionMethods = [
   'health',
 ] as const;
 export type ProtectionMethod = (typeof protectionMethods)[number];
+
+/** What `hostAdd` answers. */
+export interface AddedHost extends HostFigures {
+  /** It was one of the drive's hosts before. */
+  wasHost: boolean;
+}
 
 /** What `protection` answers. */
 export interface PacedFigures extends ProtectionFigures {
@@ -55,7 +61,11 @@ export async function callProtection(
           `Cannot use label '${label.replace(/[^\x20-\x7e]/g, '?')}': use letters, digits, dots, dashes`,
         );
       }
-      return await (await protection.enabled()).addHost(invite, label, signal);
+      const protector = await protection.enabled();
+      const id = formatHostId(invite.hostId);
+      const before = protector.hosts().find((host) => host.id === id)?.status;
+      const host = await protector.addHost(invite, label, signal);
+      return { ...host, wasHost: before === 'active' } satisfies AddedHost;
     }
     case 'hosts':
       return (await protection.required()).hosts() satisfies HostFigures[];

@@ -32,6 +32,8 @@ test(
     t.ok(lonely.startsWith("'drive' has no hosts yet; wanted 2 + 1, for 3 hosts\n"), lonely);
     const added = await asked<HostFigures[]>(machine, 'hosts', 'add', 'drive', first.invite);
     t.is(added[0]?.status, 'active');
+    const twice = await machine.shoal('hosts', 'add', 'drive', first.invite);
+    t.is(twice, `${added[0]?.id.slice(0, 12)} is already a host of drive\n`);
     const mount = await machine.mount('drive');
     await machine.shoal('hosts', 'add', 'drive', second.invite, '--label', 'attic');
     const wrong = await machine.tryShoal(['hosts', 'add', 'drive', `${first.invite.slice(0, -1)}`]);

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { HostFigures, ProtectionFigures } from '../../drive/protection-control.js';
+import type { AddedHost, HostFigures, ProtectionFigures } from '../../drive/protection-control.js';
 import { UsageError } from '../../errors.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { formatBytes, formatInstant, formatTable } from '../output.js';
@@ -39,15 +39,17 @@ export function addHostsCommand(program: Command, context: CliContext): void {
       }
       const asked = { command: 'hosts add', bootstrap: options.bootstrap };
       const added = await askProtection(homeOf(context), name, context, asked, async (call) => {
-        const done: HostFigures[] = [];
+        const done: AddedHost[] = [];
         for (const invite of invites) {
           const label = options.label ?? '';
-          done.push((await call('hostAdd', { invite, label })) as HostFigures);
+          done.push((await call('hostAdd', { invite, label })) as AddedHost);
         }
         return done;
       });
-      const text = added.map(
-        (host) => `added host ${nameOf(host)}: ${formatBytes(host.capacityBytes)}`,
+      const text = added.map((host) =>
+        host.wasHost
+          ? `${nameOf(host)} is already a host of ${name}`
+          : `added host ${nameOf(host)}: ${formatBytes(host.capacityBytes)}`,
       );
       printReport(context, options.json, added, text.join('\n'));
     });
