@@ -1,8 +1,7 @@
 /** The health of a drive on its hosts, whole or below a path. */
 import type Hypercore from 'hypercore';
 import type { ReplicatorPeer } from 'hypercore';
-import { NotFoundError } from '../errors.js';
-import { namesOfPath } from '../fs/drive-path.js';
+import { namesOfPath, noSuchPath } from '../fs/drive-path.js';
 import { findPath, walkSubtree } from '../fs/subtree.js';
 import { isOwedWithout } from '../hosts/confirmations.js';
 import {
@@ -137,8 +136,9 @@ function replicatorPeer(core: Hypercore, peer: HostsPeer): ReplicatorPeer | unde
 async function blocksBelow(drive: Drive, path: string, signal?: AbortSignal): Promise<BlockSet> {
   const view = drive.tree.at(drive.tree.head);
   const options = signal === undefined ? {} : { signal };
-  const top = await findPath(view, namesOfPath(path), options);
-  if (top === null) throw new NotFoundError(`No '${path}' in '${drive.name}'`);
+  const names = namesOfPath(path);
+  const top = await findPath(view, names, options);
+  if (top === null) throw noSuchPath(names);
   const blocks = new BlockSet();
   for await (const { extents } of walkSubtree(view, top, options)) {
     for (const { chunk } of extents) if (chunk !== null) blocks.add(chunk.block);

@@ -3,6 +3,8 @@ import type Hypercore from 'hypercore';
 import type { Download } from 'hypercore';
 import type { DiskCache } from '../content/disk-cache.js';
 import { NotFoundError, UnavailableError } from '../errors.js';
+import { noSuchPath } from '../fs/drive-path.js';
+import { S_IFDIR, S_IFMT } from '../fs/inode.js';
 import { findPath, walkSubtree } from '../fs/subtree.js';
 import { limits } from '../limits.js';
 import { BlockSet } from '../log/block-set.js';
@@ -18,9 +20,10 @@ const REST_FACTOR = 4;
 /** How much of a pinned path is here. */
 export interface PinFigures {
   path: string;
-  /** Null until it was looked through. */
+  /** All that is no directory; null until it was looked through. */
   files: number | null;
-  /** Of the content. */
+  directories: number;
+  /** Of the content, also of what lies in the tree, which is here. */
   bytes: number;
   blocks: number;
   blocksHere: number;
@@ -43,6 +46,7 @@ export interface PinnerOptions {
 interface Pin {
   path: string;
   files: number | null;
+  directories: number;
   bytes: number;
   blocks: BlockSet;
   problem: string | null;
@@ -74,14 +78,14 @@ export class Pinner {
   }
 
   figures(): PinFigures[] {
-    return this.#pins.map(({ path, files, bytes, blocks, problem }) => {
+    return this.#pins.map(({ blocks, ...pin }) => {
       let count = 0;
       let blocksHere = 0;
       for (const block of blocks) {
         count++;
         if (this.#isHere(block)) blocksHere++;
       }
-      return { path, files, bytes, blocks: count, blocksHere, problem };
+      return { ...pin, blocks: count, blocksHere };
     });
   }
 
@@ -90,9 +94,8 @@ export class Pinner {
     const paths = given.map(pinPath);
     const view = this.#newest();
     for (const path of paths) {
-      if ((await findPath(view, namesOfPath(path), this.#read())) === null) {
-        throw new NotFoundError(`Cannot pin '${path}': the drive has no such file or directory`);
-      }
+      const names = namesOfPath(path);
+      if ((await findPath(view, names, this.#read())) === null) throw noSuchPath(names);
     }
     const known = new Set(this.#pins.map((pin) => pin.path));
     const fresh = [...new Set(paths)].filter((path) => !known.has(path));
@@ -218,9 +221,11 @@ export class Pinner {
       const entry = await findPath(view, namesOfPath(pin.path), this.#read());
       if (entry === null) looked.problem = 'it is not in the drive any more';
       else {
-        for await (const { ino, extents } of walkSubtree(view, entry, this.#read())) {
+        for await (const { ino, record, extents } of walkSubtree(view, entry, this.#read())) {
           if (inodes.size < limits.pinned_inodes_noted_max) inodes.add(ino);
-          looked.files++;
+          if ((record.mode & S_IFMT) === S_IFDIR) looked.directories++;
+          else looked.files++;
+          looked.bytes += record.inline?.length ?? 0;
           for (const { chunk, length } of extents) {
             if (chunk === null || chunk.block >= limits.log_blocks_max) continue;
             looked.bytes += length;
@@ -279,7 +284,7 @@ export function isWhole({ files, blocks, blocksHere, problem }: PinFigures): boo
 }
 
 function newPin(path: string): Pin {
-  return { path, files: null, bytes: 0, blocks: new BlockSet(), problem: null };
+  return { path, files: null, directories: 0, bytes: 0, blocks: new BlockSet(), problem: null };
 }
 
 function textOf(error: unknown): string {

@@ -33,15 +33,18 @@ export function pathOfNames(names: readonly string[]): string {
   return Buffer.from(names.join('/'), 'latin1').toString('utf8');
 }
 
+/** Of names that lead nowhere: in the same words wherever they were given. */
+export function noSuchPath(names: readonly string[]): NotFoundError {
+  return new NotFoundError(`Cannot find '/${pathOfNames(names)}' in the drive`);
+}
+
 /** Follows no symbolic links. Throws NotInMemory, NotFoundError, DamagedError. */
 export function needPlace(table: InodeTable, names: readonly string[]): Place {
   let inode = table.need(ROOT_INO);
   let place: Place = { parent: inode, name: '', inode };
   for (const [i, name] of names.entries()) {
     const entry = inode.isDirectory ? table.needEntry(inode, name) : null;
-    if (entry === null) {
-      throw new NotFoundError(`There is no '${pathOfNames(names.slice(0, i + 1))}' in the drive`);
-    }
+    if (entry === null) throw noSuchPath(names.slice(0, i + 1));
     const parent = inode;
     inode = table.needNamed(parent, name, entry);
     place = { parent, name, inode };

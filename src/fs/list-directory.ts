@@ -1,12 +1,12 @@
 /** The names of a directory, or one file, for people: what each is, and how much of it is here. Never waits for the network. */
 import type { ContentStore } from '../content/content-store.js';
-import { DamagedError, NotFoundError, UnavailableError } from '../errors.js';
+import { DamagedError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { decodeEntry, type EntryRecord, entryNameOfKey } from '../tree/entry-record.js';
 import { decodeInode, type InodeRecord } from '../tree/inode-record.js';
 import { entryKey, inodeKey, nameOfKey, RecordKind, rangeOfInode } from '../tree/keys.js';
 import type { Head, Tree, TreeReadOptions, TreeView } from '../tree/tree.js';
-import { namesOfPath, pathOfNames } from './drive-path.js';
+import { namesOfPath, noSuchPath, pathOfNames } from './drive-path.js';
 import { summarizeFile } from './file-summary.js';
 import { readCommit } from './follower.js';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from './inode.js';
@@ -129,7 +129,7 @@ class Lister {
         { cause: error },
       );
     }
-    throw new NotFoundError(`There is no '${path}' in the drive`);
+    throw noSuchPath(names);
   }
 
   async #addNames(page: ListPage, ino: number, after: string | null, head: Head): Promise<void> {

@@ -25,7 +25,7 @@ test('shoal rm', { timeout: 120_000 }, async (t) => {
   t.is(statSync(mount.directory).nlink, 5);
 
   const { stdout } = await machine.tryShoal(['rm', 'drive', 'one']);
-  t.is(stdout, "removed 'one' from drive\n");
+  t.is(stdout, "removed '/one' from drive\n");
   t.absent(existsSync(at('one')), 'gone at once');
   t.is(statSync(mount.directory).nlink, 4);
   await machine.shoal('rm', 'drive', '/two/file-1', '--wait');
@@ -123,7 +123,19 @@ test('shoal du', { timeout: 120_000 }, async (t) => {
       ['/a/deep', 2 * MIB],
     ],
   );
-  t.is((await machine.tryShoal(['du', 'drive', 'nothing'])).code, 3);
+  const file = JSON.parse(await machine.shoal('du', 'drive', 'c/small', '--json')) as UsageReport;
+  t.alike(file.rows[0], mounted.rows[0], 'the whole is the same, whatever is asked for');
+  const { path, files, storedBytes } = file.rows[1] ?? {};
+  t.alike([path, files, storedBytes], ['/c/small', 1, 100], 'a file has a line, too');
+  const copy = JSON.parse(await machine.shoal('du', 'drive', 'b/copy', '--json')) as UsageReport;
+  t.alike([copy.rows[1]?.storedBytes, copy.rows[1]?.sharedBytes], [2 * MIB, 2 * MIB]);
+  for (const command of ['du', 'ls', 'rm', 'log', 'pin']) {
+    for (const missing of ['c/nothing', '/c/nothing/']) {
+      const { code, stderr } = await machine.tryShoal([command, 'drive', missing]);
+      t.is(code, 3, command);
+      t.ok(stderr.startsWith("shoal: Cannot find '/c/nothing' in the drive"), stderr);
+    }
+  }
   t.is((await machine.tryShoal(['du', 'drive', '..'])).code, 2);
   t.is((await machine.tryShoal(['du', 'drive', '--depth', 'x'])).code, 2);
 });

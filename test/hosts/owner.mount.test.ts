@@ -87,7 +87,9 @@ test(
     const below = await asked<DriveHealth>(machine, 'health', 'drive', '/below', '--svg', picture);
     t.ok(below.groups > 0 && below.groups < striped.groups, 'of a path only its stripes');
     t.ok(/^<svg .*<\/svg>\n$/s.test(readFileSync(picture, 'utf8')));
-    t.is((await machine.tryShoal(['health', 'drive', '/nothing'])).code, 3);
+    const nothing = await machine.tryShoal(['health', 'drive', '/nothing']);
+    t.is(nothing.code, 3);
+    t.ok(nothing.stderr.startsWith("shoal: Cannot find '/nothing' in the drive"), nothing.stderr);
 
     await third.kill();
     await until('the owner sees that a host is away', async () => {

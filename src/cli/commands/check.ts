@@ -11,7 +11,7 @@ import { type CliContext, homeOf, printReport } from '../context.js';
 import { exitCodes } from '../exit-codes.js';
 import { interruptible } from '../interruptible.js';
 import { bootstrapOf, parseDeadline } from '../options.js';
-import { formatBytes } from '../output.js';
+import { countOf, formatBytes } from '../output.js';
 import { ProgressLine } from '../progress.js';
 
 interface CheckCommandOptions {
@@ -127,7 +127,7 @@ function formatCheck(report: CheckReport, isRepair: boolean): string {
   lines.push(...report.problems.map((problem) => `damaged: ${formatProblem(problem)}`));
   pushLeftOut(lines, report.problemCount - report.problems.length, 'problems');
   lines.push(
-    `checked '${report.name}': ${report.inodes} inodes, ${formatBytes(report.fileBytes)} in files, ${report.commits} commits`,
+    `checked '${report.name}': ${countOf(report.inodes, 'inode')}, ${formatBytes(report.fileBytes)} in files, ${countOf(report.commits, 'commit')}`,
     `tree       ${formatBlocks(report.treeBlocks)}`,
     `chunk log  ${formatBlocks(report.chunkBlocks)}, ${formatBytes(report.chunkBytes)}`,
   );

@@ -22,7 +22,7 @@ export function addDuCommand(program: Command, context: CliContext): void {
     .command('du')
     .description('show where the space of a drive goes')
     .argument('<name>', 'a drive of this machine')
-    .argument('[path]', 'a directory in the drive', '/')
+    .argument('[path]', 'a directory or file in the drive', '/')
     .addOption(
       new Option('--depth <levels>', 'levels of directories to list')
         .argParser(parseDepth)

@@ -12,7 +12,7 @@ import {
 import { limits } from '../../limits.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { askHistory } from '../history-client.js';
-import { formatBytes, printLine } from '../output.js';
+import { countOf, formatBytes, printLine } from '../output.js';
 
 const LOG_VERSIONS = 20;
 
@@ -61,7 +61,7 @@ function addLogCommand(program: Command, context: CliContext): void {
 function formatVersion(logged: LoggedVersion, name: string): string {
   const { version, timeMs, writer, inodes, fileBytes, changes, more, renamedFrom } = logged;
   const lines = [
-    `version ${version}  ${formatTime(timeMs)}  writer ${writer}  ${inodes} inodes, ${formatBytes(fileBytes)}`,
+    `version ${version}  ${formatTime(timeMs)}  writer ${writer}  ${countOf(inodes, 'inode')}, ${formatBytes(fileBytes)}`,
   ];
   if (changes === null) lines.push('    too many changes to list');
   for (const change of changes ?? []) lines.push(`    ${formatChange(change)}`);
@@ -147,7 +147,7 @@ function addRestoreCommand(program: Command, context: CliContext): void {
           call('restore', { path, at, to, force }),
         )) as Restored;
         const { from, inodes, bytes } = restored;
-        const text = `restored ${printable(restored.path)} from version ${from.version} of ${formatTime(from.timeMs)}: ${inodes} inodes, ${formatBytes(bytes)}`;
+        const text = `restored ${printable(restored.path)} from version ${from.version} of ${formatTime(from.timeMs)}: ${countOf(inodes, 'inode')}, ${formatBytes(bytes)}`;
         printReport(context, options.json, restored, text);
       },
     );

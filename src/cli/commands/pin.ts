@@ -9,7 +9,7 @@ import { runningHolder } from '../../drive/store-lock.js';
 import { limits } from '../../limits.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { bootstrapOf } from '../options.js';
-import { formatBytes, formatTable } from '../output.js';
+import { countOf, formatBytes, formatTable } from '../output.js';
 import { ProgressLine } from '../progress.js';
 
 interface PinOptions {
@@ -90,10 +90,12 @@ export function addPinCommands(program: Command, context: CliContext): void {
 }
 
 /** One pin, in a few words. */
-export function formatPin({ path, files, bytes, blocks, blocksHere, problem }: PinFigures): string {
+export function formatPin(pin: PinFigures): string {
+  const { path, files, directories, bytes, blocks, blocksHere, problem } = pin;
   if (files === null) return `${path}: ${problem ?? 'being looked at'}`;
   const share = blocks === 0 ? 100 : Math.floor((100 * blocksHere) / blocks);
-  const what = `${path}: ${share} % here of ${formatBytes(bytes)} in ${files} files and directories`;
+  const below = directories === 0 ? '' : ` and ${countOf(directories, 'directory', 'directories')}`;
+  const what = `${path}: ${share} % here of ${formatBytes(bytes)} in ${countOf(files, 'file')}${below}`;
   return problem === null ? what : `${what}; ${problem}`;
 }
 

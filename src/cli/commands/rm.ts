@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { callControl } from '../../control/client.js';
 import { LogFile } from '../../drive/log-file.js';
 import { withFileSystem } from '../../drive/open-file-system.js';
+import { pinPath } from '../../drive/pin-file.js';
 import { runningHolder } from '../../drive/store-lock.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 
@@ -40,6 +41,8 @@ export function addRmCommand(program: Command, context: CliContext): void {
           },
         );
       }
-      printReport(context, options.json, { name, path }, `removed '${path}' from ${name}`);
+      // As other commands call it, however it was typed.
+      const shown = pinPath(path);
+      printReport(context, options.json, { name, path: shown }, `removed '${shown}' from ${name}`);
     });
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { type DriveReport, reportOn } from '../drive-report.js';
-import { formatBytes, formatTable } from '../output.js';
+import { countOf, formatBytes, formatTable } from '../output.js';
 import { describeProtection } from '../protection-words.js';
 import { formatPin } from './pin.js';
 
@@ -42,7 +42,7 @@ function mountRows(mount: NonNullable<DriveReport['mount']>): string[][] {
   return [
     ['mount', `${mount.directory} (pid ${mount.pid}${mount.readOnly ? ', read-only' : ''})`],
     ['version', String(fileSystem.version)],
-    ['files', `${fileSystem.inodes} inodes, ${formatBytes(fileSystem.fileBytes)}`],
+    ['files', `${countOf(fileSystem.inodes, 'inode')}, ${formatBytes(fileSystem.fileBytes)}`],
     ['not committed', formatBytes(fileSystem.dirtyBytes)],
     ...(cache === null
       ? []

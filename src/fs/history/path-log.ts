@@ -3,6 +3,7 @@ import { NotFoundError } from '../../errors.js';
 import { decodeEntry } from '../../tree/entry-record.js';
 import { entryKey, inodeKey } from '../../tree/keys.js';
 import type { TreeView } from '../../tree/tree.js';
+import { noSuchPath } from '../drive-path.js';
 import { S_IFDIR } from '../inode.js';
 import { type FoundPath, findSteps, namesOf, PathFinder, shownPath } from './drive-paths.js';
 import type { KnownVersion, VersionedTree, VersionHistory } from './version-history.js';
@@ -39,7 +40,7 @@ export async function* versionsOfPath(
   let steps = await findSteps(view, names);
   if (steps === null) {
     throw new NotFoundError(
-      `Cannot find '${path}' in version ${at.point.version}; 'shoal log' without a path shows when names were removed`,
+      `${noSuchPath(names).message} of version ${at.point.version}; 'shoal log' without a path shows when names were removed`,
     );
   }
   for (;;) {

@@ -102,7 +102,10 @@ export class VersionHistory {
     const there =
       labels.length === 0
         ? 'the drive has none'
-        : `there are ${labels.slice(0, LABELS_NAMED_MAX).join(', ')}${more}`;
+        : `the drive has ${labels
+            .slice(0, LABELS_NAMED_MAX)
+            .map((each) => `'${each}'`)
+            .join(', ')}${more}`;
     throw new NotFoundError(`Cannot find snapshot '${label}': ${there}`);
   }
 

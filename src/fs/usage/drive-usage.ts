@@ -1,5 +1,5 @@
 /** Walks a whole tree, directory by directory, for what its directories take. Memory is bounded, whatever its size. */
-import { DamagedError, NotFoundError } from '../../errors.js';
+import { DamagedError } from '../../errors.js';
 import { decodeEntry, type EntryRecord, entryNameOfKey } from '../../tree/entry-record.js';
 import { decodeInode, type InodeRecord } from '../../tree/inode-record.js';
 import {
@@ -12,7 +12,7 @@ import {
 } from '../../tree/keys.js';
 import { decodeSegment } from '../../tree/segment-record.js';
 import type { TreeView } from '../../tree/tree.js';
-import { pathOfNames } from '../drive-path.js';
+import { noSuchPath, pathOfNames } from '../drive-path.js';
 import { S_IFDIR, S_IFMT } from '../inode.js';
 import { SampleTooLarge, type UsageRow, UsageRows } from './usage-rows.js';
 
@@ -25,7 +25,7 @@ const GAP_MAX = 4;
 const SEGMENT_NUMBER_END = 2 ** 32 - 1;
 
 export interface UsageOptions {
-  /** Names of the directory to list; the root without any. */
+  /** Names of the directory or file to list; the root without any. */
   names: readonly string[];
   /** How many levels below it to list. */
   depth: number;
@@ -80,9 +80,7 @@ class UsageWalk {
     this.#isFound = names.length === 0;
     await this.#directory(ROOT_INO, []);
     this.#rows.leave();
-    if (!this.#isFound) {
-      throw new NotFoundError(`There is no directory '${pathOfNames(names)}' in the drive`);
-    }
+    if (!this.#isFound) throw noSuchPath(names);
     const rows = this.#rows.finish();
     return { rows, sampledOneOf: 2 ** this.#sampleBits, damaged: this.#damaged };
   }
@@ -104,12 +102,16 @@ class UsageWalk {
   async #children(parent: number, path: readonly string[], children: Child[]): Promise<void> {
     const inodes = await this.#inodes(children);
     const files = children.filter(({ type }) => type !== S_IFDIR);
-    for (const { ino } of files) {
-      const inode = inodes.get(ino);
-      if (inode === undefined) this.#damaged++;
-      else this.#rows.addFile(inode.size, inode.inline?.length ?? 0);
+    const listed = files.filter(({ name }) => this.#isListed([...path, name], 0));
+    await this.#files(
+      files.filter((file) => !listed.includes(file)),
+      inodes,
+    );
+    for (const file of listed) {
+      this.#rows.enter(`/${pathOfNames([...path, file.name])}`);
+      await this.#files([file], inodes);
+      this.#rows.leave();
     }
-    await this.#contents(files, inodes);
     for (const { ino, name, type } of children) {
       const inode = inodes.get(ino);
       if (type !== S_IFDIR) continue;
@@ -123,15 +125,25 @@ class UsageWalk {
     }
   }
 
+  async #files(files: readonly Child[], inodes: Map<number, InodeRecord>): Promise<void> {
+    for (const { ino } of files) {
+      const inode = inodes.get(ino);
+      if (inode === undefined) this.#damaged++;
+      else this.#rows.addFile(inode.size, inode.inline?.length ?? 0);
+    }
+    await this.#contents(files, inodes);
+  }
+
   async #below(ino: number, path: readonly string[]): Promise<void> {
-    const isListed = this.#isListed(path);
+    const isListed = this.#isListed(path, this.#options.depth);
     if (isListed) this.#rows.enter(`/${pathOfNames(path)}`);
     await this.#directory(ino, path);
     if (isListed) this.#rows.leave();
   }
 
-  #isListed(path: readonly string[]): boolean {
-    const { names, depth } = this.#options;
+  /** Whether a path is the one that was asked for, or at most so many levels below it. */
+  #isListed(path: readonly string[], depth: number): boolean {
+    const { names } = this.#options;
     if (path.length < names.length || path.length > names.length + depth) return false;
     if (names.some((name, i) => path[i] !== name)) return false;
     this.#isFound = true;
