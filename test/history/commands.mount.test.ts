@@ -75,6 +75,19 @@ test('snapshots: made, listed, deleted; a label is there once', TIME, async (t) 
   await shoalHere(machine, 'snapshot', 'drive', '--delete', 'older');
   t.is((await tryHere(machine, 'snapshot', 'drive', '--delete', 'three')).code, exitCodes.notFound);
   await shoalHere(machine, 'snapshot', 'drive', '--delete', 'one');
+  const log = await shoalHere(machine, 'log', 'drive');
+  const { version } = first;
+  const told = log.split('\n').filter((line) => line.startsWith('    snapshot '));
+  t.alike(
+    told.map((line) => line.trim()),
+    [
+      `snapshot one of version ${version} deleted`,
+      `snapshot older of version ${version} deleted`,
+      `snapshot older of version ${version}`,
+      `snapshot two of version ${second.version}`,
+      `snapshot one of version ${version}`,
+    ],
+  );
   const remounted = await machine.mount('drive', ['--offline']);
   t.absent(existsSync(path.join(remounted.directory, '.shoal/snapshots/one')));
   t.ok(existsSync(path.join(remounted.directory, '.shoal/snapshots/two/file')));
@@ -123,6 +136,15 @@ test('log: what each version changed, in pages, and of one path', TIME, async (t
     ['added docs', 'added docs/a'],
     ['changed .'],
   ]);
+  const rest = all.versions.filter((each) => !seen.includes(each)).flatMap(({ notes }) => notes);
+  t.ok(
+    rest.every((note) => note === 'the rest of 1 deleted file removed'),
+    rest.join(),
+  );
+  t.ok(
+    seen.every(({ notes }) => notes.length === 0),
+    'where files changed, only these are told',
+  );
   t.is(all.before, null);
   t.ok(all.versions.every(({ timeMs, writer }) => Date.now() - timeMs < 3_600_000 && writer === 0));
   const versions = all.versions.map(({ version }) => version);

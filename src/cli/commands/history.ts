@@ -59,13 +59,14 @@ function addLogCommand(program: Command, context: CliContext): void {
 }
 
 function formatVersion(logged: LoggedVersion, name: string): string {
-  const { version, timeMs, writer, inodes, fileBytes, changes, more, renamedFrom } = logged;
+  const { version, timeMs, writer, inodes, fileBytes, changes, more, notes, renamedFrom } = logged;
   const lines = [
     `version ${version}  ${formatTime(timeMs)}  writer ${writer}  ${countOf(inodes, 'inode')}, ${formatBytes(fileBytes)}`,
   ];
   if (changes === null) lines.push('    too many changes to list');
   for (const change of changes ?? []) lines.push(`    ${formatChange(change)}`);
   if (more > 0) lines.push(`    and ${more} more`);
+  for (const note of notes) lines.push(`    ${note}`);
   if (renamedFrom !== null) {
     const path = printable(renamedFrom);
     lines.push(`    renamed from ${path}: shoal log ${name} ${path} --before ${version}`);

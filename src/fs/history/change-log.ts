@@ -5,6 +5,7 @@ import { entryKey, inodeKey } from '../../tree/keys.js';
 import type { Head, TreeView } from '../../tree/tree.js';
 import { findPath, PathFinder, shownPath } from './drive-paths.js';
 import { LikelyNames } from './likely-names.js';
+import { otherChanges } from './other-changes.js';
 import { type PathVersion, versionsOfPath } from './path-log.js';
 import type { KnownVersion, VersionedTree, VersionHistory } from './version-history.js';
 
@@ -31,6 +32,8 @@ export interface LoggedVersion {
   changes: LoggedChange[] | null;
   /** How many more there are. */
   more: number;
+  /** In words, what else the version did, if it changed no file that there is. */
+  notes: string[];
   /** Of a path's log: where in the version before was what this one brought to the path, if it was anywhere known. */
   renamedFrom: string | null;
 }
@@ -102,7 +105,15 @@ class ChangeLister {
   async #list({ point, commit }: KnownVersion): Promise<LoggedVersion> {
     const { version, timeMs } = point;
     const { inodeCount, fileBytes } = commit;
-    const logged = { version, timeMs, writer: 0, inodes: inodeCount, fileBytes, renamedFrom: null };
+    const logged = {
+      version,
+      timeMs,
+      writer: 0,
+      inodes: inodeCount,
+      fileBytes,
+      notes: [],
+      renamedFrom: null,
+    };
     if (commit.changes === null) return { ...logged, changes: null, more: 0 };
     const { entries, inodes } = commit.changes;
     const after = this.#tree.at(point.head);
@@ -130,14 +141,18 @@ class ChangeLister {
       const names = await (now === null ? (pathsThen ?? pathsNow) : pathsNow).entry(parent, name);
       changes.push({ kind, path: shownPath(names ?? [name]), ino: now ?? then });
     }
+    let deletedFiles = 0;
     for (const ino of inodes) {
       if (told.has(ino)) continue;
       if (changes.length >= limits.log_changes_max) more++;
       // Files that were deleted lose their records some commits after their names.
       else if ((await after.get(inodeKey(ino))) !== null)
         changes.push({ kind: 'changed', path: null, ino });
+      else deletedFiles++;
     }
-    return { ...logged, changes, more };
+    if (changes.length > 0 || more > 0 || before === null) return { ...logged, changes, more };
+    const notes = await otherChanges(before, after, deletedFiles);
+    return { ...logged, changes, more, notes };
   }
 
   #before({ length }: Head): TreeView {
