@@ -58,6 +58,11 @@ function systemErrorText(error: unknown): string | null {
   return `Cannot use '${String(error.path)}': ${reason}; SHOAL_HOME must be a folder that you may write to`;
 }
 
+/** Whether somebody sees it, and not a program. */
+export function isTerminal(stream: Writable & { isTTY?: boolean }): boolean {
+  return stream.isTTY === true;
+}
+
 /** Writes a line to a stream. */
 export function printLine(stream: Writable, line: string): void {
   stream.write(`${line}\n`);

@@ -1,5 +1,6 @@
 /** One line on a terminal that says how far something has come. */
 import type { Writable } from 'node:stream';
+import { isTerminal } from './output.js';
 
 const INTERVAL_MS = 200;
 /** What is over sooner shows nothing. */
@@ -13,7 +14,7 @@ export class ProgressLine {
 
   constructor(stream: Writable) {
     this.#stream = stream;
-    this.#isTerminal = (stream as Writable & { isTTY?: boolean }).isTTY === true;
+    this.#isTerminal = isTerminal(stream);
   }
 
   /** Cheap enough to be called for everything that is done. */

@@ -18,6 +18,9 @@ import { BlockSet } from '../log/block-set.js';
 import type { Drive } from './drive.js';
 import { WorkBudget } from './work-budget.js';
 
+/** Blocks between two looks at the time. */
+const LOOKED_AT_ONCE = 1024;
+
 /** Beside what was measured, of whom. */
 export interface DriveHealth extends HealthReport {
   name: string;
@@ -25,6 +28,8 @@ export interface DriveHealth extends HealthReport {
   /** Hosts that are to keep the drive, and those of them that are connected and told what they have. */
   hosts: number;
   connected: number;
+  /** This machine has all of it itself. */
+  isHere: boolean;
   /** Hosts that could not be asked, and when they were connected last. */
   unchecked: { id: string; label: string; lastSeenMs: number }[];
 }
@@ -54,8 +59,8 @@ export async function describeFileHealth(
   }
   if (blocks.count === 0) return 'without content';
   const health = await blocksHealth(protector, blocks);
-  const { connected, hosts: all } = health;
-  const lines = describeHealth(health, { connected, all });
+  const { connected, hosts: all, isHere } = health;
+  const lines = describeHealth(health, { connected, all, isHere });
   return `${lines.join('; ')}; checked ${new Date(health.checkedMs).toISOString()}`;
 }
 
@@ -96,9 +101,25 @@ async function blocksHealth(
   return {
     hosts: kept.length,
     connected: kept.length - unchecked.length,
+    isHere: await isAllHere(protector, wanted, budget),
     unchecked,
     ...report,
   };
+}
+
+/** Whether the blocks that are asked about, and were not collected, are in this machine's store. */
+async function isAllHere(
+  { logs, garbage }: Protector,
+  wanted: BlockSet | null,
+  budget: WorkBudget,
+): Promise<boolean> {
+  const { content } = logs;
+  for (let block = 0; block < content.length; block++) {
+    if (block % LOOKED_AT_ONCE === 0) await budget.pause();
+    if (wanted?.has(block) === false || garbage.content.has(block)) continue;
+    if (content.core?.bitfield.get(block) !== true) return false;
+  }
+  return true;
 }
 
 function checkedHost(protector: Protector, index: number, peer: HostsPeer): CheckedHost {

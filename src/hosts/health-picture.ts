@@ -44,6 +44,10 @@ function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
+/** What the characters of {@link healthText} mean. */
+export const HEALTH_LEGEND =
+  'hosts that may fail, from the start of the drive to its end (! out of reach, . nothing kept):';
+
 /** The same for a terminal, in `columns` characters a row at most: a digit for the hosts that may fail, `!` for out of reach. */
 export function healthText({ map }: HealthReport, columns = COLUMNS): string[] {
   const rows: string[] = [];

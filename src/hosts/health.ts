@@ -165,17 +165,23 @@ function holders(
   return having.map(({ index }) => index);
 }
 
-/** A sentence or two for people. `hosts`: how many of the plan are connected, and how many there are. */
+/**
+ * A sentence or two for people. `hosts`: how many of the plan are connected, and how many there are; `isHere`: this machine has
+ * all that was asked about.
+ */
 export function describeHealth(
   report: HealthReport,
-  hosts: { connected: number; all: number },
+  hosts: { connected: number; all: number; isHere: boolean },
 ): string[] {
   const { spare, groups, bySpare, spareMax } = report;
   if (spare === null) return ['nothing is kept on hosts yet'];
   const lines: string[] = [];
   const lost = bySpare.find((each) => each.spare < 0)?.groups ?? 0;
   if (lost > 0) {
-    lines.push(`${stripes(lost)} of ${groups} cannot be read from the hosts that are connected`);
+    const here = hosts.isHere ? '; this machine has all of it' : '';
+    lines.push(
+      `${stripes(lost)} of ${groups} cannot be read from the hosts that are connected${here}`,
+    );
   } else if (spare === 0) lines.push(`no host may fail: ${atOneLoss(report)}`);
   else {
     const count = Math.min(spare, hosts.connected);

@@ -1,5 +1,6 @@
 /** What an owner concludes from what hosts say: confirmed versions, health, audits, garbage. */
 import test from 'brittle';
+import { formatHealth } from '../../src/cli/commands/health.js';
 import { AuditScore } from '../../src/hosts/audits.js';
 import {
   confirmedBy,
@@ -9,7 +10,7 @@ import {
   VersionHistoryLengths,
 } from '../../src/hosts/confirmations.js';
 import { describeHealth, type HealthInputs, measureHealth } from '../../src/hosts/health.js';
-import { healthSvg, healthText } from '../../src/hosts/health-picture.js';
+import { HEALTH_LEGEND, healthSvg, healthText } from '../../src/hosts/health-picture.js';
 import { OwnerBook } from '../../src/hosts/owner-book.js';
 import { Placement } from '../../src/hosts/placement.js';
 import { planGarbage } from '../../src/hosts/plan-garbage.js';
@@ -133,7 +134,9 @@ function inputs(lost: (host: number, log: string, block: number) => boolean): He
 test('health - says how many hosts may fail, the worst first', async (t) => {
   const sound = await measureHealth(inputs(() => false));
   t.alike([sound.spare, sound.groups, sound.blocks], [2, 11, 43]);
-  t.alike(describeHealth(sound, { connected: 6, all: 6 }), ['any 2 of 6 connected hosts may fail']);
+  t.alike(describeHealth(sound, { connected: 6, all: 6, isHere: false }), [
+    'any 2 of 6 connected hosts may fail',
+  ]);
   const oneLost = await measureHealth(
     inputs((_, log, block) => log === 'content' && block >= 8 && block < 10),
   );
@@ -143,16 +146,24 @@ test('health - says how many hosts may fail, the worst first', async (t) => {
     { spare: 0, groups: 1 },
     { spare: 2, groups: 10 },
   ]);
-  t.alike(describeHealth(oneLost, { connected: 6, all: 7 }), [
+  t.alike(describeHealth(oneLost, { connected: 6, all: 7, isHere: false }), [
     'no host may fail: 1 stripe of 11 is one loss away from being out of reach',
     '1 of 7 hosts is not connected: what they have was not checked and is not counted',
   ]);
   const gone = await measureHealth(inputs((_, log, block) => log === 'content' && block < 3));
   t.is(gone.spare, -1);
   t.alike(healthText(gone), ['!2222222222']);
-  t.alike(describeHealth(gone, { connected: 6, all: 6 }), [
+  t.alike(describeHealth(gone, { connected: 6, all: 6, isHere: false }), [
     '1 stripe of 11 cannot be read from the hosts that are connected',
   ]);
+  t.alike(describeHealth(gone, { connected: 6, all: 6, isHere: true }), [
+    '1 stripe of 11 cannot be read from the hosts that are connected; this machine has all of it',
+  ]);
+  const drive = { name: 'drive', path: '/', hosts: 6, connected: 6, isHere: true, unchecked: [] };
+  const seen = formatHealth({ ...gone, ...drive }, true).split('\n');
+  t.alike(seen.slice(1, 4), ['', HEALTH_LEGEND, '!2222222222'], 'a map below what it means');
+  const piped = formatHealth({ ...gone, ...drive }, false);
+  t.absent(piped.includes('!2222222222'), 'which no program needs');
   const picture = healthSvg(gone, 'a <drive>');
   t.is(picture.match(/<rect /g)?.length, 11 + 4, 'a cell for each stripe, and the legend');
   t.ok(picture.includes('a &lt;drive&gt;'));

@@ -74,6 +74,7 @@ test(
       return health.connected === 3 && health;
     });
     t.is(striped.spare, 1);
+    t.ok(striped.isHere, 'the machine that writes has all of it');
     t.ok(
       striped.worst.some(({ of, needed }) => of === 3 && needed === 2),
       'stripes of 2 + 1',

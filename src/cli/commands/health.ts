@@ -2,9 +2,9 @@ import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { DriveHealth } from '../../drive/protection-control.js';
 import { describeHealth } from '../../hosts/health.js';
-import { healthSvg, healthText } from '../../hosts/health-picture.js';
+import { HEALTH_LEGEND, healthSvg, healthText } from '../../hosts/health-picture.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
-import { formatInstant, formatTable } from '../output.js';
+import { formatInstant, formatTable, isTerminal } from '../output.js';
 import { askProtection, hostsOnceMet } from '../protection-client.js';
 
 interface HealthOptions {
@@ -39,24 +39,23 @@ export function addHealthCommand(program: Command, context: CliContext): void {
       if (options.svg !== undefined) {
         await writeFile(options.svg, healthSvg(health, `${name} ${path}: ${summary(health)[0]}`));
       }
-      printReport(context, options.json, health, formatHealth(health));
+      printReport(context, options.json, health, formatHealth(health, isTerminal(context.stdout)));
     });
 }
 
 function summary(health: DriveHealth): string[] {
-  return describeHealth(health, { connected: health.connected, all: health.hosts });
+  const { connected, hosts: all, isHere } = health;
+  return describeHealth(health, { connected, all, isHere });
 }
 
-function formatHealth(health: DriveHealth): string {
+/** `withMap`: for somebody who sees it; a program has the figures of `--json`. */
+export function formatHealth(health: DriveHealth, withMap: boolean): string {
   const lines = summary(health);
   for (const { id, label, lastSeenMs } of health.unchecked) {
     const seen = lastSeenMs === 0 ? 'never seen' : `last seen ${formatInstant(lastSeenMs)}`;
     lines.push(`not checked: ${label === '' ? id.slice(0, 12) : label}, ${seen}`);
   }
-  if (health.groups > 0) {
-    lines.push('', ...healthText(health));
-    lines.push(`(from the start to the end; how many hosts may fail, ! out of reach)`);
-  }
+  if (withMap && health.groups > 0) lines.push('', HEALTH_LEGEND, ...healthText(health));
   const bad = health.worst.filter(({ spare }) => spare < health.spareMax).slice(0, WORST_SHOWN);
   if (bad.length > 0) {
     const rows = bad.map((group) => [
