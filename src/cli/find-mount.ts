@@ -1,7 +1,7 @@
 /** The mount that a directory or a name means, and its end. */
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { processesUsing } from '../../mount/processes-using.js';
+import { processesUsing, type UsingProcess } from '../../mount/processes-using.js';
 import { callControl } from '../control/client.js';
 import type { Home } from '../drive/home.js';
 import { canonicalMountPath } from '../drive/mount-directory.js';
@@ -56,14 +56,27 @@ async function findByName(home: Home, name: string): Promise<FoundMount | null> 
   return directory === null || !isLeft ? null : { name, directory, holder: null };
 }
 
+/** How a mount ended. */
+export interface Unmounted {
+  /** Processes that still used it when it was ended by force. */
+  cutOff: UsingProcess[];
+  /** Its process committed what was written; false for a dead mount, which has none. */
+  committed: boolean;
+}
+
 /** Throws BusyError, EnvironmentError, UnavailableError, and what the commit threw. */
-export async function unmountFound(found: FoundMount, force: boolean): Promise<void> {
+export async function unmountFound(found: FoundMount, force: boolean): Promise<Unmounted> {
+  const cutOff = force ? await processesUsing(found.directory) : [];
+  return { cutOff, committed: await endMount(found, force) };
+}
+
+async function endMount(found: FoundMount, force: boolean): Promise<boolean> {
   const { holder } = found;
   if (holder !== null && holder.socket !== null) {
     try {
       await callControl(holder.socket, 'unmount', { force });
       await waitForEnd(holder);
-      return;
+      return true;
     } catch (error) {
       // It ended on its own just now; see below whether a mount is left.
       if (!(error instanceof NotFoundError)) throw error;
@@ -71,6 +84,12 @@ export async function unmountFound(found: FoundMount, force: boolean): Promise<v
   }
   const isLeft = (await readMountTable()).some((mount) => mount.directory === found.directory);
   if (isLeft) await unmountInKernel(found.directory, force);
+  return false;
+}
+
+/** "sleep (pid 5818: open file 'x.db')". */
+export function nameProcesses(users: readonly UsingProcess[]): string {
+  return users.map((user) => `${user.command} (pid ${user.pid}: ${user.what})`).join(', ');
 }
 
 /** The drive can be mounted again only when its process is gone. */
@@ -100,7 +119,7 @@ async function unmountInKernel(directory: string, force: boolean): Promise<void>
   }
   if (/busy/i.test(reason)) {
     const users = await processesUsing(directory);
-    const who = users.map((user) => `${user.command} (pid ${user.pid}: ${user.what})`).join(', ');
+    const who = nameProcesses(users);
     throw new BusyError(
       `Cannot unmount '${directory}': it is in use${who === '' ? '' : ` by ${who}`}; end that, or use --force`,
     );

@@ -61,7 +61,9 @@ test('unmount - in use, it names the process and the mount goes on; --force deta
     t.ok(busy.stderr.includes(`sleep (pid ${holder.pid}: working directory)`), busy.stderr);
   }
   writeFileSync(join(inside, 'file'), 'still here');
-  await machine.shoal('unmount', 'notes', '--force');
+  const forced = await machine.shoal('unmount', 'notes', '--force');
+  const cutOff = `cut off: sleep (pid ${holder.pid}: working directory)`;
+  t.is(forced, `unmounted notes; ${cutOff}; all that it was given is committed\n`);
   await mount.ended();
   t.alike(mountsBelow(machine.folder), []);
   const again = await machine.mount('notes', ['--offline']);
