@@ -21,6 +21,7 @@ import { accountStore, bookStore, type HostPaths, lockHost, makeHostFolder } fro
 import { keptByHosts } from './own-host.js';
 import type { StoreLock } from './store-lock.js';
 import { diskUsage, reclaimSpace } from './store-space.js';
+import { typedSize } from './typed-size.js';
 
 export interface HostServiceOptions {
   /** Whose drives others keep, and for which this host may ask for something in return. */
@@ -51,7 +52,7 @@ const LATE_BYTES = 8 << 20;
 export function checkCapacity(bytes: number): void {
   if (isCapacity(bytes)) return;
   throw new UsageError(
-    `Cannot run a host with ${bytes} bytes: at least ${limits.host_capacity_bytes_min >> 20}M are needed; the database alone takes some megabytes`,
+    `Cannot run a host with ${typedSize(bytes)}: at least ${typedSize(limits.host_capacity_bytes_min)} are needed; the database alone takes some megabytes`,
   );
 }
 

@@ -9,6 +9,7 @@ import { writeFileAtomically } from './atomic-file.js';
 import type { DriveState } from './drive-state.js';
 import type { DriveRecord } from './home.js';
 import { storeSpaceOf } from './store-space.js';
+import { typedSize } from './typed-size.js';
 
 /** The bound, and how a store has to be opened that is to keep to it. */
 export interface CachePlan {
@@ -39,7 +40,7 @@ export function mayForget(record: DriveRecord, state: DriveState): boolean {
 export function checkCacheBytes(bytes: number): void {
   if (bytes >= limits.cache_bytes_min) return;
   throw new UsageError(
-    `Cannot use a cache of ${bytes} bytes: at least ${limits.cache_bytes_min >> 20}M are needed; the database alone takes some megabytes`,
+    `Cannot use a cache of ${typedSize(bytes)}: at least ${typedSize(limits.cache_bytes_min)} are needed; the database alone takes some megabytes`,
   );
 }
 

@@ -39,6 +39,11 @@ export class Capacity {
     return this.#usedBytes + this.#expectedBytes + this.#countedBytes;
   }
 
+  /** Of the capacity, what is kept free for the store itself, in bytes. */
+  get reservedBytes(): number {
+    return this.#options.reserveBytes;
+  }
+
   /** What may still be stored, about. */
   get freeBytes(): number {
     const { capacityBytes, reserveBytes } = this.#options;

@@ -105,6 +105,8 @@ export interface StorageHostReport {
   id: string;
   capacityBytes: number;
   usedBytes: number;
+  /** Kept free for the files that the store writes before it removes old ones. */
+  reservedBytes: number;
   freeBytes: number;
   leaving: boolean;
   swarm: SwarmStatistics;
@@ -211,6 +213,7 @@ export class StorageHost {
       id: formatDriveId(book.id),
       capacityBytes: book.capacityBytes,
       usedBytes: this.#capacity.usedBytes,
+      reservedBytes: this.#capacity.reservedBytes,
       freeBytes: this.#capacity.freeBytes,
       leaving: this.#isLeaving,
       swarm: this.#swarm.statistics(),

@@ -77,6 +77,7 @@ test('cli - what cannot be meant is refused in one line, with a documented exit 
     [['mount', 'notes', empty, '--driver', 'x'], exitCodes.usage, "driver 'x'"],
     [['mount', 'notes', empty, '--deadline', '0'], exitCodes.usage, '--deadline'],
     [['mount', 'notes', empty, '--deadline', '1h'], exitCodes.usage, '--deadline'],
+    [['mount', 'notes', empty, '--cache-size', '1M'], exitCodes.usage, 'of 1M: at least 64M'],
     [['mount', 'notes', empty, '--bootstrap', 'x'], exitCodes.usage, 'HOST:PORT'],
     [['mount', 'notes', empty, '--bootstrap', '1.2.3.4:70000'], exitCodes.usage, '65535'],
     [['mount', readKey.slice(0, -1), empty], exitCodes.capability, 'expected 122'],

@@ -64,7 +64,7 @@ test('host - says what is missing or cannot be meant', TIME, async (t) => {
   await refused(2, 'It must be the id of a drive', 'allow', 'ABC');
   await refused(2, 'It must be a number of bytes', '--capacity', 'much');
   await host.kill('SIGTERM');
-  await refused(2, 'at least 64M are needed', '--capacity', '1M');
+  await refused(2, 'a host with 1M: at least 64M are needed', '--capacity', '1M');
   await refused(3, 'No host runs', 'status');
   const first = await host.shoal('invite');
   t.is(await host.shoal('invite'), first, 'not used yet');

@@ -261,10 +261,7 @@ function formatStatus(report: StorageHostReport): string {
   const { swarm } = report;
   const rows = [
     ['host', report.id],
-    [
-      'capacity',
-      `${formatBytes(report.usedBytes)} of ${formatBytes(report.capacityBytes)} used, ${formatBytes(report.freeBytes)} free`,
-    ],
+    ['capacity', formatCapacity(report)],
     ['peers', `${swarm.peers} connected${swarm.reachable ? '' : ', swarm does not answer'}`],
     ['received', formatBytes(swarm.receivedBytes)],
     ['sent', formatBytes(swarm.sentBytes)],
@@ -272,6 +269,18 @@ function formatStatus(report: StorageHostReport): string {
     ...report.accounts.map((account) => [`host ${account.id.slice(0, 8)}`, formatAccount(account)]),
   ];
   return formatTable(rows);
+}
+
+/** Used, reserved and free are all of it, where the disk has so much. */
+export function formatCapacity(
+  report: Pick<StorageHostReport, 'usedBytes' | 'capacityBytes' | 'reservedBytes' | 'freeBytes'>,
+): string {
+  const { usedBytes, capacityBytes, reservedBytes, freeBytes } = report;
+  const used = `${formatBytes(usedBytes)} of ${formatBytes(capacityBytes)} used`;
+  const reserved = `${formatBytes(reservedBytes)} reserved for the database's work`;
+  const isDiskFull = freeBytes < capacityBytes - reservedBytes - usedBytes;
+  const why = isDiskFull ? ', since the disk has no more' : '';
+  return `${used}, ${reserved}, ${formatBytes(freeBytes)} free${why}`;
 }
 
 function formatAccount(account: HostAccountReport): string {
