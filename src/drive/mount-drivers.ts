@@ -9,15 +9,14 @@ const drivers: Record<string, () => MountDriver> = {
   'fuse-native': () => new FuseNativeDriver(),
 };
 
+export const driverNames: readonly string[] = Object.keys(drivers);
 export const DEFAULT_DRIVER = 'kernel';
 
 /** Throws UsageError for a name that is none, MountEnvironmentError when the driver lacks what it is built on. */
 export function createDriver(name: string): MountDriver {
   const create = Object.hasOwn(drivers, name) ? drivers[name] : undefined;
   if (create === undefined) {
-    throw new UsageError(
-      `Cannot use driver '${name}': known are ${Object.keys(drivers).join(', ')}`,
-    );
+    throw new UsageError(`Cannot use driver '${name}': known are ${driverNames.join(', ')}`);
   }
   return create();
 }

@@ -133,6 +133,17 @@ test('cli - help and version', async (t) => {
   t.is(await machine.shoal(), help);
   const ofMount = await machine.shoal('mount', '--help');
   t.ok(ofMount.includes('--read-only'));
+  for (const [command, ...texts] of [
+    ['mount', 'at least 64M', 'kernel or fuse-native', 'only what is on this machine can be read'],
+    ['restore', '(required)'],
+    ['bootstrap', '(required)'],
+    ['protect', '(4 as long as it is not set)', 'stripe (2)'],
+    ['snapshot', 'shoal snapshot [options] <name> --delete <label>'],
+    ['host', 'needed the first time', 'help [command...]'],
+  ] as const) {
+    const text = (await machine.shoal('help', command)).replace(/\s+/g, ' ');
+    for (const each of texts) t.ok(text.includes(each), `${command}: ${each}`);
+  }
   t.is(await machine.shoal('help'), help);
   t.is(await machine.shoal('help', 'mount'), ofMount);
   const ofAdd = await machine.shoal('hosts', 'add', '--help');

@@ -13,7 +13,7 @@ export function addBootstrapCommand(program: Command, context: CliContext): void
   program
     .command('bootstrap')
     .description('run a node of a private network; runs until it is ended')
-    .requiredOption('--port <port>', 'UDP port', portOption)
+    .requiredOption('--port <port>', 'UDP port (required)', portOption)
     .option('--host <address>', 'IPv4 address that others reach it at', '127.0.0.1')
     .option('--json', 'print JSON')
     .action(async (options: BootstrapOptions) => {

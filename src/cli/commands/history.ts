@@ -92,7 +92,7 @@ function addDiffCommand(program: Command, context: CliContext): void {
     .command('diff')
     .description('show the paths that differ between two versions')
     .argument('<name>', 'a drive of this machine')
-    .argument('<from>', 'a version, a time or a snapshot')
+    .argument('<from>', 'a version, a time ("2026-11-20 14:00") or a snapshot')
     .argument('<to>', 'another one')
     .option('--json', 'print JSON')
     .action(async (name: string, from: string, to: string, options: { json?: boolean }) => {
@@ -132,8 +132,8 @@ function addRestoreCommand(program: Command, context: CliContext): void {
     .description('put a file or directory back as it was')
     .argument('<name>', 'a drive of this machine')
     .argument('<path>', 'path in the drive')
-    .requiredOption('--at <version>', 'a version, a time or a snapshot')
-    .option('--to <path>', 'restore to another path of the drive')
+    .requiredOption('--at <version>', 'a version, a time or a snapshot (required)')
+    .option('--to <path>', 'restore to another path of the drive (where it was)')
     .option('--force', 'replace what is there')
     .option('--json', 'print JSON')
     .action(

@@ -5,6 +5,7 @@ import { type HostPaths, hostPaths, makeHostFolder, withHostBook } from '../../d
 import { HostService, listsOf } from '../../drive/host-service.js';
 import { LogFile } from '../../drive/log-file.js';
 import { runningHolder } from '../../drive/store-lock.js';
+import { typedSize } from '../../drive/typed-size.js';
 import { LimitError, NotFoundError, UnavailableError } from '../../errors.js';
 import { formatDriveId } from '../../hosts/host-book.js';
 import { formatInvite } from '../../hosts/invite.js';
@@ -14,6 +15,7 @@ import type {
   StorageHost,
   StorageHostReport,
 } from '../../hosts/storage-host.js';
+import { limits } from '../../limits.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { bootstrapOf, parseBytes, parseDuration } from '../options.js';
 import { formatBytes, formatTable } from '../output.js';
@@ -41,7 +43,11 @@ export function addHostCommands(program: Command, context: CliContext): void {
   const host = program
     .command('host')
     .description("keep other people's drives, encrypted, on this machine; runs until it is ended")
-    .option('--capacity <bytes>', 'disk that it may take, such as 50G', parseBytes)
+    .option(
+      '--capacity <bytes>',
+      `disk that it may take, such as 50G, at least ${typedSize(limits.host_capacity_bytes_min)}; needed the first time`,
+      parseBytes,
+    )
     .option('--store <dir>', 'where it keeps them (SHOAL_HOME/host)')
     .option('--bootstrap <host:port,...>', 'nodes of a private network (or SHOAL_BOOTSTRAP)')
     .option('--repair-rate <bytes>', 'bytes a second for rebuilding what was lost (16M)', rate)
@@ -53,6 +59,8 @@ export function addHostCommands(program: Command, context: CliContext): void {
       ratio,
     )
     .option('--json', 'print JSON')
+    // Else the library shows it only where a command does nothing by itself.
+    .helpCommand(true)
     .action((options: HostOptions) => runHost(context, options));
   const add = (name: string, description: string): Command =>
     host

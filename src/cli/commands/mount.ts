@@ -3,8 +3,9 @@ import { type Capability, looksLikeCapability, parseCapability } from '../../dri
 import type { VersionName } from '../../drive/history-session.js';
 import type { DriveRecord, Home } from '../../drive/home.js';
 import { checkMountDirectory } from '../../drive/mount-directory.js';
-import { createDriver, DEFAULT_DRIVER } from '../../drive/mount-drivers.js';
+import { createDriver, DEFAULT_DRIVER, driverNames } from '../../drive/mount-drivers.js';
 import { runningHolder } from '../../drive/store-lock.js';
+import { typedSize } from '../../drive/typed-size.js';
 import { BusyError, UsageError } from '../../errors.js';
 import { limits } from '../../limits.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
@@ -34,12 +35,15 @@ export function addMountCommand(program: Command, context: CliContext): void {
   program
     .command('mount')
     .description('mount a drive; returns once the mount answers')
-    .argument('<name|key>', 'a drive of this machine, or a key to join with; - reads a key')
-    .argument('<dir>', 'an empty directory')
+    .argument(
+      '<name|key>',
+      'a drive of this machine, or a key to join with; - reads a key from standard input',
+    )
+    .argument('<dir>', 'an empty directory that is there')
     .option('--name <name>', 'name for a drive that is joined')
     .option('--read-only', 'do not write, even if the key allows it')
     .option('--at <version>', 'show it as it was, read-only: a version, a time or a snapshot')
-    .option('--offline', 'use no network')
+    .option('--offline', 'use no network: only what is on this machine can be read')
     .option('--bootstrap <host:port,...>', 'nodes of a private network (or SHOAL_BOOTSTRAP)')
     .addOption(
       new Option('--deadline <seconds>', 'longest wait for a peer')
@@ -47,15 +51,16 @@ export function addMountCommand(program: Command, context: CliContext): void {
         .default(limits.network_deadline_ms, String(limits.network_deadline_ms / 1000)),
     )
     .addOption(
-      new Option('--cache-size <bytes>', 'disk for data of a drive that is read').argParser(
-        parseCacheSize,
-      ),
+      new Option(
+        '--cache-size <bytes>',
+        `disk for the data of a drive that is read, such as 20G (a tenth of the disk, at least ${typedSize(limits.cache_default_bytes_min)}), or of a written one with hosts (all of it); at least ${typedSize(limits.cache_bytes_min)}`,
+      ).argParser(parseCacheSize),
     )
     .option('--take-over', 'write it from now on: the machine that wrote last is gone for good')
     .option('--allow-other', 'let other users use the mount')
     .option('--numeric-owner', "show the drive's own user and group ids")
-    .option('--acl', 'keep POSIX access lists and go by them')
-    .option('--driver <driver>', 'how to mount', DEFAULT_DRIVER)
+    .option('--acl', 'keep POSIX access lists and go by them (to read only with --numeric-owner)')
+    .option('--driver <driver>', `how to mount: ${driverNames.join(' or ')}`, DEFAULT_DRIVER)
     .option('--foreground', 'stay until the mount ends')
     .option('--json', 'print JSON')
     .action(async (what: string, given: string, options: MountCommandOptions) => {

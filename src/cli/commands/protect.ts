@@ -20,8 +20,8 @@ export function addProtectCommand(program: Command, context: CliContext): void {
     .command('protect')
     .description('show or set how the hosts of a drive keep it safe')
     .argument('<name>', 'a drive of this machine')
-    .option('--data <k>', 'data shards of a stripe', parseCount)
-    .option('--parity <m>', 'parity shards of a stripe: so many hosts may be lost', parseCount)
+    .option('--data <k>', 'data shards of a stripe (4 as long as it is not set)', parseCount)
+    .option('--parity <m>', 'parity shards of a stripe (2): so many hosts may be lost', parseCount)
     .option('--copies <n>', 'instead, so many whole copies on different hosts', parseCount)
     .option(
       '--repair-after <time>',

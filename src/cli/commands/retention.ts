@@ -42,7 +42,10 @@ export function addRetentionCommand(program: Command, context: CliContext): void
     )
     .option('--keep-snapshots', 'keep labelled snapshots for ever')
     .option('--no-keep-snapshots', 'keep them no longer than other versions')
-    .option('--default', 'what a drive keeps that was never told')
+    .option(
+      '--default',
+      `what a drive keeps that was never told: ${describeRetention(DEFAULT_RETENTION)}`,
+    )
     .option('--json', 'print JSON')
     .action(async (name: string, options: RetentionOptions) => {
       const home = homeOf(context);

@@ -20,9 +20,10 @@ export function addSnapshotCommands(program: Command, context: CliContext): void
   program
     .command('snapshot')
     .description('give the drive as it is now, or as it was, a label, which keeps it')
+    .usage('[options] <name> <label>\n       shoal snapshot [options] <name> --delete <label>')
     .argument('<name>', 'a drive of this machine')
     .argument('[label]', 'letters, digits, dots, dashes, underscores')
-    .option('--at <version>', 'label an older version: its number, a time, or a label')
+    .option('--at <version>', 'label an older version (the newest): its number, a time or a label')
     .option('--delete <label>', 'take a label away')
     .option('--json', 'print JSON')
     .action(async (name: string, label: string | undefined, options: SnapshotOptions) => {
