@@ -123,7 +123,7 @@ test('cli - a key on standard input', async (t) => {
 });
 
 test('cli - help and version', async (t) => {
-  const machine = Machine.forTest(t);
+  const machine = Machine.forTest(t, { here: true });
   t.ok(/^\d+\.\d+\.\d+\n$/.test(await machine.shoal('--version')));
   const help = await machine.shoal('--help');
   for (const name of ['create', 'mount', 'unmount', 'share', 'list', 'status', 'bootstrap']) {

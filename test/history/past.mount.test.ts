@@ -200,7 +200,7 @@ test('a drive is mounted as it was, by number, time and label', TIME, async (t) 
   const refused: [string, number, RegExp][] = [
     ['999', exitCodes.notFound, /has versions 1 to \d+/],
     ['2001-01-01', exitCodes.notFound, /the oldest that is kept is version 1 of /],
-    ['no-such', exitCodes.notFound, /there are label$/m],
+    ['no-such', exitCodes.notFound, /the drive has 'label'$/m],
     ['a b', exitCodes.usage, /give its number, a time/],
   ];
   for (const [at, code, message] of refused) {
