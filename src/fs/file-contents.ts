@@ -3,6 +3,8 @@
  * Methods are synchronous over what is in memory (see `not-in-memory.ts`), except that reading chunks may wait.
  */
 import type { ChunkReference, ContentStore, ReadOptions } from '../content/content-store.js';
+import { copyOf } from '../content/copy-bytes.js';
+import { UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import {
   type Extent,
@@ -17,6 +19,7 @@ import {
 } from './extents.js';
 import { type Inode, type Segment, segmentOf } from './inode.js';
 import type { InodeTable } from './inode-table.js';
+import { requireNotCollected } from './kept-inodes.js';
 import { NotInMemory } from './not-in-memory.js';
 import { PosixError } from './posix-error.js';
 
@@ -82,7 +85,7 @@ export class FileContents {
         if (extent === undefined || at >= stop) continue;
         const skipped = at - base - extent.start;
         const count = Math.min(extent.length - skipped, stop - at);
-        const piece = this.#readExtent(extent, skipped, count, options);
+        const piece = this.#readExtent(inode, extent, skipped, count, options);
         if (piece instanceof Promise) waits = true;
         pieces.push(piece);
         at += count;
@@ -96,6 +99,7 @@ export class FileContents {
   }
 
   #readExtent(
+    inode: Inode,
     extent: Extent,
     skipped: number,
     count: number,
@@ -107,7 +111,27 @@ export class FileContents {
       return Buffer.from(memoryBytes(extent).subarray(skipped, skipped + count));
     }
     const chunk = extent.source as ChunkReference;
+    if (inode.kept !== null && !this.#content.isLocal(chunk)) {
+      return this.#readOlder(chunk, extent.skip + skipped, count, options);
+    }
     return this.#content.read(chunk, extent.skip + skipped, count, options);
+  }
+
+  /** A chunk of an inode that the drive has no more. Throws ESTALE, too. */
+  async #readOlder(
+    chunk: ChunkReference,
+    offset: number,
+    length: number,
+    options: ReadOptions,
+  ): Promise<Buffer> {
+    await requireNotCollected(this.#table.view, chunk);
+    try {
+      const bytes = this.#content.read(chunk, offset, length, options);
+      return bytes instanceof Promise ? await bytes : copyOf(bytes);
+    } catch (error) {
+      if (error instanceof UnavailableError) await requireNotCollected(this.#table.view, chunk);
+      throw error;
+    }
   }
 
   /** Writes `data`, growing the file when needed; copies what it keeps. Throws NotInMemory, EFBIG. */

@@ -6,6 +6,7 @@ import { InterruptedError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { HandleTable } from './handle-table.js';
 import { type Inode, S_ISGID, S_ISUID, S_IXGRP, segmentOf } from './inode.js';
+import { requireNoPath } from './kept-inodes.js';
 import { untilInterrupted, withMemory } from './not-in-memory.js';
 import { PosixError } from './posix-error.js';
 import { Readahead } from './readahead.js';
@@ -46,6 +47,7 @@ export class FileOperations {
     return withMemory(() => {
       const inode = this.#volume.table.need(ino);
       if (inode.isDirectory) throw new PosixError('EISDIR');
+      requireNoPath(inode);
       const answer = this.openInode(inode, flags);
       const { mode } = inode;
       if (killSuidGid) dropSuidGid(inode, caller);
@@ -64,6 +66,7 @@ export class FileOperations {
       if (inode.size > 0 || inode.segmentsEnd > 0) this.#empty(inode);
     }
     inode.opens++;
+    if (volume.readOnly) volume.table.inUse.opened(inode.ino);
     if (writable) {
       inode.writers++;
       inode.everWritable = true;
@@ -106,7 +109,9 @@ export class FileOperations {
       return atOnce || pieces instanceof Promise ? pieces : keepable(pieces);
     }, caller) as Answer<Buffer | Buffer[]>;
     atOnce = false;
-    return volume.readOnly && answer instanceof Promise
+    // What is not in the drive any more is not in a newer head either.
+    const follows = volume.readOnly && (volume.table.peek(opened.ino)?.kept ?? null) === null;
+    return follows && answer instanceof Promise
       ? this.#orAtNewHead(answer, handle, offset, length, caller)
       : answer;
   }
@@ -201,7 +206,12 @@ export class FileOperations {
       inode.writers--;
       volume.closed(inode);
     }
-    if (!volume.readOnly) volume.deleteIfUnused(inode);
+    if (!volume.readOnly) {
+      volume.deleteIfUnused(inode);
+      return;
+    }
+    volume.table.inUse.closed(inode.ino);
+    volume.table.dropKept(inode.ino);
   }
 
   fsync(): Answer<void> {

@@ -4,11 +4,16 @@
  */
 import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
-import { type CommitRecord, decodeCommit } from '../tree/commit-record.js';
-import { commitKey } from '../tree/keys.js';
-import type { Head, Tree, TreeReadOptions, TreeView } from '../tree/tree.js';
+import type { CommitRecord } from '../tree/commit-record.js';
+import type { Head, Tree, TreeView } from '../tree/tree.js';
+import type { InodeTable } from './inode-table.js';
+import { SEGMENTS_PER_SCAN_MAX } from './load-segments.js';
+import { readCommit } from './read-commit.js';
 import type { ToldName } from './told-names.js';
+import { VanishedFiles } from './vanished-files.js';
 import type { Volume } from './volume.js';
+
+export { readCommit } from './read-commit.js';
 
 /** After a failure to read the newest commit. */
 const RETRY_MS = 1000;
@@ -92,10 +97,18 @@ export class Follower {
       const view = this.#tree.at(head);
       const newest = await readCommit(view);
       const changed = await this.#changesSince(newest, head);
+      const vanished = new VanishedFiles({
+        table: this.#volume.table,
+        tree: this.#tree,
+        view,
+        newest,
+        changed: changed?.inodes ?? null,
+      });
+      while (vanished.isBehind && !this.#closed) await vanished.look();
       if (this.#closed) return;
       this.#last = newest;
       this.#trouble = '';
-      await this.#moveTo(view, changed);
+      await this.#moveTo(view, changed, vanished);
     }
   }
 
@@ -140,9 +153,11 @@ export class Follower {
   }
 
   /** In one tick the mount shows the new head; then the kernel is told what to forget. */
-  async #moveTo(view: TreeView, changed: Changed | null): Promise<void> {
+  async #moveTo(view: TreeView, changed: Changed | null, vanished: VanishedFiles): Promise<void> {
     const { table, toldNames } = this.#volume;
+    const goesOn = this.#keep(vanished, changed);
     table.startOver(view);
+    for (const ino of vanished.found.keys()) preloadKept(table, ino);
     this.#volume.content.expectFork(view.head.fork);
     let inodes: number[];
     let names: Iterable<ToldName>;
@@ -153,7 +168,7 @@ export class Follower {
     } else {
       for (const ino of [...changed.inodes, ...changed.entries.keys()]) {
         const inode = table.peek(ino);
-        if (inode !== undefined) table.remove(inode);
+        if (inode !== undefined && inode.kept === null) table.remove(inode);
       }
       inodes = [...changed.inodes].filter((ino) => table.isRemembered(ino));
       names = [...changed.entries].flatMap(([parent, changedNames]) =>
@@ -161,17 +176,48 @@ export class Follower {
       );
     }
     // Not waited for: a read that waits for a peer holds up the notification of its file, and must not hold up others.
-    const telling = this.#tell(names, inodes).finally(() => this.#telling.delete(telling));
+    const telling = this.#tell(names, inodes, goesOn).finally(() => {
+      vanished.told();
+      this.#telling.delete(telling);
+    });
     this.#telling.add(telling);
     if (this.#telling.size >= UNTOLD_HEADS_MAX) await Promise.race(this.#telling);
   }
 
-  /** Names first: each waits for look-ups in its directory that the kernel is about to take in. */
-  async #tell(names: Iterable<ToldName>, inodes: number[]): Promise<void> {
+  /**
+   * Before the new head is shown: what is in use and not there any more goes on as it was. Returns for which inodes the
+   * kernel's data stays right whatever the head.
+   */
+  #keep(vanished: VanishedFiles, changed: Changed | null): (ino: number) => boolean {
+    const { table } = this.#volume;
+    const { found, shown, isLost } = vanished;
+    if (isLost) for (const { ino } of table.all()) table.dropKept(ino, true);
+    table.inUse.leave(changed?.inodes ?? null, isLost ? null : shown);
+    for (const [ino, { record, older }] of found) {
+      if (table.inUse.isOpen(ino)) table.keep(ino, record, older);
+    }
+    return (ino) => {
+      if ((table.peek(ino)?.kept ?? null) === null) return false;
+      const last = found.get(ino);
+      return last === undefined || last.older === shown;
+    };
+  }
+
+  /**
+   * Names first: each waits for look-ups in its directory that the kernel is about to take in. `goesOn` is of inodes whose
+   * data stays.
+   */
+  async #tell(
+    names: Iterable<ToldName>,
+    inodes: number[],
+    goesOn: (ino: number) => boolean,
+  ): Promise<void> {
     const { kernel } = this.#volume;
     if (kernel === null) return;
     await this.#notify(names, ({ parent, name }) => kernel.invalidateEntry(parent, name));
-    await this.#notify(inodes, (ino) => kernel.invalidateInode(ino, 0, 0));
+    await this.#notify(inodes, (ino) =>
+      goesOn(ino) ? kernel.invalidateAttributes(ino) : kernel.invalidateInode(ino, 0, 0),
+    );
     this.#repeatLater(inodes);
   }
 
@@ -200,12 +246,14 @@ export class Follower {
   }
 }
 
-function sameHead(a: Head, b: Head): boolean {
-  return a.length === b.length && a.fork === b.fork;
+/** An older head's records are not kept by everybody for long. Who reads what is not loaded here looks again. */
+function preloadKept(table: InodeTable, ino: number): void {
+  const inode = table.peek(ino);
+  const end = Math.min(inode?.storedSegmentsEnd ?? 0, SEGMENTS_PER_SCAN_MAX);
+  if (inode?.kept == null || end === 0) return;
+  table.loadSegments(inode, 0, end).catch(() => undefined);
 }
 
-/** Throws DamagedError when the tree has no commit record. */
-export async function readCommit(view: TreeView, options?: TreeReadOptions): Promise<CommitRecord> {
-  const bytes = await view.get(commitKey, options);
-  return decodeCommit(bytes ?? Buffer.alloc(0));
+function sameHead(a: Head, b: Head): boolean {
+  return a.length === b.length && a.fork === b.fork;
 }

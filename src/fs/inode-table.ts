@@ -5,7 +5,7 @@
 import type { ChunkReference } from '../content/content-store.js';
 import { DamagedError } from '../errors.js';
 import { decodeEntry, type EntryRecord, entryNameOfKey } from '../tree/entry-record.js';
-import { decodeInode } from '../tree/inode-record.js';
+import { decodeInode, type InodeRecord } from '../tree/inode-record.js';
 import {
   entryKey,
   inodeKey,
@@ -28,12 +28,15 @@ import {
   type Segment,
   Xattrs,
 } from './inode.js';
-import { loadedSegment, SEGMENTS_PER_SCAN_MAX } from './load-segments.js';
+import { InodesInUse, type OlderHead } from './inodes-in-use.js';
+import { keptDirectory, keptFile } from './kept-inodes.js';
+import { loadedSegment, nextSegment, SEGMENTS_PER_SCAN_MAX } from './load-segments.js';
 import { loadXattrs } from './load-xattrs.js';
 import { Moves } from './moves.js';
 import { NamesBudget } from './names-budget.js';
 import { NotInMemory } from './not-in-memory.js';
 import { PosixError } from './posix-error.js';
+import { SegmentQueue } from './segment-queue.js';
 
 const ROOT_INO = 1;
 
@@ -65,12 +68,12 @@ export class InodeTable {
   #evictionCursor = this.#inodes.values();
   /** Lookups the kernel was answered and has not forgotten. */
   readonly #lookups = new Map<number, number>();
+  /** What is in use on a reading mount; nobody else changes a drive that is written here. */
+  readonly inUse = new InodesInUse();
   /** Loads under way, so that callers share them. */
   #loading = new Map<string, Promise<void>>();
   readonly #moves = new Moves();
-  /** Loaded segments, oldest first. */
-  #segmentQueue: { inode: Inode; index: number }[] = [];
-  #segmentQueueStart = 0;
+  readonly #segmentQueue: SegmentQueue;
   /** Directories with names in memory, oldest first, and the number of those names. */
   readonly #directories = new Set<Inode>();
   #directoryEntries = 0;
@@ -83,6 +86,7 @@ export class InodeTable {
     this.#log = options.log;
     this.#max = options.cacheLimits ?? FULL_CACHE;
     this.#onChunk = options.onChunk ?? (() => {});
+    this.#segmentQueue = new SegmentQueue(this.#max.segments);
   }
 
   get size(): number {
@@ -153,8 +157,12 @@ export class InodeTable {
       const bytes = await view.get(inodeKey(ino));
       if (view !== this.view || this.#inodes.has(ino)) return;
       if (bytes === null) {
-        if (this.#readOnly) throw new PosixError('ESTALE');
-        throw new DamagedError(`Inode ${ino} is missing from the tree`);
+        if (!this.#readOnly) throw new DamagedError(`Inode ${ino} is missing from the tree`);
+        const kept = await keptDirectory(ino, this.inUse.lastHeadOf(ino));
+        if (view !== this.view || this.#inodes.has(ino)) return;
+        if (kept === null || !this.isRemembered(ino)) throw new PosixError('ESTALE');
+        this.add(kept);
+        return;
       }
       this.add(new Inode(ino, decodeInode(ino, bytes)));
     });
@@ -172,16 +180,39 @@ export class InodeTable {
     if (this.#inodes.get(inode.ino) === inode) this.#inodes.delete(inode.ino);
   }
 
-  /** Drops everything; for a follower that lost track. */
+  /** Drops everything but what is kept; for a follower that lost track. */
   removeAll(): void {
-    for (const inode of this.#inodes.values()) this.#dropContents(inode);
-    this.#inodes.clear();
+    for (const inode of this.#inodes.values()) if (inode.kept === null) this.remove(inode);
+  }
+
+  // What the shown head has no more
+
+  /** To be called before the head is shown that lacks an open file: it goes on with what it was at an older one. */
+  keep(ino: number, record: InodeRecord, older: OlderHead): void {
+    const known = this.#inodes.get(ino);
+    const isShown = older.view === this.view;
+    if (known !== undefined && !isShown) this.remove(known);
+    this.add(keptFile(isShown ? known : undefined, ino, record, older));
+  }
+
+  /** Drops an inode that was kept once it is not in use any more; with `isLost` in any case. */
+  dropKept(ino: number, isLost = false): void {
+    const inode = this.#inodes.get(ino);
+    if (inode === undefined || inode.kept === null) return;
+    const isUsed = inode.isDirectory ? this.isRemembered(ino) : this.inUse.isOpen(ino);
+    if (isLost || !isUsed) this.remove(inode);
+  }
+
+  /** Where the records of an inode are. */
+  viewOf(inode: Inode): TreeView {
+    return inode.kept?.view ?? this.view;
   }
 
   // The kernel's references
 
-  remember(ino: number): void {
+  remember(ino: number, isDirectory = false): void {
     this.#lookups.set(ino, (this.#lookups.get(ino) ?? 0) + 1);
+    if (isDirectory && this.#readOnly) this.inUse.addDirectory(ino);
   }
 
   /** Returns whether the kernel has forgotten the inode altogether. */
@@ -192,6 +223,8 @@ export class InodeTable {
       return false;
     }
     this.#lookups.delete(ino);
+    this.inUse.forgetDirectory(ino);
+    this.dropKept(ino);
     return true;
   }
 
@@ -314,7 +347,7 @@ export class InodeTable {
     if (segment === undefined) {
       segment = newSegment();
       data.segments.set(index, segment);
-      this.#segmentQueue.push({ inode, index });
+      this.#segmentQueue.push(inode, index);
     }
     segment.dirty = true;
     segment.changes++;
@@ -331,46 +364,33 @@ export class InodeTable {
   loadSegments(inode: Inode, first: number, end: number): Promise<void> {
     return this.#share(`s${inode.ino}/${first}-${end}`, async () => {
       const data = this.dataOf(inode);
+      const view = this.viewOf(inode);
       const found = new Map<number, Segment>();
       const loaded = (index: number, bytes: Buffer): Segment =>
         loadedSegment(inode.ino, index, bytes, this.#onChunk);
       if (end === first + 1) {
-        const bytes = await this.view.get(segmentKey(inode.ino, first));
+        const bytes = await view.get(segmentKey(inode.ino, first));
         if (bytes !== null) found.set(first, loaded(first, bytes));
       } else {
-        const range = this.view.range(segmentKey(inode.ino, first), segmentKey(inode.ino, end));
+        const range = view.range(segmentKey(inode.ino, first), segmentKey(inode.ino, end));
         for await (const { key, value } of range) {
           const index = segmentOfKey(key);
           found.set(index, loaded(index, value));
         }
       }
       // Before, not after: what is loaded now must stay until it was used.
-      this.#evictSegments(EVICTION_STEPS_PER_LOAD_MAX);
+      this.#segmentQueue.evict(EVICTION_STEPS_PER_LOAD_MAX);
       for (let index = first; index < end; index++) {
         if (data.segments.has(index)) continue;
         data.segments.set(index, found.get(index) ?? newSegment());
-        this.#segmentQueue.push({ inode, index });
+        this.#segmentQueue.push(inode, index);
       }
     });
   }
 
-  /**
-   * The first segment at or behind `index` that may hold data, or -1. Skips what the tree has no record of.
-   */
-  async nextSegment(inode: Inode, index: number): Promise<number> {
-    let next = -1;
-    for (const [at, { extents }] of inode.data?.segments ?? []) {
-      if (at >= index && extents.length > 0 && (next === -1 || at < next)) next = at;
-    }
-    const end = Math.min(inode.storedSegmentsEnd, next === -1 ? Number.POSITIVE_INFINITY : next);
-    if (index >= end) return next;
-    const range = this.view.range(segmentKey(inode.ino, index), segmentKey(inode.ino, end));
-    for await (const { key } of range) {
-      const stored = segmentOfKey(key);
-      // Memory knows better: it may have been emptied.
-      if (!inode.data?.segments.has(stored)) return stored;
-    }
-    return next;
+  /** The first segment at or behind `index` that may hold data, or -1. */
+  nextSegment(inode: Inode, index: number): Promise<number> {
+    return nextSegment(this.viewOf(inode), inode, index);
   }
 
   /**
@@ -403,7 +423,7 @@ export class InodeTable {
     throw new NotInMemory(
       this.#share(`x${inode.ino}`, async () => {
         const report = (line: string) => this.reportDamage(inode.ino, line);
-        const xattrs = await loadXattrs(this.view, inode.ino, report);
+        const xattrs = await loadXattrs(this.viewOf(inode), inode.ino, report);
         inode.xattrs ??= xattrs;
       }),
     );
@@ -450,7 +470,8 @@ export class InodeTable {
       if (done === true) this.#evictionCursor = this.#inodes.values();
       if (inode === undefined) continue;
       // A reader deletes nothing, whatever the number of links.
-      const isPinned = this.#readOnly ? inode.opens > 0 : inode.isPinned;
+      const isUsed = inode.opens > 0 || inode.kept !== null;
+      const isPinned = this.#readOnly ? isUsed : inode.isPinned;
       if (!isPinned && !inode.touched) this.remove(inode);
       inode.touched = false;
     }
@@ -458,33 +479,12 @@ export class InodeTable {
 
   /** More segments are in memory than should be, most of them dirty: a commit has to make room. */
   get isCrowded(): boolean {
-    return this.#segmentQueue.length - this.#segmentQueueStart > 2 * this.#max.segments;
+    return this.#segmentQueue.length > 2 * this.#max.segments;
   }
 
   /** Forgets clean segments beyond the limit, oldest first. Not to be called in the middle of an operation. */
   evictSegments(): void {
-    this.#evictSegments(this.#segmentQueue.length - this.#segmentQueueStart);
-  }
-
-  #evictSegments(stepsMax: number): void {
-    const queue = this.#segmentQueue;
-    for (let steps = 0; steps < stepsMax; steps++) {
-      const oldest = queue[this.#segmentQueueStart];
-      if (oldest === undefined) break;
-      const { inode, index } = oldest;
-      const segment = inode.data?.segments.get(index);
-      const isStale = segment === undefined || inode.gone;
-      const isFull = queue.length - this.#segmentQueueStart > this.#max.segments;
-      if (!isStale && !isFull) break;
-      this.#segmentQueueStart++;
-      if (isStale) continue;
-      if (segment.dirty || inode.committing > 0 || !inode.persisted) queue.push(oldest);
-      else inode.data?.segments.delete(index);
-    }
-    if (this.#segmentQueueStart > queue.length / 2) {
-      this.#segmentQueue = queue.slice(this.#segmentQueueStart);
-      this.#segmentQueueStart = 0;
-    }
+    this.#segmentQueue.evict(this.#segmentQueue.length);
   }
 
   #evictDirectories(except: Inode): void {

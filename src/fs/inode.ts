@@ -6,6 +6,7 @@ import type { EntryRecord } from '../tree/entry-record.js';
 import type { InodeRecord } from '../tree/inode-record.js';
 import type { Timestamp } from './clock.js';
 import type { Extent } from './extents.js';
+import type { OlderHead } from './inodes-in-use.js';
 
 export const S_IFMT = 0o170000;
 export const S_IFIFO = 0o010000;
@@ -127,6 +128,8 @@ export class Inode implements InodeRecord {
   touched = true;
   /** Deleted for good. */
   gone = false;
+  /** The drive has it no more, a program on a reading mount does: the head at which its other records are. */
+  kept: OlderHead | null = null;
 
   data: FileData | null = null;
   directory: Directory | null = null;

@@ -5,6 +5,7 @@ import { ACCESS_LIST, DEFAULT_LIST, inheritedLists } from './access-lists.js';
 import type { Timestamp } from './clock.js';
 import type { FileOperations } from './file-operations.js';
 import { type Inode, S_IFDIR, S_IFLNK, S_IFMT } from './inode.js';
+import { requireNoPath } from './kept-inodes.js';
 import { withMemory } from './not-in-memory.js';
 import { PosixError } from './posix-error.js';
 import type { Volume } from './volume.js';
@@ -39,6 +40,7 @@ export class NameOperations {
     const volume = this.#volume;
     return withMemory(() => {
       const directory = volume.table.need(parent);
+      requireNoPath(directory);
       if (name === '.') return volume.entryOf(directory);
       if (name === '..') return volume.entryOf(volume.table.need(directory.parent));
       const { inode } = this.#find(parent, name);

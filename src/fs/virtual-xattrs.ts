@@ -55,7 +55,7 @@ export function virtualXattr(
 /** Throws PosixError ENODATA for a drive that no hosts keep, or that another machine writes. */
 async function healthOf(volume: Volume, inode: Inode): Promise<Buffer> {
   const { health } = volume;
-  const text = health && (await health(await blocksOfFile(volume.table.view, inode)));
+  const text = health && (await health(await blocksOfFile(volume.table.viewOf(inode), inode)));
   if (text === null) throw new PosixError('ENODATA');
   return Buffer.from(text);
 }
@@ -68,7 +68,8 @@ function isUncommitted({ dirty, committing, data, inline }: Inode): boolean {
 /** Null when the records of the content are not all here. Throws PosixError EIO for a damaged one. */
 async function summarize(volume: Volume, inode: Inode): Promise<ContentSummary | null> {
   try {
-    return await summarizeFile(volume.content, volume.table.view, inode.ino, inode);
+    const view = volume.table.viewOf(inode);
+    return await summarizeFile(volume.content, view, inode.ino, inode);
   } catch (error) {
     if (error instanceof DamagedError) throw new PosixError('EIO');
     throw error;

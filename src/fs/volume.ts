@@ -114,7 +114,7 @@ export class Volume {
 
   /** What the kernel gets to know of an inode; with it, it may ask for the inode until it forgets it. */
   entryOf(inode: Inode): Entry {
-    this.table.remember(inode.ino);
+    this.table.remember(inode.ino, inode.isDirectory);
     const { attributes, attributesTimeoutSec } = this.timedAttributes(inode);
     return { attributes, attributesTimeoutSec, entryTimeoutSec: REMEMBER_SEC };
   }

@@ -74,6 +74,20 @@ export function decodeGarbage(bytes: Buffer): Uint8Array {
   });
 }
 
+/** Whether a block is garbage at a head. Throws what reading the tree throws. */
+export async function isGarbage(
+  view: TreeView,
+  log: GarbageLog,
+  block: number,
+  options?: TreeReadOptions,
+): Promise<boolean> {
+  const bytes = await view.get(garbageKey(log, Math.floor(block / GROUP_BLOCKS)), options);
+  if (bytes === null) return false;
+  const group = new BlockSet();
+  group.addGroup(0, decodeGarbage(bytes));
+  return group.has(block % GROUP_BLOCKS);
+}
+
 /** All garbage of one log at a head. Throws what reading the tree throws. */
 export async function readGarbage(
   view: TreeView,
