@@ -7,6 +7,7 @@ import { limits } from '../limits.js';
 import type { CommitRecord } from '../tree/commit-record.js';
 import type { Head, Tree, TreeView } from '../tree/tree.js';
 import type { InodeTable } from './inode-table.js';
+import { recordAt } from './kept-inodes.js';
 import { SEGMENTS_PER_SCAN_MAX } from './load-segments.js';
 import { readCommit } from './read-commit.js';
 import type { ToldName } from './told-names.js';
@@ -32,6 +33,17 @@ interface Changed {
   inodes: Set<number>;
   /** By parent, the names. */
   entries: Map<number, Set<string>>;
+}
+
+/** What the kernel is told of a newer head. */
+interface News {
+  names: Iterable<ToldName>;
+  inodes: readonly number[];
+  /** Inodes whose data stays right. */
+  goesOn: (ino: number) => boolean;
+  view: TreeView;
+  /** Inodes that may be directories which are gone; the names in them are told, too. */
+  within: readonly number[];
 }
 
 export class Follower {
@@ -176,7 +188,8 @@ export class Follower {
       );
     }
     // Not waited for: a read that waits for a peer holds up the notification of its file, and must not hold up others.
-    const telling = this.#tell(names, inodes, goesOn).finally(() => {
+    const within = changed === null ? [] : [...changed.inodes];
+    const telling = this.#tell({ names, inodes, goesOn, view, within }).finally(() => {
       vanished.told();
       this.#telling.delete(telling);
     });
@@ -203,25 +216,36 @@ export class Follower {
     };
   }
 
-  /**
-   * Names first: each waits for look-ups in its directory that the kernel is about to take in. `goesOn` is of inodes whose
-   * data stays.
-   */
-  async #tell(
-    names: Iterable<ToldName>,
-    inodes: number[],
-    goesOn: (ino: number) => boolean,
-  ): Promise<void> {
+  /** Names first: each waits for look-ups in its directory that the kernel is about to take in. */
+  async #tell({ names, inodes, goesOn, view, within }: News): Promise<void> {
     const { kernel } = this.#volume;
     if (kernel === null) return;
-    await this.#notify(names, ({ parent, name }) => kernel.invalidateEntry(parent, name));
+    const tellName = ({ parent, name }: ToldName) => kernel.invalidateEntry(parent, name);
+    await this.#notify(names, tellName);
+    await this.#notify(await this.#namesWithin(view, within), tellName);
     await this.#notify(inodes, (ino) =>
       goesOn(ino) ? kernel.invalidateAttributes(ino) : kernel.invalidateInode(ino, 0, 0),
     );
     this.#repeatLater(inodes);
   }
 
-  #repeatLater(inodes: number[]): void {
+  /**
+   * Names in directories that are gone. A commit does not list them: no path leads to them any more, but for that of a
+   * program whose directory it is.
+   */
+  async #namesWithin(view: TreeView, inodes: readonly number[]): Promise<ToldName[]> {
+    const names: ToldName[] = [];
+    for (const parent of inodes) {
+      const told = this.#volume.toldNames?.namesIn(parent) ?? [];
+      if (told.length === 0) continue;
+      const record = await recordAt(view, parent);
+      if (record !== null && record?.nlink !== 0) continue;
+      for (const name of told) names.push({ parent, name });
+    }
+    return names;
+  }
+
+  #repeatLater(inodes: readonly number[]): void {
     if (inodes.length === 0 || this.#closed) return;
     const timer = setTimeout(() => {
       this.#repeatTimers.delete(timer);

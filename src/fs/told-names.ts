@@ -26,6 +26,10 @@ export class ToldNames {
     return true;
   }
 
+  namesIn(parent: number): string[] {
+    return [...(this.#byParent.get(parent) ?? [])];
+  }
+
   /** The kernel has forgotten a directory, which it does after the names in it. */
   forgetParent(parent: number): void {
     const names = this.#byParent.get(parent);
