@@ -20,12 +20,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { type Assertions, test } from 'brittle';
 import { command, ended } from '../support/command.js';
 import type { DriveMount } from '../support/drive-mount.js';
 import { LineReader } from '../support/line-reader.js';
 import { MemoryMap } from '../support/memory-map.js';
-import { lseek, SEEK_DATA, SEEK_HOLE } from '../support/syscalls.js';
+import { lseek, RENAME_EXCHANGE, rename, SEEK_DATA, SEEK_HOLE } from '../support/syscalls.js';
 import { getxattr, setxattr } from '../support/xattr.js';
 import {
   errorCode,
@@ -41,6 +42,8 @@ const MIB = 1 << 20;
 const LARGE_BYTES = 24 * MIB;
 /** More than one commit lists. */
 const MANY_FILES = 4500;
+const ROUNDS = 25;
+const ROUND_BYTES = 256 << 10;
 /** Nothing that is told at once takes so long. */
 const DEADLINE_SECONDS = 600;
 
@@ -259,6 +262,39 @@ const steps: Record<string, (step: Step) => Promise<void>> = {
     } finally {
       await within.end();
     }
+  },
+
+  'names are never missing while they are replaced': async ({ t, at, seen, follows }) => {
+    const save = (i: number) => {
+      mkdirSync(at('next'));
+      writeFileSync(at('next/file'), contentAt(i, 0, ROUND_BYTES));
+      writeFileSync(at('file.new'), contentAt(i, 0, ROUND_BYTES));
+      renameSync(at('file.new'), at('file'));
+      rename(at('next'), at('place'), RENAME_EXCHANGE);
+      rmSync(at('next'), { recursive: true });
+    };
+    mkdirSync(at('place'));
+    save(0);
+    await follows(() => existsSync(seen('place/file')));
+    for (let round = 1; round <= ROUNDS; round++) {
+      save(round);
+      let isCommitted = false;
+      const commit = origin.commit().then(() => {
+        isCommitted = true;
+      });
+      let isNew = false;
+      while (!isNew) {
+        const found = ['file', 'place/file'].map((name) => readFileSync(seen(name)));
+        const rounds = found.map((bytes) =>
+          [round - 1, round].find((i) => bytes.equals(contentAt(i, 0, ROUND_BYTES))),
+        );
+        if (rounds.includes(undefined)) t.fail(`round ${round}: what was read is no whole file`);
+        isNew = isCommitted && rounds.every((i) => i === round);
+        await setImmediate();
+      }
+      await commit;
+    }
+    t.pass(`${ROUNDS} rounds`);
   },
 
   'memory is given back': async ({ t, at, seen, follows }) => {
