@@ -67,6 +67,8 @@ export const limits = {
   commit_changes_max: 4096,
   /** Names told to the kernel that a follower notes; it lets the kernel remember others for a second only. */
   told_names_max: 200_000,
+  /** Segments of a removed file, open on a reading mount, whose extents are loaded before anybody asks. */
+  kept_segments_loaded_max: 4096,
   /** Commits a follower walks back before it forgets everything instead. */
   followed_commits_max: 64,
 

@@ -111,9 +111,7 @@ export class FileContents {
       return Buffer.from(memoryBytes(extent).subarray(skipped, skipped + count));
     }
     const chunk = extent.source as ChunkReference;
-    if (inode.kept !== null && !this.#content.isLocal(chunk)) {
-      return this.#readOlder(chunk, extent.skip + skipped, count, options);
-    }
+    if (inode.kept !== null) return this.#readOlder(chunk, extent.skip + skipped, count, options);
     return this.#content.read(chunk, extent.skip + skipped, count, options);
   }
 
@@ -124,7 +122,7 @@ export class FileContents {
     length: number,
     options: ReadOptions,
   ): Promise<Buffer> {
-    await requireNotCollected(this.#table.view, chunk);
+    if (!this.#content.isLocal(chunk)) await requireNotCollected(this.#table.view, chunk);
     try {
       const bytes = this.#content.read(chunk, offset, length, options);
       return bytes instanceof Promise ? await bytes : copyOf(bytes);

@@ -6,6 +6,7 @@ import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
 import type { CommitRecord } from '../tree/commit-record.js';
 import type { Head, Tree, TreeView } from '../tree/tree.js';
+import type { Inode } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 import { recordAt } from './kept-inodes.js';
 import { SEGMENTS_PER_SCAN_MAX } from './load-segments.js';
@@ -169,7 +170,11 @@ export class Follower {
     const { table, toldNames } = this.#volume;
     const goesOn = this.#keep(vanished, changed);
     table.startOver(view);
-    for (const ino of vanished.found.keys()) preloadKept(table, ino);
+    for (const ino of vanished.found.keys()) {
+      const inode = table.peek(ino);
+      // Who reads there looks again, and is told.
+      if (inode !== undefined) loadKept(table, inode).catch(() => undefined);
+    }
     this.#volume.content.expectFork(view.head.fork);
     let inodes: number[];
     let names: Iterable<ToldName>;
@@ -270,12 +275,14 @@ export class Follower {
   }
 }
 
-/** An older head's records are not kept by everybody for long. Who reads what is not loaded here looks again. */
-function preloadKept(table: InodeTable, ino: number): void {
-  const inode = table.peek(ino);
-  const end = Math.min(inode?.storedSegmentsEnd ?? 0, SEGMENTS_PER_SCAN_MAX);
-  if (inode?.kept == null || end === 0) return;
-  table.loadSegments(inode, 0, end).catch(() => undefined);
+/** Loads the extents of a file that is kept: nobody may have an older head's records for long. Throws like reads. */
+async function loadKept(table: InodeTable, inode: Inode): Promise<void> {
+  const end = Math.min(inode.storedSegmentsEnd, limits.kept_segments_loaded_max);
+  for (let from = 0; from < end && table.peek(inode.ino) === inode; ) {
+    const until = Math.min(end, from + SEGMENTS_PER_SCAN_MAX);
+    await table.loadSegments(inode, from, until);
+    from = until;
+  }
 }
 
 function sameHead(a: Head, b: Head): boolean {

@@ -42,7 +42,7 @@ const MIB = 1 << 20;
 const LARGE_BYTES = 24 * MIB;
 /** More than one commit lists. */
 const MANY_FILES = 4500;
-const ROUNDS = 25;
+const ROUNDS = 15;
 const ROUND_BYTES = 256 << 10;
 /** Nothing that is told at once takes so long. */
 const DEADLINE_SECONDS = 600;
