@@ -7,6 +7,7 @@ import { limits } from '../limits.js';
 import type { CommitRecord } from '../tree/commit-record.js';
 import type { InodeRecord } from '../tree/inode-record.js';
 import type { Tree, TreeView } from '../tree/tree.js';
+import { S_IFMT, S_IFREG } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 import type { OlderHead } from './inodes-in-use.js';
 import { BRIEFLY, recordAt } from './kept-inodes.js';
@@ -117,6 +118,8 @@ export class VanishedFiles {
   async #findAt(view: TreeView, ino: number, vanished: Set<number>): Promise<void> {
     const record = await recordAt(view, ino);
     if (record === null || record === undefined || record.nlink === 0) return;
+    // An inode never becomes another kind; a malicious owner may say so.
+    if ((record.mode & S_IFMT) !== S_IFREG) return;
     this.found.set(ino, { record, older: this.#olderHead(view) });
     vanished.delete(ino);
   }
