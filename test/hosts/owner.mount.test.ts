@@ -30,6 +30,12 @@ test(
     const twoAndOne = ['--data', '2', '--parity', '1', '--repair-after', '1h'];
     const lonely = await machine.shoal('protect', 'drive', ...twoAndOne);
     t.ok(lonely.startsWith("'drive' has no hosts yet; wanted 2 + 1, for 3 hosts\n"), lonely);
+    const alone = await machine.tryShoal(['sync', 'drive', ...SYNC]);
+    t.is(alone.code, 9, alone.stderr);
+    t.ok(
+      /^shoal: 'drive' has no hosts yet; 'shoal hosts add drive/.test(alone.stderr),
+      alone.stderr,
+    );
     const added = await asked<HostFigures[]>(machine, 'hosts', 'add', 'drive', first.invite);
     t.is(added[0]?.status, 'active');
     const twice = await machine.shoal('hosts', 'add', 'drive', first.invite);

@@ -45,6 +45,7 @@ export function addSyncCommand(program: Command, context: CliContext): void {
           const { version } = now;
           let shortSinceMs: number | null = null;
           while (now.protectedVersion < version || !now.isPlanConfirmed) {
+            if (now.activeHosts === 0) throw late(name, now);
             // No time helps then; only more hosts do. Some may be about to connect.
             const isShort =
               isShortOfHosts(now) && now.isPlanConfirmed && now.confirmedVersion >= version;
