@@ -70,13 +70,13 @@ async function blocksHealth(
   wanted: BlockSet | null,
   signal?: AbortSignal,
 ): Promise<Omit<DriveHealth, 'name' | 'path'>> {
-  const { logs, layout } = protector;
+  const { logs, layout, gone } = protector;
   const budget = new WorkBudget({ workMs: 20, restMs: 0 }, signal);
   // One that has just connected, and has not told yet what it has, was not asked.
   const hosts = protector
     .connectedHosts()
     .filter(({ peer }) => peer.state !== null)
-    .map(({ index, peer }) => checkedHost(protector, index, peer));
+    .map(({ index, peer }) => checkedHost(protector, gone, index, peer));
   const report = await measureHealth({
     layout,
     placement: protector.placement(),
@@ -114,16 +114,21 @@ async function isAllHere(
   budget: WorkBudget,
 ): Promise<boolean> {
   const { content } = logs;
-  for (let block = 0; block < content.length; block++) {
-    if (block % LOOKED_AT_ONCE === 0) await budget.pause();
-    if (wanted?.has(block) === false || garbage.content.has(block)) continue;
+  let looked = 0;
+  for (const block of wanted ?? new BlockSet().complement(content.length)) {
+    if (looked++ % LOOKED_AT_ONCE === 0) await budget.pause();
+    if (block >= content.length || garbage.content.has(block)) continue;
     if (content.core?.bitfield.get(block) !== true) return false;
   }
   return true;
 }
 
-function checkedHost(protector: Protector, index: number, peer: HostsPeer): CheckedHost {
-  const { logs, planLength, gone } = protector;
+function checkedHost(
+  { logs, planLength }: Protector,
+  gone: ReadonlySet<number>,
+  index: number,
+  peer: HostsPeer,
+): CheckedHost {
   const { content, parity, stripe } = logs;
   const told = {
     content: replicatorPeer(content, peer),

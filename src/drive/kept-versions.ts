@@ -1,5 +1,5 @@
 /** Which versions of a drive its retention policy keeps. */
-import { readCommit } from '../fs/follower.js';
+import { readCommit } from '../fs/read-commit.js';
 import { type CollectionRecord, decodeCollection } from '../tree/collection-record.js';
 import { collectionKey, RecordKind, rangeOfKind } from '../tree/keys.js';
 import type { Retention } from '../tree/retention-record.js';

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Hypercore from 'hypercore';
 import { DamagedError, InterruptedError, UnavailableError } from '../errors.js';
-import { readCommit } from '../fs/follower.js';
+import { readCommit } from '../fs/read-commit.js';
 import { limits } from '../limits.js';
 import { BlockSet } from '../log/block-set.js';
 import { readGarbage } from '../tree/garbage-record.js';

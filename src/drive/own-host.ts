@@ -7,7 +7,8 @@ import { readVersionedJson } from './atomic-file.js';
 import type { Home } from './home.js';
 import { bookStore, hostPaths } from './host-files.js';
 
-const HOSTS_FORMAT_VERSION = 1;
+/** Of the file in which a drive notes what its hosts have said. */
+export const HOSTS_FORMAT_VERSION = 1;
 
 /** The identity of the host that is run in this home; null when there is none. Throws StoreError for a damaged one. */
 export async function ownHostKeys(home: Home): Promise<KeyPair | null> {

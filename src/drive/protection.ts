@@ -26,12 +26,11 @@ import { readVersionedJson, writeFileAtomically } from './atomic-file.js';
 import type { Drive } from './drive.js';
 import type { Home } from './home.js';
 import type { WriterKeys } from './key-derivation.js';
-import { ownHostKeys } from './own-host.js';
+import { HOSTS_FORMAT_VERSION, ownHostKeys } from './own-host.js';
 import { keepTerm, openProtectionLogs, termFork } from './protection-logs.js';
 import { WorkBudget, type WorkShare } from './work-budget.js';
 import { WritingPace } from './writing-pace.js';
 
-const BOOK_FORMAT_VERSION = 1;
 const PEER_LOOK_MS = 50;
 const LOCAL = { localOnly: true };
 
@@ -235,7 +234,7 @@ export class Protection {
 
   async #readBook(path: string): Promise<Record<string, unknown> | null> {
     try {
-      return await readVersionedJson(path, BOOK_FORMAT_VERSION);
+      return await readVersionedJson(path, HOSTS_FORMAT_VERSION);
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       this.#options.log(`${error.message}; going on without what hosts said before`);
@@ -298,7 +297,7 @@ export class Protection {
 }
 
 async function saveBook(path: string, book: StoredBook): Promise<void> {
-  const text = JSON.stringify({ formatVersion: BOOK_FORMAT_VERSION, ...book });
+  const text = JSON.stringify({ formatVersion: HOSTS_FORMAT_VERSION, ...book });
   await writeFileAtomically(path, `${text}\n`);
 }
 

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type Hypercore from 'hypercore';
 import type { Download } from 'hypercore';
 import { DamagedError, InterruptedError, UnavailableError } from '../errors.js';
-import { readCommit } from '../fs/follower.js';
+import { readCommit } from '../fs/read-commit.js';
 import type { StripeLogs } from '../hosts/stripe-rescuer.js';
 import { limits } from '../limits.js';
 import { HyperbeeTree } from '../tree/hyperbee-tree.js';

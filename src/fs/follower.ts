@@ -15,8 +15,6 @@ import type { ToldName } from './told-names.js';
 import { VanishedFiles } from './vanished-files.js';
 import type { Volume } from './volume.js';
 
-export { readCommit } from './read-commit.js';
-
 /** After a failure to read the newest commit. */
 const RETRY_MS = 1000;
 /** Newer heads that may be shown before the kernel has been told all of an older one. */

@@ -8,8 +8,8 @@ import { entryKey, inodeKey, nameOfKey, RecordKind, rangeOfInode } from '../tree
 import type { Head, Tree, TreeReadOptions, TreeView } from '../tree/tree.js';
 import { namesOfPath, noSuchPath, pathOfNames } from './drive-path.js';
 import { summarizeFile } from './file-summary.js';
-import { readCommit } from './follower.js';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from './inode.js';
+import { readCommit } from './read-commit.js';
 import { findPath } from './subtree.js';
 
 export interface ListRequest {

@@ -172,7 +172,7 @@ export class StorageHost {
     const host = new StorageHost(options);
     try {
       await host.#capacity.measure();
-      await host.#lookAtLedger();
+      if (options.reciprocalRatio !== null) await host.#lookAtLedger();
       const { capacityBytes, usedBytes } = host.#capacity;
       if (usedBytes > capacityBytes) {
         options.log(
@@ -195,6 +195,7 @@ export class StorageHost {
   async report(): Promise<StorageHostReport> {
     const { book } = this.#options;
     await this.#capacity.measure();
+    await this.#lookAtLedger();
     const drives = book.drives.map(({ keys, addedMs }) => {
       const drive = this.#drives.get(keys.plan.toString('hex'));
       return {
@@ -285,7 +286,8 @@ export class StorageHost {
   }
 
   async #tidy(): Promise<void> {
-    await this.#lookAtLedger();
+    // Else only who asks for a report wants to know.
+    if (this.#options.reciprocalRatio !== null) await this.#lookAtLedger();
     for (const { keys } of [...this.#options.book.drives]) {
       const drive = this.#drives.get(keys.plan.toString('hex'));
       if (drive === undefined || !(this.#isLeaving || drive.isReleased)) continue;

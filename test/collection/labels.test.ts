@@ -2,11 +2,11 @@
 import test, { type Assertions } from 'brittle';
 import { type CollectReport, collect } from '../../src/drive/collector.js';
 import { NotFoundError } from '../../src/errors.js';
-import { readCommit } from '../../src/fs/follower.js';
 import { DriveHistory } from '../../src/fs/history/drive-history.js';
 import { readInode } from '../../src/fs/history/drive-paths.js';
 import { HeadsInUse } from '../../src/fs/history/heads-in-use.js';
 import { VersionHistory } from '../../src/fs/history/version-history.js';
+import { readCommit } from '../../src/fs/read-commit.js';
 import { retentionKey } from '../../src/tree/keys.js';
 import { encodeRetention } from '../../src/tree/retention-record.js';
 import type { Head, Tree, TreeView } from '../../src/tree/tree.js';

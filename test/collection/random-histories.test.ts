@@ -6,7 +6,7 @@ import test from 'brittle';
 import type Hypercore from 'hypercore';
 import { type CollectReport, collect } from '../../src/drive/collector.js';
 import { versionsOf } from '../../src/drive/kept-versions.js';
-import { readCommit } from '../../src/fs/follower.js';
+import { readCommit } from '../../src/fs/read-commit.js';
 import { decodeEntry, entryNameOfKey } from '../../src/tree/entry-record.js';
 import { decodeInode } from '../../src/tree/inode-record.js';
 import {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'brittle';
 import { NoSpaceError } from '../../src/errors.js';
 import type { DriveFileSystem } from '../../src/fs/drive-file-system.js';
-import { readCommit } from '../../src/fs/follower.js';
+import { readCommit } from '../../src/fs/read-commit.js';
 import { snapshotKey } from '../../src/tree/keys.js';
 import { readSuperblock } from '../../src/tree/superblock.js';
 import { temporaryFolder } from '../support/temporary-folder.js';

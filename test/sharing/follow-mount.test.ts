@@ -28,7 +28,13 @@ import { type Assertions, test } from 'brittle';
 import type { DriveMount } from '../support/drive-mount.js';
 import { MemoryMap } from '../support/memory-map.js';
 import { getxattr, listxattr, removexattr, setxattr } from '../support/xattr.js';
-import { errorCode, eventually, SHARING_TIME, SharedDrive } from './support/shared-drive.js';
+import {
+  errorCode,
+  eventually,
+  pathsOfStep,
+  SHARING_TIME,
+  SharedDrive,
+} from './support/shared-drive.js';
 import { contentAt } from './support/stream-content.js';
 
 const LARGE_BYTES = 2 << 20;
@@ -56,9 +62,7 @@ test('a reader - follows the origin', SHARING_TIME, async (t) => {
   reader = await drive.addReader();
   for (const [name, run] of Object.entries(steps)) {
     await t.test(name, async (t) => {
-      const directory = name.replaceAll(' ', '-');
-      const at = (file: string) => join(origin.directory, directory, file);
-      const seen = (file: string) => join(reader.directory, directory, file);
+      const { at, seen } = pathsOfStep(origin, reader, name);
       const follows = async (check: () => boolean) => {
         await origin.commit();
         const delayMs = await eventually(name, check);

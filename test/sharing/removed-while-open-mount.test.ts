@@ -31,6 +31,7 @@ import { getxattr, setxattr } from '../support/xattr.js';
 import {
   errorCode,
   eventually,
+  pathsOfStep,
   SHARING_TIME,
   SharedDrive,
   statusOf,
@@ -68,9 +69,7 @@ test('a reader - what is open goes on when it is removed', SHARING_TIME, async (
   reader = await drive.addReader();
   for (const [name, run] of Object.entries(steps)) {
     await t.test(name, async (t) => {
-      const directory = name.replaceAll(' ', '-');
-      const at = (file: string) => join(origin.directory, directory, file);
-      const seen = (file: string) => join(reader.directory, directory, file);
+      const { at, seen } = pathsOfStep(origin, reader, name);
       const follows = async (check: () => boolean) => {
         await origin.commit();
         await eventually(name, check);

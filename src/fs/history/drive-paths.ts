@@ -12,8 +12,8 @@ import {
   rangeOfKind,
 } from '../../tree/keys.js';
 import type { TreeView } from '../../tree/tree.js';
-import { readCommit } from '../follower.js';
 import { S_IFDIR, S_IFMT } from '../inode.js';
+import { readCommit } from '../read-commit.js';
 import type { LikelyNames } from './likely-names.js';
 
 const ROOT_INO = 1;

@@ -9,7 +9,7 @@ import { collectionKey, RecordKind, rangeOfKind, snapshotKey } from '../../tree/
 import { decodeSnapshot, labelOfKey } from '../../tree/snapshot-record.js';
 import type { Head, TreeView } from '../../tree/tree.js';
 import type { VersionPoint } from '../../tree/version-point.js';
-import { readCommit } from '../follower.js';
+import { readCommit } from '../read-commit.js';
 import type { VersionName } from './version-name.js';
 
 /** A version with the record of the commit that made it. */

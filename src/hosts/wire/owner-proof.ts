@@ -9,10 +9,7 @@ const OWN_HOST_CONTEXT = Buffer.from('shoal host of the owner 1');
 
 /** 64 bytes, good for this connection only. */
 export function signOwnerProof(planKeyPair: KeyPair, handshakeHash: Buffer): Buffer {
-  const proof = Buffer.alloc(OWNER_PROOF_BYTES);
-  const message = Buffer.concat([CONTEXT, handshakeHash]);
-  sodium.crypto_sign_detached(proof, message, planKeyPair.secretKey);
-  return proof;
+  return sign(planKeyPair, [CONTEXT, handshakeHash]);
 }
 
 export function verifyOwnerProof(
@@ -20,8 +17,7 @@ export function verifyOwnerProof(
   planPublicKey: Buffer,
   handshakeHash: Buffer,
 ): boolean {
-  const message = Buffer.concat([CONTEXT, handshakeHash]);
-  return sodium.crypto_sign_verify_detached(proof, message, planPublicKey);
+  return verify(proof, planPublicKey, [CONTEXT, handshakeHash]);
 }
 
 /** By which the owner of a drive shows that a host is his, too. 64 bytes, good for this drive and connection only. */
@@ -30,10 +26,7 @@ export function signOwnHostProof(
   planKey: Buffer,
   handshakeHash: Buffer,
 ): Buffer {
-  const proof = Buffer.alloc(OWNER_PROOF_BYTES);
-  const message = Buffer.concat([OWN_HOST_CONTEXT, planKey, handshakeHash]);
-  sodium.crypto_sign_detached(proof, message, hostKeyPair.secretKey);
-  return proof;
+  return sign(hostKeyPair, [OWN_HOST_CONTEXT, planKey, handshakeHash]);
 }
 
 export function verifyOwnHostProof(
@@ -42,12 +35,21 @@ export function verifyOwnHostProof(
   planKey: Buffer,
   handshakeHash: Buffer,
 ): boolean {
-  const message = Buffer.concat([OWN_HOST_CONTEXT, planKey, handshakeHash]);
-  return sodium.crypto_sign_verify_detached(proof, message, hostId);
+  return verify(proof, hostId, [OWN_HOST_CONTEXT, planKey, handshakeHash]);
 }
 
 /** The key of the log that one signer with this public key has: the hash of its manifest (docs/protocol.md). */
 export function logKeyOf(publicKey: Buffer): Buffer {
   const manifest: CoreManifest = { version: 1, signers: [{ publicKey }] };
   return Hypercore.key(manifest);
+}
+
+function sign({ secretKey }: KeyPair, parts: readonly Buffer[]): Buffer {
+  const proof = Buffer.alloc(OWNER_PROOF_BYTES);
+  sodium.crypto_sign_detached(proof, Buffer.concat(parts), secretKey);
+  return proof;
+}
+
+function verify(proof: Buffer, publicKey: Buffer, parts: readonly Buffer[]): boolean {
+  return sodium.crypto_sign_verify_detached(proof, Buffer.concat(parts), publicKey);
 }

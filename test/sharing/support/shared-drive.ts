@@ -1,4 +1,5 @@
 /** A drive that one machine writes and others read, over a private network on the loopback address. */
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Assertions } from 'brittle';
 import type { MountStatus } from '../../../src/drive/mounted-drive.js';
@@ -16,6 +17,15 @@ const POLL_MS = 20;
 
 /** For `test`: mounts, network and processes take their time on a busy machine. */
 export const SHARING_TIME = { timeout: 180_000 } as const;
+
+/** Paths in a directory named after a step of a test, at the machine that writes and at one that reads. */
+export function pathsOfStep(origin: DriveMount, reader: DriveMount, step: string) {
+  const directory = step.replaceAll(' ', '-');
+  return {
+    at: (file: string) => join(origin.directory, directory, file),
+    seen: (file: string) => join(reader.directory, directory, file),
+  };
+}
 
 /** The machine that writes, and what others need to read. */
 export class SharedDrive {
