@@ -150,6 +150,8 @@ export const limits = {
   pinned_inodes_noted_max: 1_000_000,
   /** Blocks of pinned files that are fetched as one request. */
   pin_batch_blocks: 256,
+  /** Such requests at once. */
+  pin_batches_max: 2,
   /** Pause between two looks through what is pinned. */
   pin_look_ms_min: 200,
   pin_look_ms_max: 60_000,

@@ -24,6 +24,11 @@ interface SwarmRow {
   failure: string | null;
 }
 
+/** The network that is measured now. */
+let network: Network | null = null;
+let isInterrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt);
+
 try {
   process.exitCode = await main(parseSwarmArguments(process.argv.slice(2)));
 } catch (error) {
@@ -54,6 +59,7 @@ async function main(args: SwarmArguments): Promise<number> {
       if (part.needsSwarm === true && !system.isSwarm) continue;
       for (const condition of args.conditions) {
         rows.push(await measure(args, part, system, condition, wires));
+        if (isInterrupted) return 130;
       }
     }
   }
@@ -66,6 +72,13 @@ async function main(args: SwarmArguments): Promise<number> {
     writeFileSync(args.markdown, withSection(old, 'swarm', text));
   }
   return rows.some(({ system, failure }) => failure !== null && system.startsWith('shoal')) ? 1 : 0;
+}
+
+/** Ends what is measured: everything that was started is taken away as after any failure. */
+function interrupt(): void {
+  isInterrupted = true;
+  say('interrupted; takes away what it started');
+  network?.interrupt();
 }
 
 /** What goes wrong is noted: what was measured before is not lost with it. */
@@ -85,12 +98,12 @@ async function measure(
   };
   const folder = mkdtempSync(path.join(args.folder, 'bench-swarm-'));
   const count = part.machines(args.sizes);
-  let network: Network | null = null;
   try {
     network =
       condition.network === null
         ? Network.loopback(count)
         : await Network.open(count, condition.network, args.wire);
+    if (isInterrupted) throw new Error('interrupted');
     wires.add(network.wire);
     row.figures = await part.run({ system, network, sizes: args.sizes, folder });
     const words = row.figures.map(
@@ -102,6 +115,7 @@ async function measure(
     say(`${part.name}: ${condition.name}: ${system.name} FAILED: ${row.failure}`);
   } finally {
     await network?.close();
+    network = null;
     rmSync(folder, { recursive: true, force: true });
   }
   return row;

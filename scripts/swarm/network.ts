@@ -37,6 +37,8 @@ export class Network {
   readonly wire: Wire;
   readonly nodes: readonly NetworkNode[];
   readonly #close: () => Promise<void>;
+  /** The namespaces of its machines; none on the loopback address. */
+  readonly #names: readonly string[];
   /** The namespace of the bridge; null where there is none. */
   readonly #hub: string | null;
 
@@ -44,11 +46,13 @@ export class Network {
     wire: Wire,
     nodes: readonly NetworkNode[],
     close: () => Promise<void>,
+    names: readonly string[] = [],
     hub: string | null = null,
   ) {
     this.wire = wire;
     this.nodes = nodes;
     this.#close = close;
+    this.#names = names;
     this.#hub = hub;
   }
 
@@ -102,7 +106,7 @@ export class Network {
       await close();
       throw error;
     }
-    return new Network(wire, nodes, close, wire === 'netem' ? hub : null);
+    return new Network(wire, nodes, close, names, wire === 'netem' ? hub : null);
   }
 
   /**
@@ -121,6 +125,14 @@ export class Network {
   async #plug(place: number, bridge: string): Promise<void> {
     if (this.#hub === null) throw new Error(`A network of wire '${this.wire}' cannot be divided`);
     await ip(this.#hub, ...`link set ${portOf(place)} master ${bridge}`.split(' '));
+  }
+
+  /** Kills whatever runs on its machines, so that who waits for it need not any more. Nothing on the loopback address. */
+  interrupt(): void {
+    for (const name of this.#names) {
+      const { stdout } = spawnSync('ip', ['netns', 'pids', name], { encoding: 'utf8' });
+      for (const pid of stdout.split('\n').filter((line) => line !== '')) kill(Number(pid));
+    }
   }
 
   /** Whatever runs on its machines must have been ended before. */
@@ -223,6 +235,14 @@ async function joinByRelay(
 
 async function ip(name: string, ...words: string[]): Promise<void> {
   await command('ip', ['-n', name, ...words]);
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has just ended.
+  }
 }
 
 function hasNamespace(name: string): boolean {

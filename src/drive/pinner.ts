@@ -61,7 +61,7 @@ export class Pinner {
   #running: Promise<void> | null = null;
   #again = false;
   #timer: NodeJS.Timeout | null = null;
-  #download: Download | null = null;
+  readonly #downloads = new Set<Download>();
   /** Ends waits for peers. */
   readonly #abort = new AbortController();
 
@@ -117,7 +117,7 @@ export class Pinner {
   async close(): Promise<void> {
     this.#abort.abort();
     if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#download?.destroy();
+    this.#cancel();
     await this.settled();
   }
 
@@ -156,7 +156,7 @@ export class Pinner {
     this.#again = true;
     if (this.#running !== null || this.#timer !== null || this.#abort.signal.aborted) {
       // What is being fetched may not be wanted any more.
-      if (this.#timer === null) this.#download?.destroy();
+      if (this.#timer === null) this.#cancel();
       return;
     }
     const beganMs = performance.now();
@@ -246,23 +246,52 @@ export class Pinner {
     for (const { blocks } of this.#pins) yield* blocks;
   }
 
-  /** In batches: a request for very many blocks is looked through again for each that comes. */
+  /**
+   * In batches: a request for very many blocks is looked through again for each that comes. The next is asked for before
+   * the last has come, or a peer that is far away would have nothing to send for a round trip after each.
+   */
   async #fetch(): Promise<void> {
+    const coming: Promise<void>[] = [];
+    try {
+      for (const batch of this.#missing()) {
+        if (coming.length >= limits.pin_batches_max) await coming.shift();
+        if (this.#again || this.#abort.signal.aborted) return;
+        const fetching = this.#fetchBatch(batch);
+        // Waited for below, maybe after it has failed.
+        fetching.catch(() => undefined);
+        coming.push(fetching);
+      }
+      await Promise.all(coming);
+    } finally {
+      this.#cancel();
+    }
+  }
+
+  /** What is not here, as far as known now. */
+  *#missing(): Generator<number[]> {
     let batch: number[] = [];
-    const fetch = async (): Promise<void> => {
-      if (batch.length === 0 || this.#again || this.#abort.signal.aborted) return;
-      this.#download = this.#options.content.download({ blocks: batch });
-      batch = [];
-      await this.#download.done();
-      this.#download = null;
-    };
     for (const block of this.#allBlocks()) {
-      if (this.#again || this.#abort.signal.aborted) return;
       if (this.#isHere(block)) continue;
       batch.push(block);
-      if (batch.length >= limits.pin_batch_blocks) await fetch();
+      if (batch.length < limits.pin_batch_blocks) continue;
+      yield batch;
+      batch = [];
     }
-    await fetch();
+    if (batch.length > 0) yield batch;
+  }
+
+  async #fetchBatch(blocks: number[]): Promise<void> {
+    const download = this.#options.content.download({ blocks });
+    this.#downloads.add(download);
+    try {
+      await download.done();
+    } finally {
+      this.#downloads.delete(download);
+    }
+  }
+
+  #cancel(): void {
+    for (const download of this.#downloads) download.destroy();
   }
 }
 
