@@ -256,12 +256,14 @@ export class Protection {
     // What was said to the hosts since must not be forgotten.
     if (drive.leaseGeneration > 1 && plan.peers.length === 0) {
       throw new UnavailableError(
-        'Cannot go on with the hosts of a drive that another machine wrote before: none of them is connected',
+        'Cannot go on with the hosts of a drive that another machine wrote before: none of them is connected; start one, or try again in a moment',
       );
     }
     const whole = await wholeLength(plan);
     if (drive.leaseGeneration > 1 && whole < plan.length) {
-      throw new UnavailableError('the plan of its hosts is not all on this machine yet');
+      throw new UnavailableError(
+        'Cannot go on with the hosts of a drive that another machine wrote before: their plan is not all here yet; try again in a moment',
+      );
     }
     await plan.truncate(whole, fork);
     await drive.sync();

@@ -4,6 +4,7 @@ import path from 'node:path';
 import test from 'brittle';
 import type { ProtectionFigures } from '../../src/drive/protection-control.js';
 import { BootstrapNode, Machine } from '../support/drive-mount.js';
+import { until } from './support/host-process.js';
 import { asked, healthWith, SYNC, startHosts, writeRandom } from './support/owner.js';
 
 const TIME = { timeout: 240_000 };
@@ -28,16 +29,24 @@ test(
     const refused = await first.tryShoal(['hosts', 'list', 'drive']);
     t.is(refused.code, 11, refused.stderr);
 
+    for (const host of hosts) host.freeze();
     const taken = await second.mount(key, ['--name', 'drive']);
     await mount.unmount();
     writeRandom(taken, 'more', 1 << 20);
-    const figures = await asked<ProtectionFigures>(second, 'sync', 'drive', ...SYNC);
+    const logFile = path.join(second.home, 'drives', 'drive', 'log');
+    const synced = asked<ProtectionFigures>(second, 'sync', 'drive', ...SYNC);
+    synced.catch(() => undefined);
+    await until('it was tried without the plan', () => {
+      return /trying again: .* another machine wrote before/.test(readFileSync(logFile, 'utf8'));
+    });
+    for (const host of hosts) host.thaw();
+    const figures = await synced;
     t.alike([figures.protectedVersion, figures.activeHosts], [figures.version, 3]);
     const health = await healthWith(second, 3);
     t.is(health.spare, 1);
     t.ok(health.groups > before.groups);
     t.ok(readFileSync(path.join(taken.directory, 'file')).equals(content));
-    const log = readFileSync(path.join(second.home, 'drives', 'drive', 'log'), 'utf8');
+    const log = readFileSync(logFile, 'utf8');
     t.ok(/plan of the hosts goes on under fork 65536/.test(log), log);
     t.absent(/stripes anew/.test(log), 'no stripe was lost on the way');
     await taken.unmount();

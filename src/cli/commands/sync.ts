@@ -6,7 +6,7 @@ import { type CliContext, homeOf, printReport } from '../context.js';
 import { parseDeadline } from '../options.js';
 import { countOf, formatBytes } from '../output.js';
 import { ProgressLine } from '../progress.js';
-import { askProtection } from '../protection-client.js';
+import { askProtection, type ProtectionCall } from '../protection-client.js';
 import { describeShortage, isShortOfHosts } from '../protection-words.js';
 
 interface SyncOptions {
@@ -37,11 +37,9 @@ export function addSyncCommand(program: Command, context: CliContext): void {
       const giveUpAt = options.deadline === undefined ? null : Date.now() + options.deadline;
       try {
         const figures = await askProtection(homeOf(context), name, context, asked, async (call) => {
-          let now = (await call('protection', {
-            commit: true,
-            look: true,
-            awaited: true,
-          })) as ProtectionFigures;
+          let now = await firstFigures(call, giveUpAt, ({ message }) => {
+            progress.show(`${name}: ${message}`, 0, 1);
+          });
           const { version } = now;
           let shortSinceMs: number | null = null;
           while (now.protectedVersion < version || !now.isPlanConfirmed) {
@@ -68,6 +66,28 @@ export function addSyncCommand(program: Command, context: CliContext): void {
         progress.clear();
       }
     });
+}
+
+/**
+ * What is to be waited for. Who takes over the writing knows it only once the hosts have told him of their plan, and may not
+ * have met them yet.
+ */
+async function firstFigures(
+  call: ProtectionCall,
+  giveUpAt: number | null,
+  onUnavailable: (error: UnavailableError) => void,
+): Promise<ProtectionFigures> {
+  for (;;) {
+    try {
+      const asked = { commit: true, look: true, awaited: true };
+      return (await call('protection', asked)) as ProtectionFigures;
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) throw error;
+      if (giveUpAt !== null && Date.now() > giveUpAt) throw error;
+      onUnavailable(error);
+    }
+    await sleep(LOOK_MS);
+  }
 }
 
 function progressLine({ activeHosts, reachableHosts, stripesBehind }: ProtectionFigures): string {
