@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { command, ended, hasProgram } from '../../test/support/command.js';
+import { command, ended, hasProgram, killIfThere } from '../../test/support/command.js';
 import { LineReader } from '../../test/support/line-reader.js';
 import type { RelayRequest } from './relay.js';
 
@@ -131,7 +131,7 @@ export class Network {
   interrupt(): void {
     for (const name of this.#names) {
       const { stdout } = spawnSync('ip', ['netns', 'pids', name], { encoding: 'utf8' });
-      for (const pid of stdout.split('\n').filter((line) => line !== '')) kill(Number(pid));
+      for (const pid of stdout.split('\n').filter((line) => line !== '')) killIfThere(Number(pid));
     }
   }
 
@@ -235,14 +235,6 @@ async function joinByRelay(
 
 async function ip(name: string, ...words: string[]): Promise<void> {
   await command('ip', ['-n', name, ...words]);
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has just ended.
-  }
 }
 
 function hasNamespace(name: string): boolean {

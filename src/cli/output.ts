@@ -1,5 +1,5 @@
 /** What commands print. */
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 
 /** A table with aligned columns, two spaces apart. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
@@ -59,7 +59,7 @@ function systemErrorText(error: unknown): string | null {
 }
 
 /** Whether somebody sees it, and not a program. */
-export function isTerminal(stream: Writable & { isTTY?: boolean }): boolean {
+export function isTerminal(stream: (Readable | Writable) & { isTTY?: boolean }): boolean {
   return stream.isTTY === true;
 }
 

@@ -6,7 +6,7 @@ import { InterruptedError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { HandleTable } from './handle-table.js';
 import { type Inode, S_ISGID, S_ISUID, S_IXGRP, segmentOf } from './inode.js';
-import { requireNoPath } from './kept-inodes.js';
+import { isKept, requireNoPath } from './kept-inodes.js';
 import { untilInterrupted, withMemory } from './not-in-memory.js';
 import { PosixError } from './posix-error.js';
 import { Readahead } from './readahead.js';
@@ -110,7 +110,7 @@ export class FileOperations {
     }, caller) as Answer<Buffer | Buffer[]>;
     atOnce = false;
     // What is not in the drive any more is not in a newer head either.
-    const follows = volume.readOnly && (volume.table.peek(opened.ino)?.kept ?? null) === null;
+    const follows = volume.readOnly && !isKept(volume.table.peek(opened.ino));
     return follows && answer instanceof Promise
       ? this.#orAtNewHead(answer, handle, offset, length, caller)
       : answer;

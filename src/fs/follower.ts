@@ -8,7 +8,7 @@ import type { CommitRecord } from '../tree/commit-record.js';
 import type { Head, Tree, TreeView } from '../tree/tree.js';
 import type { Inode } from './inode.js';
 import type { InodeTable } from './inode-table.js';
-import { recordAt } from './kept-inodes.js';
+import { isKept, recordAt } from './kept-inodes.js';
 import { SEGMENTS_PER_SCAN_MAX } from './load-segments.js';
 import { readCommit } from './read-commit.js';
 import type { ToldName } from './told-names.js';
@@ -213,7 +213,7 @@ export class Follower {
       if (table.inUse.isOpen(ino)) table.keep(ino, record, older);
     }
     return (ino) => {
-      if ((table.peek(ino)?.kept ?? null) === null) return false;
+      if (!isKept(table.peek(ino))) return false;
       const last = found.get(ino);
       return last === undefined || last.older === shown;
     };

@@ -7,7 +7,7 @@ import { DamagedError, UnavailableError } from '../errors.js';
 import { isGarbage } from '../tree/garbage-record.js';
 import { decodeInode, type InodeRecord } from '../tree/inode-record.js';
 import { GarbageLog, inodeKey } from '../tree/keys.js';
-import type { TreeView } from '../tree/tree.js';
+import type { TreeReadOptions, TreeView } from '../tree/tree.js';
 import { Directory, Inode } from './inode.js';
 import type { OlderHead } from './inodes-in-use.js';
 import { PosixError } from './posix-error.js';
@@ -16,20 +16,34 @@ import { PosixError } from './posix-error.js';
  * The tree is on this machine, but for what is still on its way or was collected: a reading mount must not stand still for
  * that.
  */
-export const BRIEFLY = { deadlineMs: 1000 } as const;
+const BRIEFLY = { deadlineMs: 1000 } as const;
+
+/** What `read` resolves to; undefined when that cannot be told here. Throws StoreError. */
+export async function readBriefly<T>(
+  read: (options: TreeReadOptions) => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await read(BRIEFLY);
+  } catch (error) {
+    if (error instanceof DamagedError || error instanceof UnavailableError) return undefined;
+    throw error;
+  }
+}
 
 /** An inode at a head: null when it is not there, undefined when that cannot be told here. Throws StoreError. */
 export async function recordAt(
   view: TreeView,
   ino: number,
 ): Promise<InodeRecord | null | undefined> {
-  try {
-    const bytes = await view.get(inodeKey(ino), BRIEFLY);
+  return await readBriefly(async (options) => {
+    const bytes = await view.get(inodeKey(ino), options);
     return bytes === null ? null : decodeInode(ino, bytes);
-  } catch (error) {
-    if (error instanceof DamagedError || error instanceof UnavailableError) return undefined;
-    throw error;
-  }
+  });
+}
+
+/** Whether the drive has it no more. */
+export function isKept(inode: Inode | undefined): boolean {
+  return inode !== undefined && inode.kept !== null;
 }
 
 /** @param known The inode at `older`, if it is in memory. */
@@ -70,12 +84,9 @@ export function requireNoPath({ kept }: Inode): void {
 
 /** Nobody has what the origin collected, so nobody need be asked. Throws ESTALE. */
 export async function requireNotCollected(view: TreeView, chunk: ChunkReference): Promise<void> {
-  try {
-    if (!(await isGarbage(view, GarbageLog.chunks, chunk.block, BRIEFLY))) return;
-  } catch (error) {
-    // Without the map, peers are asked.
-    if (error instanceof DamagedError || error instanceof UnavailableError) return;
-    throw error;
-  }
-  throw new PosixError('ESTALE');
+  const isCollected = await readBriefly((options) => {
+    return isGarbage(view, GarbageLog.chunks, chunk.block, options);
+  });
+  // Without the map, peers are asked.
+  if (isCollected === true) throw new PosixError('ESTALE');
 }

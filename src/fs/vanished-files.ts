@@ -2,7 +2,6 @@
  * Finds what files that are open on a reading mount were last, before a newer head is shown that has them no more: their
  * records in the last version in which they had a name.
  */
-import { DamagedError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import type { CommitRecord } from '../tree/commit-record.js';
 import type { InodeRecord } from '../tree/inode-record.js';
@@ -10,7 +9,7 @@ import type { Tree, TreeView } from '../tree/tree.js';
 import { S_IFMT, S_IFREG } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 import type { OlderHead } from './inodes-in-use.js';
-import { BRIEFLY, recordAt } from './kept-inodes.js';
+import { isKept, readBriefly, recordAt } from './kept-inodes.js';
 import { readCommit } from './read-commit.js';
 
 /** Inodes looked up at once. */
@@ -90,7 +89,7 @@ export class VanishedFiles {
     const { table, changed } = this.#options;
     for (const ino of table.inUse.openFiles()) {
       if (this.#looked.has(ino) || changed?.has(ino) === false) continue;
-      if ((table.peek(ino)?.kept ?? null) === null) yield ino;
+      if (!isKept(table.peek(ino))) yield ino;
     }
   }
 
@@ -110,7 +109,7 @@ export class VanishedFiles {
       for (const ino of vanished) {
         if (changed === null || changed.has(ino)) await this.#findAt(view, ino, vanished);
       }
-      commit = vanished.size === 0 ? null : await commitOrNull(view);
+      commit = vanished.size === 0 ? null : await commitAt(view);
     }
     for (const ino of vanished) await this.#findAt(this.shown.view, ino, vanished);
   }
@@ -134,11 +133,6 @@ export class VanishedFiles {
 }
 
 /** null for a damaged one, or one that is not here. */
-async function commitOrNull(view: TreeView): Promise<CommitRecord | null> {
-  try {
-    return await readCommit(view, BRIEFLY);
-  } catch (error) {
-    if (error instanceof DamagedError || error instanceof UnavailableError) return null;
-    throw error;
-  }
+async function commitAt(view: TreeView): Promise<CommitRecord | null> {
+  return (await readBriefly((options) => readCommit(view, options))) ?? null;
 }

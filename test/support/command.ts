@@ -119,3 +119,12 @@ function collect(stream: NodeJS.ReadableStream): () => string {
   });
   return () => Buffer.concat(pieces).toString();
 }
+
+/** Kills a process, unless it has ended. */
+export function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}

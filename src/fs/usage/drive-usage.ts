@@ -102,14 +102,14 @@ class UsageWalk {
   async #children(parent: number, path: readonly string[], children: Child[]): Promise<void> {
     const inodes = await this.#inodes(children);
     const files = children.filter(({ type }) => type !== S_IFDIR);
-    const listed = files.filter(({ name }) => this.#isListed([...path, name], 0));
+    const asked = files.find(({ name }) => this.#isListed([...path, name], 0));
     await this.#files(
-      files.filter((file) => !listed.includes(file)),
+      files.filter((file) => file !== asked),
       inodes,
     );
-    for (const file of listed) {
-      this.#rows.enter(`/${pathOfNames([...path, file.name])}`);
-      await this.#files([file], inodes);
+    if (asked !== undefined) {
+      this.#rows.enter(`/${pathOfNames([...path, asked.name])}`);
+      await this.#files([asked], inodes);
       this.#rows.leave();
     }
     for (const { ino, name, type } of children) {

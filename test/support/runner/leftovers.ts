@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { killIfThere } from '../command.js';
 
 /** The environment variable that marks the processes of a test file. */
 export const MARK = 'SHOAL_TEST_MARK';
@@ -39,13 +40,7 @@ export function markedProcesses(
 
 /** Kills the processes that carry a mark (in a variable). */
 export function killMarked(mark: string, variable: string = MARK): void {
-  for (const { pid } of markedProcesses(mark, variable)) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
-  }
+  for (const { pid } of markedProcesses(mark, variable)) killIfThere(pid);
 }
 
 /** Detaches a mount that was left behind. */
