@@ -209,6 +209,8 @@ export const limits = {
   receive_buffer_bytes: 4 << 20,
   /** Connections to peers. */
   peers_max: 64,
+  /** Nodes of a log's hash tree that are kept in memory, in pages of 5 KiB: for 64 blocks each. */
+  tree_node_pages_max: 512,
   /** A log; what a peer says of blocks behind it is a lie. */
   log_blocks_max: 2 ** 30,
   /** So far behind the end of a log as it is known here may a peer's blocks lie; a bit each is kept of them. */

@@ -106,6 +106,8 @@ declare module 'corestore' {
     readonly cores: Iterable<import('hypercore').CoreContext> & { readonly size: number };
 
     ready(): Promise<void>;
+    /** Calls back for each log that is opened from now on, before it is open. */
+    watch(opened: (core: import('hypercore').CoreContext) => void): void;
     close(): Promise<void>;
     get(options: CorestoreGetOptions | Buffer): Hypercore;
     /** `isInitiator` may also be a stream (encrypted already) to replicate over. */

@@ -26,7 +26,19 @@ declare module 'hypercore' {
     getBlock(index: number): Promise<Buffer | null>;
     /** 4,096 bytes, the lowest bit of the first one for the page's first block. */
     getBitfieldPage(index: number): Promise<Buffer | null>;
+    hasTreeNode(index: number): Promise<boolean>;
+    getHints(): Promise<unknown>;
+    getHead(): Promise<unknown>;
+    getAuth(): Promise<unknown>;
+    getSessions(): Promise<unknown>;
+    getDependency(): Promise<unknown>;
+    getGroup(): Promise<unknown>;
+    getUserData(key: string): Promise<unknown>;
+    getMark(index: number): Promise<unknown>;
+    getLocal(key: unknown): Promise<unknown>;
     tryFlush(): void;
+    /** Instead of `tryFlush`. */
+    destroy(): void;
   }
 
   /** What is known of a log without reading its bitfield. */
@@ -53,7 +65,10 @@ declare module 'hypercore' {
     }): void;
     putBlock(index: number, stored: Buffer): void;
     deleteTreeNode(index: number): void;
-    flush(): Promise<void>;
+    /** Nodes [start, end); -1: up to the last. */
+    deleteTreeNodeRange(start: number, end: number): void;
+    /** False when it is not in the store yet. */
+    flush(): Promise<boolean>;
   }
 
   /** The signed state of a log, on disk. Whoever writes holds its lock. */
@@ -89,6 +104,8 @@ declare module 'hypercore' {
 
   /** What a provider and a session see of the core below them. */
   export interface CoreContext {
+    /** Resolves when it is open, and rejects when it cannot be opened. */
+    ready(): Promise<void>;
     /** Verifies the end of another fork that a peer has sent. Throws when it is not signed by the writer. */
     verifyReorg(proof: unknown): Promise<ReorgBatch>;
     /** Takes another fork over. False when nothing was changed. */

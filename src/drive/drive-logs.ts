@@ -9,6 +9,7 @@ import type { LogEncryption } from '../log/encryption.js';
 import { createEncryptionProvider } from '../log/encryption.js';
 import { asShoalError } from '../log/store-errors.js';
 import { syncDirectory, syncFile } from '../log/sync-file.js';
+import { cacheTreeNodes } from '../log/tree-node-cache.js';
 import type { Capability } from './capability.js';
 import type { WriterKeys } from './key-derivation.js';
 import { deriveEncryptionSecret, deriveWriterKeys } from './key-derivation.js';
@@ -96,6 +97,7 @@ export class DriveLogs {
     await finishReplacing(directory);
     const storage = openStorage(directory, mayBeCopy, cache);
     const store = new Corestore(storage);
+    cacheTreeNodes(store);
     try {
       await store.ready();
       await syncIdentity(directory);

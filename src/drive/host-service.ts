@@ -14,6 +14,7 @@ import { StorageHost } from '../hosts/storage-host.js';
 import { limits } from '../limits.js';
 import { asShoalError } from '../log/store-errors.js';
 import { StoreSync } from '../log/store-sync.js';
+import { cacheTreeNodes } from '../log/tree-node-cache.js';
 import { controlSocketPath } from './control-socket-path.js';
 import { openStorage } from './drive-logs.js';
 import type { Home } from './home.js';
@@ -231,6 +232,7 @@ function keepEvidence(path: string, evidence: Evidence, log: (line: string) => v
 async function openStore(directory: string, capacityBytes: number): Promise<Corestore> {
   const storage = openStorage(directory, false, storePlan(capacityBytes));
   const store = new Corestore(storage);
+  cacheTreeNodes(store);
   try {
     await store.ready();
     return store;
