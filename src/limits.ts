@@ -249,6 +249,20 @@ export const limits = {
   peer_lookup_interval_ms_max: 5000,
   /** A new connection over which nothing came for so long is dropped, and made again. */
   peer_silence_ms_max: 3000,
+  /**
+   * Going over to TCP: the longest round trip with which it is faster, how often that is measured, the time that all of it
+   * may take, how long a machine with which it failed is left alone, how many such are known, and how many connections are
+   * accepted before they say who they are.
+   */
+  tcp_round_trip_ms_max: 30,
+  tcp_attempts_max: 3,
+  tcp_setup_ms_max: 1000,
+  tcp_retry_ms: 600_000,
+  tcp_avoided_hosts_max: 256,
+  tcp_handshakes_max: 16,
+  /** A TCP connection is kept alive so often, and given up when nothing came for so long. */
+  tcp_keep_alive_ms: 5000,
+  tcp_silence_ms_max: 20_000,
   /** The swarm is said not to answer after this. */
   swarm_answer_ms_max: 4000,
   /** Leaving the swarm may take so long; peers notice anyway. */

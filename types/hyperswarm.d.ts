@@ -1,7 +1,7 @@
 /** Declarations of the parts of hyperswarm 4 that Shoal uses; the package ships none. */
 declare module 'hyperswarm' {
   import type { EventEmitter } from 'node:events';
-  import type { Duplex } from 'node:stream';
+  import type NoiseSecretStream from '@hyperswarm/secret-stream';
   import type HyperDHT from 'hyperdht';
 
   /** Both throw when the socket is closed. */
@@ -10,15 +10,8 @@ declare module 'hyperswarm' {
     setRecvBufferSize(bytes: number): unknown;
   }
 
-  /** An encrypted, authenticated stream to a peer. */
-  export interface PeerConnection extends Duplex {
-    readonly isInitiator: boolean;
-    /** Identity of the peer's process. */
-    readonly remotePublicKey: Buffer;
-    /** The same on both sides, different for each connection. */
-    readonly handshakeHash: Buffer;
-    readonly rawBytesRead: number;
-    readonly rawBytesWritten: number;
+  /** An encrypted, authenticated stream to a peer, over UDP. */
+  export interface PeerConnection extends NoiseSecretStream {
     readonly rawStream: {
       readonly remoteHost: string | null;
       readonly remotePort: number;
@@ -52,6 +45,8 @@ declare module 'hyperswarm' {
       jitter?: number;
     });
     readonly dht: HyperDHT;
+    /** This peer's identity. */
+    readonly keyPair: import('hypercore').KeyPair;
     readonly connections: Set<PeerConnection>;
     readonly connecting: number;
     readonly peers: Map<string, PeerInfo>;

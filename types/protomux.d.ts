@@ -62,6 +62,8 @@ declare module 'protomux' {
     protected _ondata(frame: Uint8Array): void;
     /** The other side opens a channel. */
     protected _onopensession(state: unknown): unknown;
+    /** The other side opened a channel that is not open here: asks whoever paired with it, or refuses it. */
+    protected _requestSession(protocol: string, id: Buffer | null, info: unknown): Promise<void>;
     protected _decode(remoteId: number, state: unknown): unknown;
     protected _ondrain(): void;
     protected _safeDestroy(error: unknown): void;

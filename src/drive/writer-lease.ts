@@ -4,8 +4,9 @@
  * other over every connection; the lease goes over only from a copy that holds it, does not write, and has recorded on
  * its disk to whom it gave it. A copy that gets no answer stays read-only.
  */
+
+import type NoiseSecretStream from '@hyperswarm/secret-stream';
 import cenc from 'compact-encoding';
-import type { PeerConnection } from 'hyperswarm';
 import type { Message } from 'protomux';
 import Protomux from 'protomux';
 import { BusyError, DamagedError, InterruptedError } from '../errors.js';
@@ -66,7 +67,7 @@ export class WriterLease {
   }
 
   /** Speaks the protocol over a connection, if the peer does, too. */
-  attach(connection: PeerConnection): void {
+  attach(connection: NoiseSecretStream): void {
     const mux = Protomux.from(connection);
     const mine = { ...this.#secrets(connection), senderIsInitiator: connection.isInitiator };
     const theirs = { ...mine, senderIsInitiator: !connection.isInitiator };
@@ -146,7 +147,7 @@ export class WriterLease {
     return { type: 'writing', storeId: this.#storeId, generation: this.#lease.generation };
   }
 
-  #secrets(connection: PeerConnection): { leaseKey: Buffer; handshakeHash: Buffer } {
+  #secrets(connection: NoiseSecretStream): { leaseKey: Buffer; handshakeHash: Buffer } {
     return { leaseKey: this.#options.leaseKey, handshakeHash: connection.handshakeHash };
   }
 

@@ -1,8 +1,9 @@
 /** A host: keeps drives for others, as many bytes as its owner gives. */
+
+import type NoiseSecretStream from '@hyperswarm/secret-stream';
 import type Corestore from 'corestore';
 import type Hypercore from 'hypercore';
 import type { NodeAddress } from 'hyperdht';
-import type { PeerConnection } from 'hyperswarm';
 import { UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { Swarm, type SwarmStatistics } from '../swarm/swarm.js';
@@ -389,7 +390,10 @@ export class StorageHost {
     return done;
   }
 
-  async #decide(request: AdmissionRequest, connection: PeerConnection): Promise<AdmissionAnswer> {
+  async #decide(
+    request: AdmissionRequest,
+    connection: NoiseSecretStream,
+  ): Promise<AdmissionAnswer> {
     try {
       const reason = await this.#inTurn(() => this.#admit(request, connection));
       return this.#answer(reason);
@@ -407,7 +411,7 @@ export class StorageHost {
   }
 
   /** Why not; null when the drive is kept from now on. Nothing is stored for who is refused. */
-  async #admit(request: AdmissionRequest, connection: PeerConnection): Promise<string | null> {
+  async #admit(request: AdmissionRequest, connection: NoiseSecretStream): Promise<string | null> {
     const { book, log } = this.#options;
     const { keys, planPublicKey, token, proof, ownHost } = request;
     const isOwner =

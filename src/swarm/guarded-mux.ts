@@ -1,6 +1,6 @@
 /** The multiplexer of a connection, which watches what the peer does. Applies to protomux 3. */
 
-import type { PeerConnection } from 'hyperswarm';
+import type NoiseSecretStream from '@hyperswarm/secret-stream';
 import Protomux, { type Channel, type ChannelOptions } from 'protomux';
 import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
@@ -36,6 +36,8 @@ export class GuardedMux extends Protomux {
   #unreadWants = 0;
   #isProven = false;
   #isFaulty = false;
+  /** Resolves when channels of the peer are answered. */
+  #answering = Promise.resolve();
 
   /**
    * Becomes the multiplexer of `connection`: to be made before anything is sent over it.
@@ -45,7 +47,7 @@ export class GuardedMux extends Protomux {
    * @param nowMs Monotonic.
    */
   constructor(
-    connection: PeerConnection,
+    connection: NoiseSecretStream,
     onFault: (fault: PeerFault) => void,
     turnsOf: (discoveryKey: Buffer) => ServingTurns | null = () => null,
     nowMs: () => number = () => performance.now(),
@@ -71,6 +73,11 @@ export class GuardedMux extends Protomux {
   /** The peer has proved that it knows a log that is here. */
   get isProven(): boolean {
     return this.#isProven;
+  }
+
+  /** Channels that the peer opens wait until the promise resolves: the other side may be done with preparing before. */
+  answerAfter(prepared: Promise<void>): void {
+    this.#answering = prepared;
   }
 
   /** What the peer owes for too long; null when it owes nothing. */
@@ -106,6 +113,15 @@ export class GuardedMux extends Protomux {
   protected override _onopensession(state: unknown): unknown {
     if (!this.#opens.take()) throw new DamagedError('it opens one channel after the other');
     return super._onopensession(state);
+  }
+
+  protected override async _requestSession(
+    protocol: string,
+    id: Buffer | null,
+    info: unknown,
+  ): Promise<void> {
+    await this.#answering;
+    return super._requestSession(protocol, id, info);
   }
 
   protected override _decode(remoteId: number, state: unknown): unknown {

@@ -2,6 +2,7 @@
  * Finds the peers of a drive and replicates its logs with them. Works in the background: it never throws after it was
  * made, a mount does not wait for it, and it goes on looking while nobody is there.
  */
+import type NoiseSecretStream from '@hyperswarm/secret-stream';
 import type Corestore from 'corestore';
 import type { KeyPair } from 'hypercore';
 import type { NodeAddress } from 'hyperdht';
@@ -16,6 +17,7 @@ import { PeerFaults } from './peer-faults.js';
 import { whoMakesRoom } from './places.js';
 import { widenReceiveBuffer } from './receive-buffer.js';
 import type { ServingOrder } from './serving-turns.js';
+import { TcpPaths } from './tcp-paths.js';
 
 /** What a drive's swarm needs. */
 export interface SwarmOptions {
@@ -31,7 +33,7 @@ export interface SwarmOptions {
   /** One line for the log. */
   log: (line: string) => void;
   /** Called for each new connection, before anything is replicated over it. */
-  onConnection?: (connection: PeerConnection) => void;
+  onConnection?: (connection: NoiseSecretStream) => void;
 }
 
 /** Counters for `shoal status`. */
@@ -44,6 +46,15 @@ export interface SwarmStatistics {
   reachable: boolean;
 }
 
+/** A peer, and what is spoken with it. */
+interface Peer {
+  /** What everything runs over: the connection that Hyperswarm made, or TCP in its place. */
+  connection: NoiseSecretStream;
+  mux: GuardedMux;
+  /** Whether it was handed on. */
+  isMet: boolean;
+}
+
 /** Peers of one drive. */
 export class Swarm {
   /** Who gives way to more urgent work; without it nobody does. */
@@ -53,7 +64,11 @@ export class Swarm {
   /** By topic, in hex. */
   readonly #topics = new Map<string, Discovery>();
   readonly #peersMax: number;
-  readonly #connections = new Map<PeerConnection, GuardedMux>();
+  /** By the connection that Hyperswarm made, which lasts as long as the peer is here. */
+  readonly #peers = new Map<PeerConnection, Peer>();
+  readonly #tcpPaths: TcpPaths;
+  /** Called when a peer is met. */
+  readonly #meetings = new Set<() => void>();
   readonly #faults: PeerFaults;
   readonly #stallTimer: NodeJS.Timeout;
   #closedReceivedBytes = 0;
@@ -90,6 +105,8 @@ export class Swarm {
       jitter: limits.peer_retry_jitter_ms,
     });
     this.#faults = new PeerFaults(options.log);
+    const listenHost = onlyHere ? '127.0.0.1' : '0.0.0.0';
+    this.#tcpPaths = new TcpPaths(this.#swarm.keyPair, listenHost, options.log);
     this.#swarm.on('connection', (connection, info) => this.#adopt(connection, info));
     this.#stallTimer = setInterval(() => this.#dropStalled(), limits.peer_stall_look_ms);
     this.#stallTimer.unref();
@@ -135,12 +152,18 @@ export class Swarm {
    * The connection to a peer that is known by its identity, once there is one. Throws UnavailableError after the
    * deadline, and the signal's reason.
    */
-  async connectionTo(id: Buffer, timeoutMs: number, signal?: AbortSignal): Promise<PeerConnection> {
+  async connectionTo(
+    id: Buffer,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<NoiseSecretStream> {
     const giveUpAt = Date.now() + timeoutMs;
     for (;;) {
       signal?.throwIfAborted();
-      for (const connection of this.#connections.keys()) {
-        if (connection.remotePublicKey.equals(id) && !connection.destroyed) return connection;
+      for (const { connection, isMet } of this.#peers.values()) {
+        if (isMet && connection.remotePublicKey.equals(id) && !connection.destroyed) {
+          return connection;
+        }
       }
       if (Date.now() >= giveUpAt || this.#closing !== null) {
         throw new UnavailableError(
@@ -148,19 +171,19 @@ export class Swarm {
         );
       }
       this.joinPeer(id);
-      await this.#connected(Math.min(limits.peer_lookup_interval_ms_max, giveUpAt - Date.now()));
+      await this.#nextMeeting(Math.min(limits.peer_lookup_interval_ms_max, giveUpAt - Date.now()));
     }
   }
 
-  /** Resolves at the next connection, or after the time. */
-  async #connected(timeMs: number): Promise<void> {
-    let arrived: () => void = () => undefined;
-    const arrival = new Promise<void>((resolve) => {
-      arrived = resolve;
+  /** Resolves when the next peer is met, or after the time. */
+  async #nextMeeting(timeMs: number): Promise<void> {
+    let met: () => void = () => undefined;
+    const meeting = new Promise<void>((resolve) => {
+      met = resolve;
     });
-    this.#swarm.once('connection', arrived);
-    await withinTime(arrival, timeMs);
-    this.#swarm.off('connection', arrived);
+    this.#meetings.add(met);
+    await withinTime(meeting, timeMs);
+    this.#meetings.delete(met);
   }
 
   /** Ends {@link joinPeer}; a connection stays. */
@@ -169,7 +192,7 @@ export class Swarm {
   }
 
   isConnected(id: Buffer): boolean {
-    for (const { remotePublicKey } of this.#connections.keys()) {
+    for (const { remotePublicKey } of this.#peers.keys()) {
       if (remotePublicKey.equals(id)) return true;
     }
     return false;
@@ -178,9 +201,8 @@ export class Swarm {
   /** Bytes over the connections that are open now, by the identity of the peer in hex. */
   traffic(): Map<string, { receivedBytes: number; sentBytes: number }> {
     const traffic = new Map<string, { receivedBytes: number; sentBytes: number }>();
-    for (const { remotePublicKey, rawBytesRead, rawBytesWritten } of this.#connections.keys()) {
-      const id = remotePublicKey.toString('hex');
-      traffic.set(id, { receivedBytes: rawBytesRead, sentBytes: rawBytesWritten });
+    for (const [base, peer] of this.#peers) {
+      traffic.set(base.remotePublicKey.toString('hex'), bytesOf(base, peer));
     }
     return traffic;
   }
@@ -188,11 +210,12 @@ export class Swarm {
   statistics(): SwarmStatistics {
     let receivedBytes = this.#closedReceivedBytes;
     let sentBytes = this.#closedSentBytes;
-    for (const connection of this.#connections.keys()) {
-      receivedBytes += connection.rawBytesRead;
-      sentBytes += connection.rawBytesWritten;
+    for (const [base, peer] of this.#peers) {
+      const bytes = bytesOf(base, peer);
+      receivedBytes += bytes.receivedBytes;
+      sentBytes += bytes.sentBytes;
     }
-    return { peers: this.#connections.size, receivedBytes, sentBytes, reachable: this.#reachable };
+    return { peers: this.#peers.size, receivedBytes, sentBytes, reachable: this.#reachable };
   }
 
   /** What does not answer, for a message: "bootstrap node 127.0.0.1:49737 does not answer"; null when something does. */
@@ -215,7 +238,8 @@ export class Swarm {
   async #close(): Promise<void> {
     if (this.#lookupTimer !== null) clearTimeout(this.#lookupTimer);
     clearInterval(this.#stallTimer);
-    for (const connection of this.#connections.keys()) connection.destroy();
+    for (const base of this.#peers.keys()) base.destroy();
+    await this.#tcpPaths.close();
     const left = this.#leave().catch((error: unknown) => {
       this.#options.log(`Cannot leave the swarm: ${String(error)}`);
     });
@@ -239,59 +263,94 @@ export class Swarm {
     this.#swarm.listen().catch(this.#report('be found by the identity of this peer'));
   }
 
-  #adopt(connection: PeerConnection, info: PeerInfo): void {
-    connection.on('error', ignoreConnectionError);
-    if (this.#closing !== null || !this.#hasRoom(connection)) {
-      connection.destroy();
+  #adopt(base: PeerConnection, info: PeerInfo): void {
+    base.on('error', ignoreConnectionError);
+    if (this.#closing !== null || !this.#hasRoom(base)) {
+      base.destroy();
       return;
     }
-    const mux = new GuardedMux(
-      connection,
-      (fault) => this.#onFault(connection, info, fault),
-      (log) => this.servingOrder?.turnsOf(connection.remotePublicKey, log) ?? null,
-    );
-    this.#connections.set(connection, mux);
+    const mux = this.#guard(base, base, info);
+    const peer: Peer = { connection: base, mux, isMet: false };
+    this.#peers.set(base, peer);
     this.#reachable = true;
     // A connection can open on one side only. A live peer's first bytes come with the opening.
     const silence = setTimeout(() => {
-      if (connection.rawBytesRead === 0) connection.destroy();
+      if (base.rawBytesRead === 0) base.destroy();
     }, limits.peer_silence_ms_max);
     silence.unref();
     // Everybody can learn the topic. Who knows nothing else must not take the place of a peer.
     const proof = setTimeout(() => {
-      if (!mux.isProven) connection.destroy();
+      if (!peer.mux.isProven) base.destroy();
     }, limits.peer_proof_ms_max);
     proof.unref();
-    connection.on('close', () => {
+    base.on('close', () => {
       clearTimeout(silence);
       clearTimeout(proof);
-      this.#connections.delete(connection);
-      this.#closedReceivedBytes += connection.rawBytesRead;
-      this.#closedSentBytes += connection.rawBytesWritten;
+      this.#peers.delete(base);
+      peer.connection.destroy();
+      const bytes = bytesOf(base, peer);
+      this.#closedReceivedBytes += bytes.receivedBytes;
+      this.#closedSentBytes += bytes.sentBytes;
       this.#lookupIntervalMs = limits.peer_lookup_interval_ms_min;
       this.#lookUpLater();
     });
+    void this.#meet(base, info, peer);
+  }
+
+  /** Hands a peer on, over the fastest connection that there is. Never rejects. */
+  async #meet(base: PeerConnection, info: PeerInfo, peer: Peer): Promise<void> {
+    let prepared: () => void = () => undefined;
+    peer.mux.answerAfter(
+      new Promise((resolve) => {
+        prepared = resolve;
+      }),
+    );
+    const tcp = await this.#tcpPaths.open(base, peer.mux);
+    if (tcp !== null) {
+      // Hyperswarm's stays, and is kept alive: by it the library knows that the peer is here.
+      tcp.on('close', () => base.destroy());
+      peer.connection = tcp;
+      peer.mux = this.#guard(tcp, base, info);
+    }
+    if (!base.destroyed && !peer.connection.destroyed) this.#replicate(base, peer);
+    else for (const connection of [base, peer.connection]) connection.destroy();
+    prepared();
+  }
+
+  #replicate(base: PeerConnection, peer: Peer): void {
+    const { connection } = peer;
     try {
-      widenReceiveBuffer(connection);
+      if (connection === base) widenReceiveBuffer(base);
       this.#options.onConnection?.(connection);
       this.#options.store.replicate(connection);
     } catch (error) {
       this.#report('replicate with a peer')(error);
-      connection.destroy();
+      base.destroy();
+      return;
     }
+    peer.isMet = true;
+    for (const met of this.#meetings) met();
+  }
+
+  #guard(connection: NoiseSecretStream, base: PeerConnection, info: PeerInfo): GuardedMux {
+    return new GuardedMux(
+      connection,
+      (fault) => this.#onFault(base, info, fault),
+      (log) => this.servingOrder?.turnsOf(base.remotePublicKey, log) ?? null,
+    );
   }
 
   /** The library counts the connections that it makes itself only. When there is none, somebody may have to make room. */
   #hasRoom(newcomer: PeerConnection): boolean {
-    if (this.#connections.size < this.#peersMax) return true;
-    const places = [...this.#connections].map(([connection, { isProven }]) => ({
+    if (this.#peers.size < this.#peersMax) return true;
+    const places = [...this.#peers].map(([connection, { mux }]) => ({
       connection,
       host: connection.rawStream.remoteHost,
-      isProven,
+      isProven: mux.isProven,
     }));
     const leaving = whoMakesRoom(places, newcomer.rawStream.remoteHost)?.connection;
     if (leaving === undefined) return false;
-    this.#connections.delete(leaving);
+    this.#peers.delete(leaving);
     leaving.destroy();
     return true;
   }
@@ -306,11 +365,11 @@ export class Swarm {
   /** A peer that announces and never delivers would hold up what the others have. */
   #dropStalled(): void {
     const nowMs = Date.now();
-    for (const [connection, mux] of this.#connections) {
+    for (const [base, { mux }] of this.#peers) {
       const reason = mux.stalled(nowMs);
       if (reason === null) continue;
-      this.#faults.note(connection.remotePublicKey, reason);
-      connection.destroy();
+      this.#faults.note(base.remotePublicKey, reason);
+      base.destroy();
     }
   }
 
@@ -328,7 +387,7 @@ export class Swarm {
   /** Notes whether any DHT node has answered. */
   #isAnswered(): boolean {
     const { dht } = this.#swarm;
-    const isAnswered = this.#connections.size > 0 || dht.nodes.length > 0;
+    const isAnswered = this.#peers.size > 0 || dht.nodes.length > 0;
     if (isAnswered && this.#saidUnreachable) {
       this.#saidUnreachable = false;
       this.#options.log('The swarm answers again');
@@ -351,7 +410,7 @@ export class Swarm {
   }
 
   async #lookUp(): Promise<void> {
-    if (this.#closing !== null || this.#connections.size > 0) return;
+    if (this.#closing !== null || this.#peers.size > 0) return;
     this.#lookupIntervalMs = Math.min(
       this.#lookupIntervalMs * 1.5,
       limits.peer_lookup_interval_ms_max,
@@ -372,6 +431,18 @@ export class Swarm {
       );
     };
   }
+}
+
+/** Over all connections to a peer. */
+function bytesOf(
+  base: PeerConnection,
+  { connection }: Peer,
+): { receivedBytes: number; sentBytes: number } {
+  const isAlone = connection === base;
+  return {
+    receivedBytes: base.rawBytesRead + (isAlone ? 0 : connection.rawBytesRead),
+    sentBytes: base.rawBytesWritten + (isAlone ? 0 : connection.rawBytesWritten),
+  };
 }
 
 /** A lost connection is no news: the swarm connects again, and the count of peers tells. */

@@ -1,8 +1,8 @@
 /** An owner asks a host to keep his drive, over a connection that does not last. */
 import path from 'node:path';
+import type NoiseSecretStream from '@hyperswarm/secret-stream';
 import test, { type Assertions } from 'brittle';
 import Corestore from 'corestore';
-import type { PeerConnection } from 'hyperswarm';
 import sodium from 'sodium-native';
 import { createSeed, deriveWriterKeys } from '../../src/drive/key-derivation.js';
 import { UnavailableError } from '../../src/errors.js';
@@ -27,7 +27,7 @@ function newKeyPair(): { publicKey: Buffer; secretKey: Buffer } {
 async function hostThat(
   t: Assertions,
   bootstrap: string,
-  decide: (connection: PeerConnection) => Promise<AdmissionAnswer>,
+  decide: (connection: NoiseSecretStream) => Promise<AdmissionAnswer>,
 ): Promise<Invite> {
   const keyPair = newKeyPair();
   const swarm = await swarmFor(t, bootstrap, {

@@ -1,6 +1,7 @@
 /** The protocol `shoal/host-admission` over one connection, both sides. */
+
+import type NoiseSecretStream from '@hyperswarm/secret-stream';
 import cenc from 'compact-encoding';
-import type { PeerConnection } from 'hyperswarm';
 import Protomux, { type Channel, type Message } from 'protomux';
 import { DamagedError, FormatVersionError, UnavailableError } from '../../errors.js';
 import {
@@ -21,8 +22,8 @@ const REQUESTS_MAX = 16;
  * multiplexer of the connection.
  */
 export function serveAdmission(
-  connection: PeerConnection,
-  decide: (request: AdmissionRequest, connection: PeerConnection) => Promise<AdmissionAnswer>,
+  connection: NoiseSecretStream,
+  decide: (request: AdmissionRequest, connection: NoiseSecretStream) => Promise<AdmissionAnswer>,
 ): void {
   const mux = Protomux.from(connection);
   const open = (): void => {
@@ -63,7 +64,7 @@ export function serveAdmission(
  * answer that does not decode.
  */
 export async function requestAdmission(
-  connection: PeerConnection,
+  connection: NoiseSecretStream,
   request: AdmissionRequest,
   timeoutMs: number,
 ): Promise<AdmissionAnswer> {

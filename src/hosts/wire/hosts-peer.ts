@@ -1,6 +1,7 @@
 /** One peer of a protected drive: the protocol `shoal/hosts` over one connection. */
+
+import type NoiseSecretStream from '@hyperswarm/secret-stream';
 import cenc from 'compact-encoding';
-import type { PeerConnection } from 'hyperswarm';
 import Protomux, { type Channel, type Message } from 'protomux';
 import { DamagedError, FormatVersionError, UnavailableError } from '../../errors.js';
 import { limits } from '../../limits.js';
@@ -24,7 +25,7 @@ import {
 export type HostsRole = Hello['role'];
 
 export interface HostsPeerOptions {
-  connection: PeerConnection;
+  connection: NoiseSecretStream;
   /** The plan log's discovery key. */
   id: Buffer;
   /** What we are. */

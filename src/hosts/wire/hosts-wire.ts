@@ -2,9 +2,10 @@
  * All peers of a protected drive that speak `shoal/hosts`. It is spoken with whoever has proved, by replicating it, to
  * know the plan log; so a stranger cannot even ask.
  */
+
+import type NoiseSecretStream from '@hyperswarm/secret-stream';
 import type Hypercore from 'hypercore';
 import type { ReplicatorPeer } from 'hypercore';
-import type { PeerConnection } from 'hyperswarm';
 import Protomux from 'protomux';
 import { limits } from '../../limits.js';
 import { type Hello, HOSTS_PROTOCOL, type HostedLog, type HostState } from './hosts-messages.js';
@@ -17,7 +18,7 @@ export interface HostsWireOptions {
   /** What the plan log is signed with; without it, its manifest says so once it is here. */
   planPublicKey?: Buffer | undefined;
   /** What we are, to a peer. */
-  hello: (connection: PeerConnection) => Hello;
+  hello: (connection: NoiseSecretStream) => Hello;
   /** Reads a block as it is stored; null when it is not here. */
   readBlock: (log: HostedLog, block: number, peer: HostsPeer) => Promise<Buffer | null>;
   /** Whether a peer is served at present; without it, everybody is. */
@@ -30,7 +31,7 @@ export interface HostsWireOptions {
 
 export class HostsWire {
   readonly #options: HostsWireOptions;
-  readonly #peers = new Map<PeerConnection, HostsPeer>();
+  readonly #peers = new Map<NoiseSecretStream, HostsPeer>();
   readonly #onAdd = (peer: ReplicatorPeer): void => this.#meet(peer.stream);
   #isClosed = false;
   #hasSaidOther = false;
@@ -80,14 +81,14 @@ export class HostsWire {
   }
 
   /** Speaks first, and answers when the other side does: it may come to know the plan log later. */
-  #meet(connection: PeerConnection): void {
+  #meet(connection: NoiseSecretStream): void {
     const id = this.#options.planCore.discoveryKey;
     const mux = Protomux.from(connection);
     mux.pair({ protocol: HOSTS_PROTOCOL, id }, () => this.#attach(connection));
     this.#attach(connection);
   }
 
-  #attach(connection: PeerConnection): void {
+  #attach(connection: NoiseSecretStream): void {
     if (this.#isClosed || this.#peers.has(connection) || connection.destroyed) return;
     const { planCore, hello, readBlock, mayRead, onHello, onState, onClose, log } = this.#options;
     const peer = new HostsPeer({
@@ -113,7 +114,7 @@ export class HostsWire {
   }
 
   /** The other side may have begun to host the drive only now. */
-  #attachLater(connection: PeerConnection): void {
+  #attachLater(connection: NoiseSecretStream): void {
     if (this.#isClosed || connection.destroyed) return;
     const { planCore } = this.#options;
     setTimeout(() => {
@@ -121,7 +122,7 @@ export class HostsWire {
     }, limits.host_channel_retry_ms).unref();
   }
 
-  #isOwner(proof: Buffer, connection: PeerConnection): boolean {
+  #isOwner(proof: Buffer, connection: NoiseSecretStream): boolean {
     const { planCore, planPublicKey } = this.#options;
     const publicKey = planPublicKey ?? planCore.manifest?.signers[0]?.publicKey;
     return publicKey !== undefined && verifyOwnerProof(proof, publicKey, connection.handshakeHash);

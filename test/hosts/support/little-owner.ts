@@ -1,12 +1,12 @@
 /** An owner that writes the logs of a protected drive by hand: blocks of noise in place of a file system. */
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type NoiseSecretStream from '@hyperswarm/secret-stream';
 import type { Assertions } from 'brittle';
 import Corestore from 'corestore';
 import type Hypercore from 'hypercore';
 import type { KeyPair } from 'hypercore';
 import hypercoreCrypto from 'hypercore-crypto';
-import type { PeerConnection } from 'hyperswarm';
 import { createSeed, deriveWriterKeys } from '../../../src/drive/key-derivation.js';
 import { UnavailableError } from '../../../src/errors.js';
 import { createErasureCode } from '../../../src/hosts/erasure.js';
@@ -48,7 +48,7 @@ export class LittleOwner {
   readonly #planKeyPair: KeyPair;
   readonly #store: Corestore;
   readonly #random = new SeededRandom(7);
-  readonly #connections = new Map<string, PeerConnection>();
+  readonly #connections = new Map<string, NoiseSecretStream>();
   #swarm: Swarm | null = null;
   #wire: HostsWire | null = null;
 
@@ -211,7 +211,7 @@ export class LittleOwner {
     );
   }
 
-  async connect(hostId: Buffer): Promise<PeerConnection> {
+  async connect(hostId: Buffer): Promise<NoiseSecretStream> {
     this.#swarm?.joinPeer(hostId);
     return await until('a connection to the host', () =>
       this.#connections.get(hostId.toString('hex')),

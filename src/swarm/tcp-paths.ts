@@ -1,0 +1,249 @@
+/**
+ * TCP between peers of one network. Hyperswarm's connections run over UDP, in this program: every packet costs system
+ * calls and work of the main thread, which is the bound where the network is none. TCP is the kernel's work, and moves a
+ * multiple. Where the way is long or loses packets, Hyperswarm's transport is the faster one, so there it stays.
+ *
+ * The responder of a connection listens, and says over that connection on which port; the initiator connects. The same
+ * two identities make a Noise handshake (IK) over TCP, so that nobody else gets in. The protocol is in docs/protocol.md.
+ */
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import NoiseSecretStream from '@hyperswarm/secret-stream';
+import cenc from 'compact-encoding';
+import type { KeyPair } from 'hypercore';
+import type { PeerConnection } from 'hyperswarm';
+import type Protomux from 'protomux';
+import type { Channel } from 'protomux';
+import { limits } from '../limits.js';
+import { isPrivateNetwork } from './address.js';
+
+const PROTOCOL = 'shoal/tcp/1';
+
+/** A peer that is told the port. */
+interface ExpectedPeer {
+  host: string;
+  publicKey: Buffer;
+  arrived: (stream: NoiseSecretStream) => void;
+}
+
+export class TcpPaths {
+  readonly #keyPair: KeyPair;
+  readonly #listenHost: string;
+  readonly #log: (line: string) => void;
+  readonly #expected = new Set<ExpectedPeer>();
+  /** Accepted connections of which it is not known yet whose they are. */
+  readonly #strangers = new Set<Socket>();
+  /** Machines that TCP did not get to, and until when they are left alone (milliseconds since 1970); the oldest first. */
+  readonly #avoided = new Map<string, number>();
+  #server: Promise<Server | null> | null = null;
+  #isClosed = false;
+
+  /**
+   * @param keyPair This peer's identity.
+   * @param listenHost The address to listen at.
+   * @param log One line for the log.
+   */
+  constructor(keyPair: KeyPair, listenHost: '127.0.0.1' | '0.0.0.0', log: (line: string) => void) {
+    this.#keyPair = keyPair;
+    this.#listenHost = listenHost;
+    this.#log = log;
+  }
+
+  /**
+   * Makes a TCP connection to the peer of `connection`, to be used in its place. Null, after at most
+   * {@link limits.tcp_setup_ms_max}, when the peer is not near, does not speak the protocol, or TCP does not get there.
+   * To be called on both sides, and before anything else is sent. Never rejects.
+   *
+   * @param mux The multiplexer of `connection`.
+   */
+  async open(connection: PeerConnection, mux: Protomux): Promise<NoiseSecretStream | null> {
+    const host = connection.rawStream.remoteHost;
+    if (host === null || !isPrivateNetwork({ host, port: 0 }) || this.#isAvoided(host)) return null;
+    const end = new AbortController();
+    const giveUp = () => end.abort();
+    const timer = setTimeout(giveUp, limits.tcp_setup_ms_max);
+    connection.once('close', giveUp);
+    try {
+      const path = { host, publicKey: connection.remotePublicKey, mux, end };
+      return await (connection.isInitiator ? this.#connect(path) : this.#accept(path));
+    } finally {
+      clearTimeout(timer);
+      connection.off('close', giveUp);
+    }
+  }
+
+  /** Stops listening; what was connected stays. Idempotent; never rejects. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const socket of this.#strangers) socket.destroy();
+    (await this.#server)?.close();
+  }
+
+  async #accept({ host, publicKey, mux, end }: WantedPath): Promise<NoiseSecretStream | null> {
+    const server = await this.#listen();
+    if (server === null || end.signal.aborted) return null;
+    const { port } = server.address() as AddressInfo;
+    const { promise, resolve } = settled<NoiseSecretStream>(end.signal);
+    const peer = { host, publicKey, arrived: resolve };
+    this.#expected.add(peer);
+    end.signal.addEventListener('abort', () => this.#expected.delete(peer), { once: true });
+    const channel = openChannel(mux, end, { offers: port });
+    const stream = await promise;
+    // A channel that ends tells the peer of a failure: it is not sure of a success yet.
+    if (stream === null) channel?.close();
+    return stream;
+  }
+
+  async #connect({ host, publicKey, mux, end }: WantedPath): Promise<NoiseSecretStream | null> {
+    const { promise, resolve } = settled<number>(end.signal);
+    const channel = openChannel(mux, end, { takes: resolve });
+    const port = await promise;
+    const stream = port === null ? null : await this.#dial(host, port, publicKey, end.signal);
+    if (port !== null && stream === null) this.#avoid(host);
+    channel?.close();
+    return stream;
+  }
+
+  async #dial(
+    host: string,
+    port: number,
+    publicKey: Buffer,
+    signal: AbortSignal,
+  ): Promise<NoiseSecretStream | null> {
+    // A busy machine looks like a long way, now and then.
+    for (let attempt = 0; attempt < limits.tcp_attempts_max && !signal.aborted; attempt++) {
+      const startedMs = performance.now();
+      const socket = connect({ host, port, noDelay: true });
+      const giveUp = () => socket.destroy();
+      signal.addEventListener('abort', giveUp, { once: true });
+      try {
+        await once(socket, 'connect', { signal });
+        if (performance.now() - startedMs <= limits.tcp_round_trip_ms_max) {
+          const stream = this.#secure(socket, publicKey);
+          return (await stream.opened) ? stream : null;
+        }
+      } catch {
+        // A firewall, most likely. The connection that is there goes on.
+        return null;
+      } finally {
+        signal.removeEventListener('abort', giveUp);
+      }
+      socket.destroy();
+    }
+    return null;
+  }
+
+  /** Null when it is not possible. */
+  #listen(): Promise<Server | null> {
+    this.#server ??= this.#startServer();
+    return this.#server;
+  }
+
+  async #startServer(): Promise<Server | null> {
+    const server = createServer({ noDelay: true }, (socket) => void this.#receive(socket));
+    try {
+      server.listen({ host: this.#listenHost, port: 0 });
+      await once(server, 'listening');
+    } catch (error) {
+      this.#log(`Cannot listen for peers of this network by TCP: ${String(error)}`);
+      return null;
+    }
+    // Connections that cannot be accepted, for want of descriptors, are made again over UDP.
+    server.on('error', (error) => this.#log(`Cannot accept a peer by TCP: ${String(error)}`));
+    server.unref();
+    if (this.#isClosed) server.close();
+    return server;
+  }
+
+  async #receive(socket: Socket): Promise<void> {
+    const host = socket.remoteAddress;
+    const isExpected = [...this.#expected].some((peer) => peer.host === host);
+    if (!isExpected || this.#isClosed || this.#strangers.size >= limits.tcp_handshakes_max) {
+      socket.destroy();
+      return;
+    }
+    this.#strangers.add(socket);
+    const timer = setTimeout(() => socket.destroy(), limits.tcp_setup_ms_max);
+    const stream = this.#secure(socket);
+    const isOpen = await stream.opened;
+    clearTimeout(timer);
+    this.#strangers.delete(socket);
+    if (!isOpen) return;
+    for (const peer of this.#expected) {
+      if (peer.host !== host || !peer.publicKey.equals(stream.remotePublicKey)) continue;
+      this.#expected.delete(peer);
+      peer.arrived(stream);
+      return;
+    }
+    stream.destroy();
+  }
+
+  /** As the initiator with a key: that of the peer. */
+  #secure(socket: Socket, remotePublicKey?: Buffer): NoiseSecretStream {
+    const stream = new NoiseSecretStream(remotePublicKey !== undefined, socket, {
+      pattern: 'IK',
+      keyPair: this.#keyPair,
+      ...(remotePublicKey === undefined ? {} : { remotePublicKey }),
+    });
+    // Its end tells.
+    stream.on('error', () => undefined);
+    stream.setKeepAlive(limits.tcp_keep_alive_ms);
+    stream.setTimeout(limits.tcp_silence_ms_max);
+    return stream;
+  }
+
+  #isAvoided(host: string): boolean {
+    const untilMs = this.#avoided.get(host) ?? 0;
+    return Date.now() < untilMs;
+  }
+
+  #avoid(host: string): void {
+    this.#avoided.delete(host);
+    this.#avoided.set(host, Date.now() + limits.tcp_retry_ms);
+    const [oldest] = this.#avoided.keys();
+    if (this.#avoided.size > limits.tcp_avoided_hosts_max && oldest !== undefined) {
+      this.#avoided.delete(oldest);
+    }
+  }
+}
+
+interface WantedPath {
+  host: string;
+  /** The peer's identity. */
+  publicKey: Buffer;
+  mux: Protomux;
+  /** Aborted when there will be none. */
+  end: AbortController;
+}
+
+/** The channel that the port is said over; null when there is one already. It ends with the attempt, and ends it. */
+function openChannel(
+  mux: Protomux,
+  end: AbortController,
+  { offers, takes }: { offers?: number; takes?: (port: number) => void },
+): Channel | null {
+  const channel = mux.createChannel({
+    protocol: PROTOCOL,
+    messages: [{ encoding: cenc.uint16, onmessage: (port) => takes?.(port as number) }],
+    onopen: (_handshake, opened) => {
+      if (offers !== undefined) opened.messages[0]?.send(offers);
+    },
+    onclose: () => end.abort(),
+  });
+  if (channel === null) end.abort();
+  else channel.open();
+  return channel;
+}
+
+/** A promise to be resolved; with null when the signal aborts before. */
+function settled<T>(signal: AbortSignal): {
+  promise: Promise<T | null>;
+  resolve: (value: T) => void;
+} {
+  let resolve: (value: T | null) => void = () => undefined;
+  const promise = new Promise<T | null>((done) => {
+    resolve = done;
+  });
+  signal.addEventListener('abort', () => resolve(null), { once: true });
+  return { promise, resolve };
+}
