@@ -104,19 +104,13 @@ export const limits = {
   // Content
   /** Decrypted blocks held in memory. */
   block_cache_bytes_max: 24 << 20,
-  /**
-   * Chunks not appended yet, in bytes; a writer waits above it. Measured: with 64 MiB, which fall out of the processor's
-   * caches before they are encrypted, appending is half as fast as with 8.
-   */
+  /** Chunks not appended yet; a writer waits above it. With 64 MiB, no more in any cache, appending is half as fast. */
   pending_append_bytes_max: 8 << 20,
   /** Blocks appended to the log in one batch. */
   append_batch_blocks_max: 32,
   /** A smaller batch is encrypted on the main thread: handing it to another would take longer. */
   seal_thread_batch_bytes_min: 512 << 10,
-  /**
-   * A thread that encrypts or decrypts blocks is started after the main thread has done so much of it since the mount last
-   * had nothing to do: starting it takes as long as a thousand blocks of 64 KiB.
-   */
+  /** A thread for encryption starts once the main thread did so much since it was idle: starting costs a thousand blocks. */
   thread_start_bytes: 32 << 20,
   /** A block of the chunk log; a peer's larger one is refused. */
   block_bytes_max: 1 << 20,
@@ -198,10 +192,7 @@ export const limits = {
   // Network
   /** Default deadline of a wait on the network. */
   network_deadline_ms: 30_000,
-  /**
-   * Blocks of a log asked of a peer at once: of one, and of each where there are many. Where a round trip takes longer
-   * than 50 ms the library asks for more in proportion, up to the last.
-   */
+  /** Blocks of a log asked of a peer at once: of one, of each of many, and of one whose round trip takes over 50 ms. */
   peer_blocks_in_flight: 64,
   peer_blocks_in_flight_min: 16,
   peer_blocks_in_flight_max: 512,
@@ -249,18 +240,14 @@ export const limits = {
   peer_lookup_interval_ms_max: 5000,
   /** A new connection over which nothing came for so long is dropped, and made again. */
   peer_silence_ms_max: 3000,
-  /**
-   * Going over to TCP: the longest round trip with which it is faster, how often that is measured, the time that all of it
-   * may take, how long a machine with which it failed is left alone, how many such are known, and how many connections are
-   * accepted before they say who they are.
-   */
+  /** TCP to peers of one network: the longest round trip, tries to measure it, time for all, pause after a failure, */
   tcp_round_trip_ms_max: 30,
   tcp_attempts_max: 3,
   tcp_setup_ms_max: 1000,
   tcp_retry_ms: 600_000,
+  /** machines in such a pause, connections of which it is not known whose they are, signs of life, silence. */
   tcp_avoided_hosts_max: 256,
   tcp_handshakes_max: 16,
-  /** A TCP connection is kept alive so often, and given up when nothing came for so long. */
   tcp_keep_alive_ms: 5000,
   tcp_silence_ms_max: 20_000,
   /** The swarm is said not to answer after this. */

@@ -36,8 +36,8 @@ export class GuardedMux extends Protomux {
   #unreadWants = 0;
   #isProven = false;
   #isFaulty = false;
-  /** Resolves when channels of the peer are answered. */
-  #answering = Promise.resolve();
+  /** Until then channels of the peer wait; null when they are answered at once. */
+  #answerAfter: Promise<void> | null = null;
 
   /**
    * Becomes the multiplexer of `connection`: to be made before anything is sent over it.
@@ -76,8 +76,10 @@ export class GuardedMux extends Protomux {
   }
 
   /** Channels that the peer opens wait until the promise resolves: the other side may be done with preparing before. */
-  answerAfter(prepared: Promise<void>): void {
-    this.#answering = prepared;
+  async answerAfter(prepared: Promise<void>): Promise<void> {
+    this.#answerAfter = prepared;
+    await prepared;
+    this.#answerAfter = null;
   }
 
   /** What the peer owes for too long; null when it owes nothing. */
@@ -120,7 +122,7 @@ export class GuardedMux extends Protomux {
     id: Buffer | null,
     info: unknown,
   ): Promise<void> {
-    await this.#answering;
+    if (this.#answerAfter !== null) await this.#answerAfter;
     return super._requestSession(protocol, id, info);
   }
 

@@ -300,7 +300,7 @@ export class Swarm {
   /** Hands a peer on, over the fastest connection that there is. Never rejects. */
   async #meet(base: PeerConnection, info: PeerInfo, peer: Peer): Promise<void> {
     let prepared: () => void = () => undefined;
-    peer.mux.answerAfter(
+    void peer.mux.answerAfter(
       new Promise((resolve) => {
         prepared = resolve;
       }),

@@ -47,7 +47,8 @@ test('a collection - is killed at any moment without harm', { timeout: 180_000 }
       () => false,
       () => true,
     );
-    await sleep(random.below(Math.ceil(tookMs)));
+    // The first at once: on a busy machine the others may all come too late.
+    if (i > 1) await sleep(random.below(Math.ceil(tookMs)));
     await mount.kill();
     if (await collecting) killed++;
     mount = await machine.mount('drive', ['--offline']);
