@@ -10,9 +10,8 @@ import { KernelMount } from './kernel-mount.js';
 /**
  * Speaks the FUSE protocol on /dev/fuse itself.
  *
- * One thread of Node's pool waits for requests as long as a mount is up, and notifications may hold a few more: set
- * UV_THREADPOOL_SIZE to 16 or so in the environment the process is started with. Node reads it before the first line of
- * the program runs.
+ * Notifications may hold a few threads of Node's pool while the kernel waits for a lock: set UV_THREADPOOL_SIZE to 16 or
+ * so in the environment the process is started with. Node reads it before the first line of the program runs.
  */
 export class KernelDriver implements MountDriver {
   readonly name = 'kernel';

@@ -26,8 +26,7 @@ export class KernelMount implements Mount {
   readonly directory: string;
   readonly #method: MountMethod;
   readonly #options: MountOptions;
-  readonly #waiting: FuseDevice;
-  readonly #draining: FuseDevice | null;
+  readonly #fuseDevice: FuseDevice;
   readonly #lifeline: number | null;
   readonly #notifier: Notifier;
   readonly #session: Session;
@@ -53,8 +52,7 @@ export class KernelMount implements Mount {
     this.#method = method;
     this.#options = options;
     this.#lifeline = mounted.lifeline;
-    this.#waiting = new FuseDevice(mounted.fd);
-    this.#draining = this.#waiting.cloneNonBlocking();
+    this.#fuseDevice = new FuseDevice(mounted.fd);
     this.#notifier = new Notifier(deviceWriter(mounted.fd), (...inodes) =>
       this.#session.oldestOutstanding(...inodes),
     );
@@ -77,7 +75,7 @@ export class KernelMount implements Mount {
 
   /** Begins to answer. Resolves when kernel and driver have agreed; throws {@link MountProtocolError} otherwise. */
   async start(): Promise<void> {
-    const loop = new RequestLoop(this.#waiting, this.#draining, this.#session, (error) => {
+    const loop = new RequestLoop(this.#fuseDevice, this.#session, (error) => {
       void this.#end(error);
     });
     this.#session.onLaterAnswer = () => {
@@ -190,8 +188,7 @@ export class KernelMount implements Mount {
     const expected = this.#unmounting > 0 || !this.#started;
     this.#session.end();
     await this.#notifier.end();
-    this.#draining?.close();
-    this.#waiting.close();
+    this.#fuseDevice.close();
     if (this.#lifeline !== null) closeSync(this.#lifeline);
     this.#callOffExit();
     this.#resolveEnded();

@@ -37,11 +37,6 @@ export const writeNow: (fd: number, buffer: Buffer, bytes: number) => number = l
   'intptr_t write(int, void *, size_t)',
 );
 
-/** ioctl(2) with a pointer. */
-export const ioctl: (fd: number, request: number, argument: Buffer) => number = libc.func(
-  'int ioctl(int, unsigned long, void *)',
-);
-
 /** socketpair(2); the two descriptors are written into the buffer. */
 export const socketpair: (domain: number, type: number, protocol: number, fds: Buffer) => number =
   libc.func('int socketpair(int, int, int, void *)');

@@ -8,7 +8,7 @@ import { isMountReport, type MountReport, type MountRequest } from './mount-mess
 /** The command that the process behind a mount runs. */
 export const MOUNT_PROCESS = 'mount-process';
 
-/** Blocking reads of /dev/fuse, notifications and the store share this pool. */
+/** Notifications and the store share this pool. */
 const THREAD_POOL_SIZE = '16';
 
 /** One heap of the C library for each thread of the pool would hold on to a hundred megabytes. */
