@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import test from 'brittle';
 import { MountBusyError, MountError, MountPointError } from '../../mount/errors.js';
 import { KernelDriver } from '../../mount/kernel/kernel-driver.js';
+import { mountLimits } from '../../mount/limits.js';
 import { MemoryFileSystem } from './support/memory-file-system.js';
 import { isMounted, mounted, run, start, temporaryDirectory } from './support/mounted.js';
 
@@ -295,4 +296,43 @@ test('unmount - by somebody else is reported', async (t) => {
   t.is(fileSystem.stoppedCalls, 1);
   await mount.unmount({ force: false });
   t.pass('unmounting once more is no error');
+});
+
+/** Asks for the status of so many names at once, and prints how many there are. */
+const MANY_CALLS = `
+import os, sys, threading
+found = []
+threading.stack_size(65536)
+def look(name):
+    try: found.append(os.stat(name))
+    except FileNotFoundError: pass
+threads = [threading.Thread(target=look, args=(f'{sys.argv[1]}/slow-{i}',)) for i in range(int(sys.argv[2]))]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(len(found))
+`;
+
+test('requests - with too many unanswered none is taken, and all are answered in the end', async (t) => {
+  let open: () => void = () => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  class Slow extends MemoryFileSystem {
+    override lookup(...[parent, name]: Parameters<MemoryFileSystem['lookup']>) {
+      const answer = super.lookup(parent, name);
+      return name.startsWith('slow') ? opened.then(() => answer) : answer;
+    }
+  }
+  const fileSystem = new Slow();
+  const calls = mountLimits.inflight_requests_max + 200;
+  for (let i = 0; i < calls; i++) fileSystem.put(`slow-${i}`, '');
+  const mount = await mounted(t, fileSystem);
+  const callers = start('python3', ['-c', MANY_CALLS, mount.directory, String(calls)]);
+  const inflight = () => mount.statistics().inflightRequests;
+  while (inflight() < mountLimits.inflight_requests_max) await delay(5);
+  await delay(50);
+  t.is(inflight(), mountLimits.inflight_requests_max);
+  open();
+  t.is((await callers.outcome).output, `${calls}\n`);
+  t.is(inflight(), 0);
 });
