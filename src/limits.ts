@@ -245,11 +245,12 @@ export const limits = {
   tcp_attempts_max: 3,
   tcp_setup_ms_max: 1000,
   tcp_retry_ms: 600_000,
-  /** machines in such a pause, connections of which it is not known whose they are, signs of life, silence. */
+  /** machines in such a pause, connections of which it is not known whose they are, signs of life, silence, room. */
   tcp_avoided_hosts_max: 256,
   tcp_handshakes_max: 16,
   tcp_keep_alive_ms: 5000,
   tcp_silence_ms_max: 20_000,
+  tcp_unsent_bytes: 1 << 20,
   /** The swarm is said not to answer after this. */
   swarm_answer_ms_max: 4000,
   /** Leaving the swarm may take so long; peers notice anyway. */
