@@ -445,8 +445,9 @@ export const limits = {
   encode_rest_written_ms: 120,
   /** While somebody writes fast, hosts get so much a second of what they ask for, all together: some 3 % of a processor. */
   serve_pressed_bytes_per_second: 1.5 * (1 << 20),
-  /** What a block costs besides its bytes, in bytes: a read of the store, a proof, a message. */
+  /** What a block costs besides its bytes, in bytes: a read of the store, a proof, a message; and what a log's new end costs. */
   serve_block_bytes: 8 << 10,
+  serve_upgrade_bytes: 64 << 10,
   /** Each gets about so much of one log in its turn, and at most so many blocks. */
   serve_turn_bytes: 64 << 10,
   serve_turn_blocks_max: 16,

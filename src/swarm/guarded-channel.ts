@@ -176,7 +176,8 @@ export class GuardedChannel implements TurnTaker {
   /** Hypercore reads what all requests ask for into memory at once, so it gets a few at a time. */
   #serve(request: Request, channel: Channel): unknown {
     const peer = channel.userData as LogPeer;
-    const turns = request.block === null ? null : this.#connection.turns();
+    const isDear = request.block !== null || request.upgrade !== null;
+    const turns = isDear ? this.#connection.turns() : null;
     if (turns === null && this.#served < limits.peer_requests_served_max) {
       return this.#serveNow(request, channel);
     }
@@ -196,6 +197,8 @@ export class GuardedChannel implements TurnTaker {
     this.#served++;
     try {
       await this.#pass(request, channel);
+      // A log that is appended to has a new end a hundred times a second, for each peer to verify.
+      if (request.upgrade !== null) this.#connection.turns()?.pay(limits.serve_upgrade_bytes);
     } catch (error) {
       this.#fault(error);
     } finally {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import test, { type Assertions } from 'brittle';
 import Corestore from 'corestore';
@@ -174,18 +174,59 @@ test('serving turns - over a connection: paced blocks all come, logs that give w
   const copies = [b.get({ key: paced.key }), b.get({ key: free.key })] as const;
   const began = performance.now();
   await Promise.all(blocks.map((_, i) => copies[1].get(i)));
-  t.is(turns.pacedBytes, 0, 'what gives way to nothing is not counted');
+  const end = limits.serve_upgrade_bytes + limits.serve_block_bytes;
+  t.ok(
+    turns.pacedBytes <= end,
+    'what gives way to nothing is not counted: only the end of the other log',
+  );
   const first = blocks.slice(0, 24);
   await Promise.all(first.map((_, i) => copies[0].get(i)));
   const elapsedMs = performance.now() - began;
   const each = BLOCK_BYTES + limits.serve_block_bytes;
   t.ok(turns.pacedBytes >= first.length * each);
   const shareBytes = (elapsedMs * limits.serve_pressed_bytes_per_second) / 1000;
-  t.ok(turns.pacedBytes <= shareBytes + 2 * each, 'so many bytes a second');
+  t.ok(turns.pacedBytes <= shareBytes + 2 * each + end, 'so many a second');
   isPressed = false;
   const before = turns.pacedBytes;
   t.alike(await Promise.all(blocks.map((_, i) => copies[0].get(i))), blocks);
   t.is(turns.pacedBytes, before, 'and then as fast as it goes');
+});
+
+test('serving turns - over a connection: a log that grows fast is shown its end now and then only', async (t) => {
+  const node = await startBootstrapNode('127.0.0.1', await freePort());
+  t.teardown(() => node.close(), { order: 20, force: true });
+  const [a, b] = ['a', 'b'].map((name) => {
+    const store = new Corestore(join(temporaryFolder(t, 'turns'), name));
+    t.teardown(() => store.close(), { order: 10, force: true });
+    return store;
+  }) as [Corestore, Corestore];
+  const log = a.get({ name: 'log' });
+  await log.append(Buffer.alloc(1));
+  const topic = Buffer.alloc(32, 8);
+  const sender = swarmOf(t, a, topic, node.port);
+  let isPressed = true;
+  const turns = new ServingTurns({
+    isPressed: () => isPressed,
+    paidByMs: () => performance.now(),
+  });
+  sender.servingOrder = { turnsOf: () => turns };
+  await sender.announced();
+  swarmOf(t, b, topic, node.port);
+  const copy = b.get({ key: log.key });
+  await copy.update({ wait: true });
+  let ends = 0;
+  copy.on('append', () => ends++);
+  const beganMs = performance.now();
+  for (let i = 0; i < 200; i++) {
+    await log.append(Buffer.alloc(1));
+    await sleep(1);
+  }
+  const elapsedMs = performance.now() - beganMs;
+  const bytes = (elapsedMs * limits.serve_pressed_bytes_per_second) / 1000;
+  t.ok(ends <= bytes / limits.serve_upgrade_bytes + 2, `${ends} in ${elapsedMs} ms`);
+  isPressed = false;
+  while (copy.length < log.length) await once(copy, 'append');
+  t.is(copy.length, log.length);
 });
 
 test('unqueued time - stands still while others have the processors', async (t) => {
