@@ -65,7 +65,7 @@ export class TcpPaths {
     const timer = setTimeout(giveUp, limits.tcp_setup_ms_max);
     connection.once('close', giveUp);
     try {
-      const path = { host, publicKey: connection.remotePublicKey, mux, end };
+      const path = { host, connection, mux, end };
       return await (connection.isInitiator ? this.#connect(path) : this.#accept(path));
     } finally {
       clearTimeout(timer);
@@ -80,27 +80,32 @@ export class TcpPaths {
     (await this.#server)?.close();
   }
 
-  async #accept({ host, publicKey, mux, end }: WantedPath): Promise<NoiseSecretStream | null> {
+  async #accept({ host, connection, mux, end }: WantedPath): Promise<NoiseSecretStream | null> {
     const server = await this.#listen();
-    if (server === null || end.signal.aborted) return null;
-    const { port } = server.address() as AddressInfo;
+    // Null once it was closed.
+    const address = (server?.address() ?? null) as AddressInfo | null;
+    if (address === null || end.signal.aborted) return null;
     const { promise, resolve } = settled<NoiseSecretStream>(end.signal);
-    const peer = { host, publicKey, arrived: resolve };
+    const peer = { host, publicKey: connection.remotePublicKey, arrived: resolve };
     this.#expected.add(peer);
     end.signal.addEventListener('abort', () => this.#expected.delete(peer), { once: true });
-    const channel = openChannel(mux, end, { offers: port });
+    const channel = openChannel(mux, end, { offers: address.port });
     const stream = await promise;
     // A channel that ends tells the peer of a failure: it is not sure of a success yet.
     if (stream === null) channel?.close();
     return stream;
   }
 
-  async #connect({ host, publicKey, mux, end }: WantedPath): Promise<NoiseSecretStream | null> {
+  async #connect({ host, connection, mux, end }: WantedPath): Promise<NoiseSecretStream | null> {
     const { promise, resolve } = settled<number>(end.signal);
     const channel = openChannel(mux, end, { takes: resolve });
     const port = await promise;
-    const stream = port === null ? null : await this.#dial(host, port, publicKey, end.signal);
-    if (port !== null && stream === null) this.#avoid(host);
+    let stream: NoiseSecretStream | null = null;
+    if (port !== null) {
+      stream = await this.#dial(host, port, connection.remotePublicKey, end.signal);
+      // A peer that left says nothing of the way to its machine.
+      if (stream === null && !connection.destroyed) this.#avoid(host);
+    }
     channel?.close();
     return stream;
   }
@@ -211,8 +216,7 @@ export class TcpPaths {
 
 interface WantedPath {
   host: string;
-  /** The peer's identity. */
-  publicKey: Buffer;
+  connection: PeerConnection;
   mux: Protomux;
   /** Aborted when there will be none. */
   end: AbortController;

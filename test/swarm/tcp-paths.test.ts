@@ -203,6 +203,7 @@ test('tcp - who is not expected is not let in', async (t) => {
   const later = connect(remotePort as number, '127.0.0.1');
   const [error] = await once(later, 'error');
   t.is(error.code, 'ECONNREFUSED', 'and nobody listens after the end');
+  t.is(await open(b), null, 'nor offers it');
 });
 
 const topic = Buffer.alloc(32, 11);
