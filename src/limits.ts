@@ -200,8 +200,8 @@ export const limits = {
   receive_buffer_bytes: 4 << 20,
   /** Connections to peers. */
   peers_max: 64,
-  /** Nodes of a log's hash tree that are kept in memory, in pages of 5 KiB: for 64 blocks each. */
-  tree_node_pages_max: 512,
+  /** Nodes of each log's hash tree that are kept in memory, in pages of 5 KiB: for 64 blocks each. */
+  tree_node_pages_max: 128,
   /** A log; what a peer says of blocks behind it is a lie. */
   log_blocks_max: 2 ** 30,
   /** So far behind the end of a log as it is known here may a peer's blocks lie; a bit each is kept of them. */
@@ -244,7 +244,7 @@ export const limits = {
   tcp_round_trip_ms_max: 30,
   tcp_attempts_max: 3,
   tcp_setup_ms_max: 1000,
-  tcp_retry_ms: 600_000,
+  tcp_retry_ms: 60_000,
   /** machines in such a pause, connections of which it is not known whose they are, signs of life, silence, room. */
   tcp_avoided_hosts_max: 256,
   tcp_handshakes_max: 16,

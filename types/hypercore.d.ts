@@ -74,7 +74,8 @@ declare module 'hypercore' {
   /** The signed state of a log, on disk. Whoever writes holds its lock. */
   export interface CoreState {
     readonly storage: {
-      read(): CoreReadBatch;
+      /** With a fork, of the tree's nodes some are kept in memory. */
+      read(fork?: number): CoreReadBatch;
       write(): CoreWriteBatch;
       createBlockStream(options?: {
         reverse?: boolean;

@@ -82,8 +82,8 @@ export class KernelMount implements Mount {
       loop.answeredLater();
       this.#notifier.requestsAnswered();
     };
-    loop.start();
     const agreed = await Promise.race([
+      begun(loop),
       this.#agreed,
       this.#ended.then(() => new Error('it was unmounted at once')),
       delay(mountLimits.mount_command_ms_max, new Error('the kernel does not begin'), {
@@ -194,4 +194,15 @@ export class KernelMount implements Mount {
     this.#resolveEnded();
     if (!expected) this.#options.onEnd(error);
   }
+}
+
+/** Never resolves unless the loop cannot start. */
+function begun(loop: RequestLoop): Promise<Error> {
+  return new Promise((resolve) => {
+    try {
+      loop.start();
+    } catch (error) {
+      resolve(error instanceof Error ? error : new Error(String(error)));
+    }
+  });
 }

@@ -23,7 +23,11 @@ export class RequestLoop {
   readonly #session: Session;
   readonly #onEnd: (error: Error | null) => void;
   readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
-  readonly #turn = () => this.#drain();
+  readonly #turn = () => {
+    this.#isTurnPending = false;
+    this.#drain();
+  };
+  #isTurnPending = false;
   #readiness: Readiness | null = null;
   #activeAt = 0;
   /** Too many are outstanding: nothing is read until some are answered. */
@@ -42,7 +46,8 @@ export class RequestLoop {
   }
 
   #wake(): void {
-    if (this.#ended || this.#paused) return;
+    // The next turn reads it. Begun here as well, turns would multiply, and leave no time for anything else.
+    if (this.#ended || this.#paused || this.#isTurnPending) return;
     this.#activeAt = performance.now();
     this.#drain();
   }
@@ -63,7 +68,7 @@ export class RequestLoop {
         this.#activeAt = performance.now();
         handled++;
         if (handled >= mountLimits.turn_requests_max || this.#activeAt > turnEndsAt) {
-          setImmediate(this.#turn);
+          this.#nextTurn();
           return;
         }
       } else if (bytes !== -ERRNO.EAGAIN) {
@@ -71,10 +76,16 @@ export class RequestLoop {
       } else if (performance.now() - this.#activeAt > SPIN_MS) {
         return;
       } else if (session.outstanding > 0) {
-        setImmediate(this.#turn);
+        this.#nextTurn();
         return;
       }
     }
+  }
+
+  #nextTurn(): void {
+    if (this.#isTurnPending) return;
+    this.#isTurnPending = true;
+    setImmediate(this.#turn);
   }
 
   /** The device stays readable meanwhile, and would wake the loop without end. */
@@ -90,7 +101,7 @@ export class RequestLoop {
     if (!this.#paused || this.#ended) return;
     this.#paused = false;
     this.#readiness?.start();
-    setImmediate(this.#turn);
+    this.#nextTurn();
   }
 
   /** Whether a failed read is the end. EINTR, ENOENT (a request was taken back) and EAGAIN are not. */

@@ -4,27 +4,39 @@ import koffi from 'koffi';
 export class Readiness {
   readonly #handle;
   readonly #onReadable: () => void;
+  #isClosed = false;
 
   /**
    * Calls back in each turn of the event loop in which the descriptor can be read, or would tell of an error. Makes it
-   * one that does not block.
+   * one that does not block. Throws when the system refuses.
    */
   constructor(fd: number, onReadable: () => void) {
-    this.#onReadable = onReadable;
-    this.#handle = koffi.node.poll(fd, { readable: true }, onReadable);
+    this.#onReadable = () => {
+      try {
+        onReadable();
+      } catch (error) {
+        // Thrown from here it would be noticed some time later only.
+        setImmediate(() => {
+          throw error;
+        });
+      }
+    };
+    this.#handle = koffi.node.poll(fd, { readable: true }, this.#onReadable);
   }
 
   stop(): void {
-    this.#handle.stop();
+    if (!this.#isClosed) this.#handle.stop();
   }
 
   /** After `stop`. */
   start(): void {
-    this.#handle.start({ readable: true }, this.#onReadable);
+    if (!this.#isClosed) this.#handle.start({ readable: true }, this.#onReadable);
   }
 
-  /** Before the descriptor is closed. */
+  /** Before the descriptor is closed. Idempotent. */
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#handle.close();
   }
 }

@@ -3,8 +3,8 @@
  * far up the tree nodes are missing, and once the block came it looks at the first one that is not: five to nine reads
  * of the database, one after the other, each with a change of threads. They took most of a reader's main thread.
  *
- * Of Hypercore's own cache (hypercore-storage 3) no use can be made: it does not know what is *not* there, which is what
- * is asked, nor what is written and deleted. Applies to hypercore 11 and hypercore-storage 3.
+ * The cache of hypercore-storage is of no use for that (it serves peers): it does not know what is *not* there, which is
+ * what is asked, nor what is written and deleted. Applies to hypercore 11 and hypercore-storage 3.
  */
 import type Corestore from 'corestore';
 import type { CoreContext, CoreReadBatch, CoreWriteBatch, TreeNode } from 'hypercore';
@@ -32,7 +32,7 @@ async function install(core: CoreContext): Promise<void> {
   const read = storage.read.bind(storage);
   const write = storage.write.bind(storage);
   const cache = new TreeNodeCache(read);
-  storage.read = () => new CachedReadBatch(cache, read);
+  storage.read = (fork) => new CachedReadBatch(cache, () => read(fork));
   storage.write = () => cache.follow(write());
 }
 
@@ -69,6 +69,9 @@ export class TreeNodeCache {
   readonly #read: () => CoreReadBatch;
   /** By the number of the first node, divided by PAGE_NODES; the one that was not used for the longest time first. */
   readonly #pages = new Map<number, Page>();
+  /** Batches of writes: so many so far, and so many under way. */
+  #flushes = 0;
+  #flushing = 0;
 
   /** @param read Begins a batch of reads of the store. */
   constructor(read: () => CoreReadBatch) {
@@ -121,13 +124,22 @@ export class TreeNodeCache {
         for (const [start, end] of removed) this.#forget(start, end);
       };
       forget();
-      const isWritten = await flush();
-      // What was read from the store meanwhile may be from before.
-      forget();
-      for (const node of nodes) {
-        this.#pages.get(Math.floor(node.index / PAGE_NODES))?.put(node);
+      const number = ++this.#flushes;
+      const isAlone = this.#flushing++ === 0;
+      try {
+        const isWritten = await flush();
+        // What was read from the store meanwhile may be from before.
+        forget();
+        // Of two that are written at once it is not known which one was the last.
+        const isLast = isAlone && number === this.#flushes;
+        for (const node of nodes) {
+          if (isLast) this.#pages.get(Math.floor(node.index / PAGE_NODES))?.put(node);
+          else this.#forget(node.index, node.index + 1);
+        }
+        return isWritten;
+      } finally {
+        this.#flushing--;
       }
-      return isWritten;
     };
     return batch;
   }

@@ -37,7 +37,7 @@ export interface GuardedConnection {
   proven(): void;
   /** The peer did what it must not, or a fault came of what it did. */
   fault(error: unknown): void;
-  /** Where requests for blocks wait for their turn; null when they are served at once. */
+  /** Where requests for blocks and for the log's end wait for their turn; null when they are served at once. */
   turns(): ServingTurns | null;
 }
 
@@ -210,7 +210,9 @@ export class GuardedChannel implements TurnTaker {
   }
 
   #nextWaiting(): Request | undefined {
-    const [next] = this.#waiting.values();
+    const waiting = [...this.#waiting.values()];
+    // The end of the log first: only one peer at a time is asked for it, and waits for it only so long.
+    const next = waiting.find(({ upgrade }) => upgrade !== null) ?? waiting[0];
     if (next !== undefined) this.#waiting.delete(next.id);
     return next;
   }

@@ -43,7 +43,7 @@ export class GuardedMux extends Protomux {
    * Becomes the multiplexer of `connection`: to be made before anything is sent over it.
    *
    * @param onFault Called once; the connection is ended after it.
-   * @param turnsOf Where the peer's requests for blocks of a log wait for their turn; null: nowhere.
+   * @param turnsOf Where the peer's requests for blocks and the end of a log wait for their turn; null: nowhere.
    * @param nowMs Monotonic.
    */
   constructor(

@@ -100,43 +100,46 @@ export class TcpPaths {
     const { promise, resolve } = settled<number>(end.signal);
     const channel = openChannel(mux, end, { takes: resolve });
     const port = await promise;
-    let stream: NoiseSecretStream | null = null;
-    if (port !== null) {
-      stream = await this.#dial(host, port, connection.remotePublicKey, end.signal);
-      // A peer that left says nothing of the way to its machine.
-      if (stream === null && !connection.destroyed) this.#avoid(host);
-    }
+    const socket = port === null ? null : await this.#dial(host, port, end.signal);
+    // A peer that left says nothing of the way to its machine.
+    if (port !== null && socket === null && !connection.destroyed) this.#avoid(host);
+    const stream = socket && (await this.#introduce(socket, connection, end.signal));
     channel?.close();
     return stream;
   }
 
-  async #dial(
-    host: string,
-    port: number,
-    publicKey: Buffer,
-    signal: AbortSignal,
-  ): Promise<NoiseSecretStream | null> {
+  /** A socket that is connected; null where that is not possible, or not in the time in which TCP is faster. */
+  async #dial(host: string, port: number, signal: AbortSignal): Promise<Socket | null> {
     // A busy machine looks like a long way, now and then.
     for (let attempt = 0; attempt < limits.tcp_attempts_max && !signal.aborted; attempt++) {
       const startedMs = performance.now();
       const socket = connect({ host, port, ...SOCKET_OPTIONS });
-      const giveUp = () => socket.destroy();
-      signal.addEventListener('abort', giveUp, { once: true });
       try {
         await once(socket, 'connect', { signal });
-        if (performance.now() - startedMs <= limits.tcp_round_trip_ms_max) {
-          const stream = this.#secure(socket, publicKey);
-          return (await stream.opened) ? stream : null;
-        }
+        if (performance.now() - startedMs <= limits.tcp_round_trip_ms_max) return socket;
       } catch {
         // A firewall, most likely. The connection that is there goes on.
+        socket.destroy();
         return null;
-      } finally {
-        signal.removeEventListener('abort', giveUp);
       }
       socket.destroy();
     }
     return null;
+  }
+
+  /** Null when somebody else is there, or who is there does not answer. */
+  async #introduce(
+    socket: Socket,
+    { remotePublicKey }: PeerConnection,
+    signal: AbortSignal,
+  ): Promise<NoiseSecretStream | null> {
+    const stream = this.#secure(socket, remotePublicKey);
+    const giveUp = () => socket.destroy();
+    signal.addEventListener('abort', giveUp, { once: true });
+    if (signal.aborted) giveUp();
+    const isOpen = await stream.opened;
+    signal.removeEventListener('abort', giveUp);
+    return isOpen ? stream : null;
   }
 
   /** Null when it is not possible. */
@@ -175,7 +178,8 @@ export class TcpPaths {
     clearTimeout(timer);
     this.#strangers.delete(socket);
     if (!isOpen) return;
-    for (const peer of this.#expected) {
+    // Of two connections of the same peer the later one stays.
+    for (const peer of [...this.#expected].reverse()) {
       if (peer.host !== host || !peer.publicKey.equals(stream.remotePublicKey)) continue;
       this.#expected.delete(peer);
       peer.arrived(stream);

@@ -186,6 +186,24 @@ test('tree node cache - what is written while it reads', async (t) => {
   t.absent(await after);
 });
 
+test('tree node cache - what two batches change at once is looked up again', async (t) => {
+  const store = new SlowStore();
+  const cache = new TreeNodeCache(store.read);
+  const has = cache.has(1);
+  store.answer();
+  t.absent(await has);
+  const put = cache.follow(store.write());
+  put.putTreeNode(nodeOf(1));
+  const removal = cache.follow(store.write());
+  removal.deleteTreeNode(1);
+  await Promise.all([put.flush(), removal.flush()]);
+  const { batches } = store;
+  const after = cache.has(1);
+  store.answer();
+  t.is(await after, store.nodes.has(1));
+  t.is(store.batches, batches + 1);
+});
+
 test('tree node cache - a node takes no more memory than it is large, and pages are bounded', async (t) => {
   const store = new SlowStore();
   const cache = new TreeNodeCache(store.read);
