@@ -20,9 +20,11 @@ declare module 'hypercore' {
     hash: Buffer;
   }
 
+  /** Reads of the store that are done at once. */
   export interface CoreReadBatch {
     /** These settle after `tryFlush`. */
     getTreeNode(index: number): Promise<TreeNode | null>;
+    /** The block as stored. */
     getBlock(index: number): Promise<Buffer | null>;
     /** 4,096 bytes, the lowest bit of the first one for the page's first block. */
     getBitfieldPage(index: number): Promise<Buffer | null>;
@@ -148,14 +150,6 @@ declare module 'hypercore' {
     readonly opened: boolean;
     readonly closed: boolean;
     readonly closing: Promise<void> | null;
-  }
-
-  /** Reads of the store that are done at once. */
-  export interface StorageReadBatch {
-    /** The block as stored. */
-    getBlock(index: number): Promise<Buffer | null>;
-    /** Starts the reads. */
-    tryFlush(): void;
   }
 
   export interface KeyPair {
@@ -347,7 +341,7 @@ declare module 'hypercore' {
     static defaultStorage(storage: unknown, options?: Record<string, unknown>): unknown;
 
     readonly core: CoreContext | null;
-    readonly state: { readonly storage: { read(): StorageReadBatch } | null } | null;
+    readonly state: { readonly storage: { read(): CoreReadBatch } | null } | null;
     readonly key: Buffer;
     readonly discoveryKey: Buffer;
     readonly id: string;

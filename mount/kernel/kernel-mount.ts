@@ -83,8 +83,7 @@ export class KernelMount implements Mount {
       this.#notifier.requestsAnswered();
     };
     const agreed = await Promise.race([
-      begun(loop),
-      this.#agreed,
+      this.#begin(loop),
       this.#ended.then(() => new Error('it was unmounted at once')),
       delay(mountLimits.mount_command_ms_max, new Error('the kernel does not begin'), {
         ref: false,
@@ -97,6 +96,16 @@ export class KernelMount implements Mount {
     this.#started = true;
     this.#device = mountAt(await readMountTable(), this.directory)?.device ?? null;
     if (this.#device !== null) await raiseReadAhead(this.#device);
+  }
+
+  /** Resolves with what kernel and driver agreed on, or with why not. */
+  async #begin(loop: RequestLoop): Promise<MountParameters | Error> {
+    try {
+      loop.start();
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+    return await this.#agreed;
   }
 
   statistics(): DriverStatistics {
@@ -194,15 +203,4 @@ export class KernelMount implements Mount {
     this.#resolveEnded();
     if (!expected) this.#options.onEnd(error);
   }
-}
-
-/** Never resolves unless the loop cannot start. */
-function begun(loop: RequestLoop): Promise<Error> {
-  return new Promise((resolve) => {
-    try {
-      loop.start();
-    } catch (error) {
-      resolve(error instanceof Error ? error : new Error(String(error)));
-    }
-  });
 }

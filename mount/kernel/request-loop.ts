@@ -47,7 +47,7 @@ export class RequestLoop {
 
   #wake(): void {
     // The next turn reads it. Begun here as well, turns would multiply, and leave no time for anything else.
-    if (this.#ended || this.#paused || this.#isTurnPending) return;
+    if (this.#isTurnPending) return;
     this.#activeAt = performance.now();
     this.#drain();
   }
@@ -98,7 +98,7 @@ export class RequestLoop {
   /** A request was answered after its turn: there may be room for others, and its caller may ask for more soon. */
   answeredLater(): void {
     this.#activeAt = performance.now();
-    if (!this.#paused || this.#ended) return;
+    if (!this.#paused) return;
     this.#paused = false;
     this.#readiness?.start();
     this.#nextTurn();

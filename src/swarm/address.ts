@@ -53,8 +53,8 @@ export function isLoopback(address: NodeAddress): boolean {
 }
 
 /** Whether who reaches it reaches others of its network directly, without any translation of addresses between. */
-export function isPrivateNetwork(address: NodeAddress): boolean {
-  return isIPv4(address.host) && privateNetworks.check(address.host);
+export function isPrivateNetwork({ host }: Pick<NodeAddress, 'host'>): boolean {
+  return isIPv4(host) && privateNetworks.check(host);
 }
 
 function isHostName(host: string): boolean {

@@ -48,13 +48,49 @@ const AVERAGE_OF = 16;
 type Request = WireMessages['request'];
 interface SentData {
   block: { value: Buffer | null } | null;
+  upgrade: object | null | undefined;
 }
 type Receive = MessageOptions['onmessage'];
 
+/** By their number; the same again replaces a request, as in Hypercore. */
+class WaitingRequests {
+  /** For the end of the log, which is asked of one peer at a time only, and which that peer is waited for only so long. */
+  readonly #forEnd = new Map<number, Request>();
+  readonly #forBlock = new Map<number, Request>();
+
+  get size(): number {
+    return this.#forEnd.size + this.#forBlock.size;
+  }
+
+  put(request: Request): void {
+    this.delete(request.id);
+    (request.upgrade === null ? this.#forBlock : this.#forEnd).set(request.id, request);
+  }
+
+  delete(id: number): void {
+    this.#forEnd.delete(id);
+    this.#forBlock.delete(id);
+  }
+
+  clear(): void {
+    this.#forEnd.clear();
+    this.#forBlock.clear();
+  }
+
+  /** Takes the oldest out, those for the end of the log before all others. */
+  take(): Request | undefined {
+    const [end] = this.#forEnd.values();
+    const [block] = this.#forBlock.values();
+    const next = end ?? block;
+    if (next !== undefined) this.delete(next.id);
+    return next;
+  }
+}
+
 export class GuardedChannel implements TurnTaker {
   readonly #connection: GuardedConnection;
-  /** Requests that wait for their turn, by their number; the oldest first. */
-  readonly #waiting = new Map<number, Request>();
+  /** Requests that wait for their turn. */
+  readonly #waiting = new WaitingRequests();
   readonly #forks = new Set<number>();
   #served = 0;
   #pass: Receive = () => undefined;
@@ -134,7 +170,9 @@ export class GuardedChannel implements TurnTaker {
     return { ...message, onmessage: receive, encoding: counted };
   }
 
-  #sent({ block }: SentData): void {
+  #sent({ block, upgrade }: SentData): void {
+    // A log that is appended to has a new end a hundred times a second, for each peer to verify.
+    if (upgrade) this.#connection.turns()?.pay(limits.serve_upgrade_bytes);
     const bytes = block?.value?.length ?? 0;
     if (bytes === 0) return;
     this.#blockBytes += (bytes - this.#blockBytes) / AVERAGE_OF;
@@ -181,9 +219,7 @@ export class GuardedChannel implements TurnTaker {
     if (turns === null && this.#served < limits.peer_requests_served_max) {
       return this.#serveNow(request, channel);
     }
-    // The same number again replaces the request, as in Hypercore.
-    this.#waiting.delete(request.id);
-    this.#waiting.set(request.id, request);
+    this.#waiting.put(request);
     if (this.#waiting.size + peer.receiverQueue.length > limits.peer_requests_waiting_max) {
       throw new DamagedError(
         `it asks for more than ${limits.peer_requests_waiting_max} blocks at once`,
@@ -197,24 +233,14 @@ export class GuardedChannel implements TurnTaker {
     this.#served++;
     try {
       await this.#pass(request, channel);
-      // A log that is appended to has a new end a hundred times a second, for each peer to verify.
-      if (request.upgrade !== null) this.#connection.turns()?.pay(limits.serve_upgrade_bytes);
     } catch (error) {
       this.#fault(error);
     } finally {
       this.#served--;
     }
     if (this.#closed || this.#takeTurn()) return;
-    const next = this.#nextWaiting();
+    const next = this.#waiting.take();
     if (next !== undefined) void this.#serveNow(next, channel);
-  }
-
-  #nextWaiting(): Request | undefined {
-    const waiting = [...this.#waiting.values()];
-    // The end of the log first: only one peer at a time is asked for it, and waits for it only so long.
-    const next = waiting.find(({ upgrade }) => upgrade !== null) ?? waiting[0];
-    if (next !== undefined) this.#waiting.delete(next.id);
-    return next;
   }
 
   /** False where nobody takes turns. */
@@ -222,7 +248,7 @@ export class GuardedChannel implements TurnTaker {
     const turns = this.#connection.turns();
     if (turns === null) {
       // Whose turn it was to come, and who is served at once by now.
-      const next = this.#served === 0 && !this.#closed ? this.#nextWaiting() : undefined;
+      const next = this.#served === 0 && !this.#closed ? this.#waiting.take() : undefined;
       if (next !== undefined && this.#channel !== null) void this.#serveNow(next, this.#channel);
       return false;
     }
@@ -242,7 +268,7 @@ export class GuardedChannel implements TurnTaker {
       : limits.peer_requests_served_max;
     const served: Promise<void>[] = [];
     while (served.length < wanted && this.#served < limits.peer_requests_served_max) {
-      const next = this.#nextWaiting();
+      const next = this.#waiting.take();
       if (next === undefined) break;
       served.push(this.#serveNow(next, channel));
     }

@@ -294,17 +294,11 @@ export class Swarm {
       this.#lookupIntervalMs = limits.peer_lookup_interval_ms_min;
       this.#lookUpLater();
     });
-    void this.#meet(base, info, peer);
+    void mux.answerAfter(this.#meet(base, info, peer));
   }
 
   /** Hands a peer on, over the fastest connection that there is. Never rejects. */
   async #meet(base: PeerConnection, info: PeerInfo, peer: Peer): Promise<void> {
-    let prepared: () => void = () => undefined;
-    void peer.mux.answerAfter(
-      new Promise((resolve) => {
-        prepared = resolve;
-      }),
-    );
     const tcp = await this.#tcpPaths.open(base, peer.mux);
     if (tcp !== null) {
       // Hyperswarm's stays, and is kept alive: by it the library knows that the peer is here.
@@ -314,7 +308,6 @@ export class Swarm {
     }
     if (!base.destroyed && !peer.connection.destroyed) this.#replicate(base, peer);
     else for (const connection of [base, peer.connection]) connection.destroy();
-    prepared();
   }
 
   #replicate(base: PeerConnection, peer: Peer): void {

@@ -59,7 +59,7 @@ export class TcpPaths {
    */
   async open(connection: PeerConnection, mux: Protomux): Promise<NoiseSecretStream | null> {
     const host = connection.rawStream.remoteHost;
-    if (host === null || !isPrivateNetwork({ host, port: 0 }) || this.#isAvoided(host)) return null;
+    if (host === null || !isPrivateNetwork({ host }) || this.#isAvoided(host)) return null;
     const end = new AbortController();
     const giveUp = () => end.abort();
     const timer = setTimeout(giveUp, limits.tcp_setup_ms_max);

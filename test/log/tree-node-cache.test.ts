@@ -29,6 +29,20 @@ function replicate(t: Assertions, a: Corestore, b: Corestore): void {
   });
 }
 
+/** A log of BLOCKS blocks, and one in another store that knows its end and fetches from it. */
+async function openCopy(t: Assertions, isCached: boolean) {
+  const from = openStore(t, false);
+  const origin = from.get({ name: 'log' });
+  await origin.ready();
+  await origin.append(Array.from({ length: BLOCKS }, (_, i) => Buffer.from(`block ${i}`)));
+  const store = openStore(t, isCached);
+  const copy = store.get({ key: origin.key });
+  await copy.ready();
+  replicate(t, from, store);
+  await copy.update({ wait: true });
+  return { origin, copy };
+}
+
 function storageOf(core: Hypercore): CoreState['storage'] {
   return (core.core as CoreContext).state.storage;
 }
@@ -51,15 +65,7 @@ test('tree node cache - knows what is there, after every kind of change', {
   timeout: 120_000,
 }, async (t) => {
   const random = new SeededRandom(seedOfRun());
-  const from = openStore(t, false);
-  const origin = from.get({ name: 'log' });
-  await origin.ready();
-  await origin.append(Array.from({ length: BLOCKS }, (_, i) => Buffer.from(`block ${i}`)));
-  const store = openStore(t, true);
-  const copy = store.get({ key: origin.key });
-  await copy.ready();
-  replicate(t, from, store);
-  await copy.update({ wait: true });
+  const { origin, copy } = await openCopy(t, true);
   const expectSame = async (after: string) => {
     const [cached, stored] = [await nodesOf(copy, true), await nodesOf(copy, false)];
     t.alike(cached, stored, `${after}: ${stored.length} nodes`);
@@ -88,15 +94,7 @@ test('tree node cache - knows what is there, after every kind of change', {
 
 test('tree node cache - a log that is fetched is not looked up in the store block by block', async (t) => {
   const reads = async (isCached: boolean): Promise<number> => {
-    const from = openStore(t, false);
-    const origin = from.get({ name: 'log' });
-    await origin.ready();
-    await origin.append(Array.from({ length: BLOCKS }, (_, i) => Buffer.from(`block ${i}`)));
-    const store = openStore(t, isCached);
-    const copy = store.get({ key: origin.key });
-    await copy.ready();
-    replicate(t, from, store);
-    await copy.update({ wait: true });
+    const { copy } = await openCopy(t, isCached);
     let count = 0;
     const storage = storageOf(copy);
     const proto = Object.getPrototypeOf(storage);

@@ -140,6 +140,18 @@ test('serving turns - who left is not served, and one that hangs holds up nobody
   t.ok(next.turns > 10);
 });
 
+/** Two stores, and the node that peers of theirs meet at. */
+async function openStores(t: Assertions) {
+  const node = await startBootstrapNode('127.0.0.1', await freePort());
+  t.teardown(() => node.close(), { order: 20, force: true });
+  const [a, b] = ['a', 'b'].map((name) => {
+    const store = new Corestore(join(temporaryFolder(t, 'turns'), name));
+    t.teardown(() => store.close(), { order: 10, force: true });
+    return store;
+  }) as [Corestore, Corestore];
+  return { node, a, b };
+}
+
 function swarmOf(t: Assertions, store: Corestore, topic: Buffer, port: number): Swarm {
   const bootstrap = [{ host: '127.0.0.1', port }];
   const swarm = new Swarm({ store, topic, bootstrap, log: () => undefined });
@@ -148,13 +160,7 @@ function swarmOf(t: Assertions, store: Corestore, topic: Buffer, port: number): 
 }
 
 test('serving turns - over a connection: paced blocks all come, logs that give way to nothing at once', async (t) => {
-  const node = await startBootstrapNode('127.0.0.1', await freePort());
-  t.teardown(() => node.close(), { order: 20, force: true });
-  const [a, b] = ['a', 'b'].map((name) => {
-    const store = new Corestore(join(temporaryFolder(t, 'turns'), name));
-    t.teardown(() => store.close(), { order: 10, force: true });
-    return store;
-  }) as [Corestore, Corestore];
+  const { node, a, b } = await openStores(t);
   const paced = a.get({ name: 'paced' });
   const free = a.get({ name: 'free' });
   const blocks = Array.from({ length: 48 }, (_, i) => Buffer.alloc(BLOCK_BYTES, i));
@@ -193,13 +199,7 @@ test('serving turns - over a connection: paced blocks all come, logs that give w
 });
 
 test('serving turns - over a connection: a log that grows fast is shown its end now and then only', async (t) => {
-  const node = await startBootstrapNode('127.0.0.1', await freePort());
-  t.teardown(() => node.close(), { order: 20, force: true });
-  const [a, b] = ['a', 'b'].map((name) => {
-    const store = new Corestore(join(temporaryFolder(t, 'turns'), name));
-    t.teardown(() => store.close(), { order: 10, force: true });
-    return store;
-  }) as [Corestore, Corestore];
+  const { node, a, b } = await openStores(t);
   const log = a.get({ name: 'log' });
   await log.append(Buffer.alloc(1));
   const topic = Buffer.alloc(32, 8);

@@ -17,6 +17,8 @@ import { TcpPaths } from '../../src/swarm/tcp-paths.js';
 import { freePort } from '../drive/support/private-network.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
+const PROTOCOL = 'shoal/tcp/1';
+
 /** One side of a connection, as Hyperswarm would have made it. */
 interface Side {
   keyPair: KeyPair;
@@ -71,7 +73,7 @@ function open({ paths, connection, mux }: Side): Promise<NoiseSecretStream | nul
 /** What a peer that is no program of ours may say as the responder. */
 function offer({ mux }: Side, port: number): void {
   const channel = mux.createChannel({
-    protocol: 'shoal/tcp/1',
+    protocol: PROTOCOL,
     messages: [{ encoding: cenc.uint16, onmessage: () => undefined }],
     onopen: (_handshake, opened) => void opened.messages[0]?.send(port),
   });
@@ -115,7 +117,7 @@ test('tcp - not with a peer that is far away', async (t) => {
   const [a, b] = await connectedPair(t, '203.0.113.1');
   let wasAsked = false;
   for (const { mux } of [a, b]) {
-    mux.pair({ protocol: 'shoal/tcp/1' }, () => {
+    mux.pair({ protocol: PROTOCOL }, () => {
       wasAsked = true;
     });
   }
@@ -133,7 +135,7 @@ test('tcp - not with a peer that does not speak the protocol', async (t) => {
 
 test('tcp - a peer that says nothing is waited for only so long', async (t) => {
   const [a, b] = await connectedPair(t);
-  b.mux.pair({ protocol: 'shoal/tcp/1' }, () => new Promise<void>(() => undefined) as never);
+  b.mux.pair({ protocol: PROTOCOL }, () => new Promise<void>(() => undefined) as never);
   t.is(await open(a), null);
 });
 
@@ -143,7 +145,7 @@ test('tcp - a port that cannot be reached is not tried again soon', async (t) =>
   t.is(await open(a), null);
   t.absent(a.connection.destroyed, 'the connection goes on');
   let wasAsked = false;
-  b.mux.pair({ protocol: 'shoal/tcp/1' }, () => {
+  b.mux.pair({ protocol: PROTOCOL }, () => {
     wasAsked = true;
   });
   t.is(await open(a), null);
@@ -167,7 +169,7 @@ test('tcp - somebody else who connects gets nowhere, and the peer does', async (
   const port = await new Promise<number>((resolve) => {
     a.mux
       .createChannel({
-        protocol: 'shoal/tcp/1',
+        protocol: PROTOCOL,
         messages: [{ encoding: cenc.uint16, onmessage: (said) => resolve(said as number) }],
       })
       ?.open();
