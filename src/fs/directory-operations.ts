@@ -32,7 +32,9 @@ export class DirectoryOperations {
       const inode = this.#volume.table.need(ino);
       if (!inode.isDirectory) throw new PosixError('ENOTDIR');
       inode.opens++;
-      return { handle: this.#handles.open({ inode, names: null, damaged: new Set() }) };
+      const handle = this.#handles.open({ inode, names: null, damaged: new Set() });
+      // It drops it at each change that it makes itself, and is told of the others.
+      return { handle, cacheDirectory: true };
     }, caller);
   }
 

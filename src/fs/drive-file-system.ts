@@ -267,7 +267,7 @@ export class DriveFileSystem implements FileSystem {
     if (this.wantsPosixAcl && !this.#volume.posixAcl) {
       this.#options.log('the driver or the kernel knows no access lists; they are refused');
     }
-    this.#volume.table.remember(ROOT_INO);
+    this.#volume.table.remember(ROOT_INO, true);
   }
 
   stopped(): void {

@@ -255,7 +255,12 @@ export class Follower {
       const { kernel, table } = this.#volume;
       if (kernel === null) return;
       const remembered = inodes.filter((ino) => table.isRemembered(ino));
-      void this.#notify(remembered, (ino) => kernel.invalidateAttributes(ino));
+      void this.#notify(remembered, (ino) =>
+        // A listing is short, and may be as late as attributes.
+        table.inUse.isDirectory(ino)
+          ? kernel.invalidateInode(ino, 0, 0)
+          : kernel.invalidateAttributes(ino),
+      );
     }, REPEAT_MS);
     this.#repeatTimers.add(timer);
   }

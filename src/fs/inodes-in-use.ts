@@ -39,6 +39,11 @@ export class InodesInUse {
     if (!this.#directories.has(ino)) this.#directories.set(ino, null);
   }
 
+  /** Whether it is a directory that the kernel remembers. */
+  isDirectory(ino: number): boolean {
+    return this.#directories.has(ino);
+  }
+
   forgetDirectory(ino: number): void {
     this.#directories.delete(ino);
   }

@@ -183,7 +183,10 @@ export class TreeRemover {
   #forgetName(directory: Inode, name: string): void {
     const { kernel, table, log } = this.#volume;
     if (kernel === null || !table.isRemembered(directory.ino)) return;
-    kernel.invalidateEntry(directory.ino, name).catch((error: unknown) => {
+    Promise.all([
+      kernel.invalidateEntry(directory.ino, name),
+      kernel.invalidateInode(directory.ino, 0, 0),
+    ]).catch((error: unknown) => {
       log(`cannot tell the kernel of a deleted name: ${String(error)}`);
     });
   }
@@ -228,6 +231,8 @@ export async function removeTree(
     // The kernel forgets all that it remembers below the name.
     await kernel.invalidateEntry(parent.ino, name);
     await kernel.invalidateAttributes(parent.ino);
+    // The listing: a name that it never looked up is none that it forgets.
+    await kernel.invalidateInode(parent.ino, 0, 0);
   } catch (error) {
     volume.log(`cannot tell the kernel that '${path}' is gone: ${String(error)}`);
   }

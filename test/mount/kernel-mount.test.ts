@@ -67,6 +67,33 @@ test('mount - a large directory is listed whole, and looked-up inodes are forgot
   t.is(fileSystem.stoppedCalls, 1);
 });
 
+test('mount - a listing is asked for once, until something in it changed', async (t) => {
+  const fileSystem = new MemoryFileSystem();
+  for (const name of ['one', 'two', 'three']) fileSystem.put(name, '');
+  const mount = await mounted(t, fileSystem);
+  const list = async () => {
+    const before = requests();
+    const { output } = await run('ls', '-U', mount.directory);
+    return { names: output.split('\n').filter(Boolean).sort(), asked: requests() - before };
+  };
+  const requests = () => {
+    const { readdir = 0, readdirplus = 0 } = mount.statistics().requestsByOperation;
+    return readdir + readdirplus;
+  };
+  const first = await list();
+  t.ok(first.asked > 0);
+  t.alike(await list(), { names: ['one', 'three', 'two'], asked: 0 });
+  await run('touch', join(mount.directory, 'four'));
+  const own = await list();
+  t.ok(own.asked > 0);
+  t.alike(own.names, ['four', 'one', 'three', 'two']);
+  t.is((await list()).asked, 0);
+  fileSystem.put('five', '');
+  await fileSystem.kernel?.invalidateInode(1, 0, 0);
+  t.alike((await list()).names, ['five', 'four', 'one', 'three', 'two']);
+  t.is((await list()).asked, 0);
+});
+
 test('mount - the writeback cache is negotiated only when it is wished for', async (t) => {
   const cached = new MemoryFileSystem({ wantsWritebackCache: true });
   const mount = await mounted(t, cached);

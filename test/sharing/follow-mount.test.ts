@@ -97,6 +97,19 @@ const steps: Record<string, (step: Step) => Promise<void>> = {
     t.ok(readFileSync(seen('large')).equals(contentAt(1, 0, LARGE_BYTES)));
   },
 
+  'a new file in a directory that keeps its time': async ({ t, at, seen, follows, remember }) => {
+    writeFileSync(at('first'), '');
+    utimesSync(at('.'), 1000, 1000);
+    await follows(() => existsSync(seen('first')) && statSync(seen('.')).mtimeMs === 1_000_000);
+    remember();
+    t.alike(readdirSync(seen('.')), ['first']);
+    writeFileSync(at('second'), '');
+    utimesSync(at('.'), 1000, 1000);
+    await follows(() => readdirSync(seen('.')).length === 2);
+    t.alike(readdirSync(seen('.')).sort(), ['first', 'second']);
+    t.is(statSync(seen('.')).mtimeMs, 1_000_000);
+  },
+
   'an overwrite in place': async ({ t, at, seen, follows, remember }) => {
     writeFileSync(at('small'), 'before');
     writeFileSync(at('large'), contentAt(1, 0, LARGE_BYTES));

@@ -179,6 +179,10 @@ export class MemoryFileSystem extends NoOpFileSystem {
     return data.length;
   }
 
+  override opendir(): Answer<OpenAnswer> {
+    return { handle: 0, cacheDirectory: true };
+  }
+
   override readdir(ino: Ino, _handle: number, offset: number, sink: DirectorySink): Answer<void> {
     const entries: [ByteName, Ino][] = [['.', ino], ['..', ROOT_INO], ...this.#childrenOf(ino)];
     for (const [index, [name, child]] of entries.entries()) {
