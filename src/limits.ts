@@ -366,6 +366,8 @@ export const limits = {
   /** A host says how it stands at most so often, and at least so often. */
   host_state_ms_min: 1000,
   host_state_ms_max: 10_000,
+  /** A look at health waits so long for hosts that go over to a new plan. */
+  health_wait_ms_max: 4000,
   /** A host that said nothing for so long is not there, connected or not. */
   host_silence_ms_max: 35_000,
   /** Pause until a host of the plan that is not connected is tried again: first, and in the end. */
@@ -468,13 +470,11 @@ export const limits = {
   // Control
   /** One request or answer on the control socket. */
   control_message_bytes_max: 1 << 20,
-  /** Clients of the control socket at once. */
+  /** Clients of the control socket at once, and requests of each under way. */
   control_clients_max: 32,
-  /** Requests of one client under way. */
   control_requests_max: 16,
-  /** How long a client may take to read its last answer. */
+  /** How long a client may take to read its last answer, and a command waits for one of a running mount. */
   control_goodbye_ms_max: 1000,
-  /** How long a command waits for an answer of a running mount. */
   control_answer_ms_max: 60_000,
 
   // Memory

@@ -1,9 +1,11 @@
 /** The health of a drive on its hosts, whole or below a path. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type Hypercore from 'hypercore';
 import type { ReplicatorPeer } from 'hypercore';
 import { namesOfPath, noSuchPath } from '../fs/drive-path.js';
 import { findPath, walkSubtree } from '../fs/subtree.js';
 import { isOwedWithout } from '../hosts/confirmations.js';
+import { stripeAt } from '../hosts/epochs.js';
 import {
   type CheckedHost,
   describeHealth,
@@ -13,13 +15,17 @@ import {
 import type { Protector } from '../hosts/protector.js';
 import { decodeStripe } from '../hosts/stripe-record.js';
 import { stripeRecordBlock } from '../hosts/stripes.js';
+import type { HostState } from '../hosts/wire/hosts-messages.js';
 import type { HostsPeer } from '../hosts/wire/hosts-peer.js';
+import { limits } from '../limits.js';
 import { BlockSet } from '../log/block-set.js';
 import type { Drive } from './drive.js';
 import { WorkBudget } from './work-budget.js';
 
 /** Blocks between two looks at the time. */
 const LOOKED_AT_ONCE = 1024;
+/** Between two looks at what hosts say that are waited for. */
+const HOSTS_LOOK_MS = 100;
 
 /** Beside what was measured, of whom. */
 export interface DriveHealth extends HealthReport {
@@ -30,12 +36,18 @@ export interface DriveHealth extends HealthReport {
   connected: number;
   /** This machine has all of it itself. */
   isHere: boolean;
+  /**
+   * Connected hosts that have not said yet what they have by the newest plan, and without the same hosts: of what they have
+   * only that counts which was seen.
+   */
+  behind: number;
   /** Hosts that could not be asked, and when they were connected last. */
   unchecked: { id: string; label: string; lastSeenMs: number }[];
 }
 
 /**
- * Looks at what the connected hosts say they have. Throws NotFoundError for a path that is not there, and what reading the
+ * Looks at what the connected hosts say they have. Hosts that are just going over to a new plan are waited for, up to
+ * {@link limits.health_wait_ms_max}: what they said before says little, and would look like a loss. Throws NotFoundError for a path that is not there, and what reading the
  * tree throws.
  */
 export async function driveHealth(
@@ -45,6 +57,10 @@ export async function driveHealth(
   signal?: AbortSignal,
 ): Promise<DriveHealth> {
   const wanted = path === '/' ? null : await blocksBelow(drive, path, signal);
+  const deadline = performance.now() + limits.health_wait_ms_max;
+  while (hostsBehind(protector) > 0 && performance.now() < deadline) {
+    await sleep(HOSTS_LOOK_MS, undefined, { signal });
+  }
   return { name: drive.name, path, ...(await blocksHealth(protector, wanted, signal)) };
 }
 
@@ -59,8 +75,8 @@ export async function describeFileHealth(
   }
   if (blocks.count === 0) return 'without content';
   const health = await blocksHealth(protector, blocks);
-  const { connected, hosts: all, isHere } = health;
-  const lines = describeHealth(health, { connected, all, isHere });
+  const { connected, hosts: all, behind, isHere } = health;
+  const lines = describeHealth(health, { connected, all, behind, isHere });
   return `${lines.join('; ')}; checked ${new Date(health.checkedMs).toISOString()}`;
 }
 
@@ -101,6 +117,7 @@ async function blocksHealth(
   return {
     hosts: kept.length,
     connected: kept.length - unchecked.length,
+    behind: hostsBehind(protector),
     isHere: await isAllHere(protector, wanted, budget),
     unchecked,
     ...report,
@@ -123,12 +140,29 @@ async function isAllHere(
   return true;
 }
 
+function hostsBehind(protector: Protector): number {
+  const { gone } = protector;
+  return protector.connectedHosts().filter(({ peer }) => {
+    return peer.state !== null && !isCurrent(protector, gone, peer.state);
+  }).length;
+}
+
+/** Whether a host goes by the newest plan, and by the same placement: else it owes something else. */
+function isCurrent(
+  { planLength }: Protector,
+  gone: ReadonlySet<number>,
+  state: HostState,
+): boolean {
+  return state.planLength === planLength && isOwedWithout(state.gone, gone);
+}
+
 function checkedHost(
-  { logs, planLength }: Protector,
+  protector: Protector,
   gone: ReadonlySet<number>,
   index: number,
   peer: HostsPeer,
 ): CheckedHost {
+  const { logs, layout } = protector;
   const { content, parity, stripe } = logs;
   const told = {
     content: replicatorPeer(content, peer),
@@ -143,9 +177,13 @@ function checkedHost(
     },
     hasOwed: ({ log, block }) => {
       const { state } = peer;
-      // By an older plan, without other hosts, or with fewer stripes, it owes something else.
-      if (state?.planLength !== planLength || !isOwedWithout(state.gone, gone)) return false;
-      if (state.stripe.fork !== stripe.fork || state.stripe.length < stripe.length) return false;
+      if (state === null || !isCurrent(protector, gone, state)) return false;
+      if (state.stripe.fork !== stripe.fork) return false;
+      if (log === 'content' && state.stripe.length < stripe.length) {
+        // What it takes for not encoded others may keep.
+        const { firstBlock = 0 } = stripeAt(layout.epochs, state.stripe.length) ?? {};
+        if (block >= firstBlock) return false;
+      }
       return state[log].fork === logs[log].fork && block < state[log].length;
     },
   };

@@ -42,7 +42,7 @@ export function handoverOf(duty: Duty | null, wire: HostsWire, treeLength: numbe
 
 /** A host goes by a placement without this one, and has all that it owes under it on its disk. */
 function hasTakenOver({ view, self, layout }: Duty, state: HostState, treeLength: number): boolean {
-  const isPlaced = view.plan.hosts[self]?.status !== 'active' || state.missed.includes(self);
+  const isPlaced = view.plan.hosts[self]?.status !== 'active' || state.gone.includes(self);
   return (
     isPlaced &&
     state.planLength >= view.length &&

@@ -166,12 +166,13 @@ function holders(
 }
 
 /**
- * A sentence or two for people. `hosts`: how many of the plan are connected, and how many there are; `isHere`: this machine has
+ * A sentence or two for people. `hosts`: how many of the plan are connected, how many there are, and how many of the connected
+ * ones have not said yet what they have by the newest plan; `isHere`: this machine has
  * all that was asked about.
  */
 export function describeHealth(
   report: HealthReport,
-  hosts: { connected: number; all: number; isHere: boolean },
+  hosts: { connected: number; all: number; behind: number; isHere: boolean },
 ): string[] {
   const { spare, groups, bySpare, spareMax } = report;
   if (spare === null) return ['nothing is kept on hosts yet'];
@@ -192,6 +193,11 @@ export function describeHealth(
     const losses = each.spare === 1 ? 'one loss' : `${each.spare} losses`;
     lines.push(
       `${stripes(each.groups)} ${each.groups === 1 ? 'is' : 'are'} ${losses} away from the last shards that are needed`,
+    );
+  }
+  if (hosts.behind > 0) {
+    lines.push(
+      `${hosts.behind} of ${hosts.connected} connected hosts ${hosts.behind === 1 ? 'has' : 'have'} not gone over to the newest plan yet: only what was seen there is counted; ask again`,
     );
   }
   const away = hosts.all - hosts.connected;

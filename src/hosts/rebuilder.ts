@@ -3,6 +3,7 @@ import hypercoreCrypto from 'hypercore-crypto';
 import { DamagedError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import type { Accounts } from './accounts.js';
+import { isOwedWithout } from './confirmations.js';
 import type { Duty } from './duty.js';
 import { ErasureCodes } from './erasure.js';
 import type { HostedLogs } from './hosted-logs.js';
@@ -168,8 +169,15 @@ export class Rebuilder {
     return [...all].slice(0, limits.host_shard_askers_max);
   }
 
-  /** Connected hosts that should have a shard: who stands in for another one only once he has confirmed it. */
-  #likelyHosts({ view, placement, basePlacement }: Duty, group: Group, slot: number): HostsPeer[] {
+  /**
+   * Connected hosts that should have a shard: who stands in for another one only once he has confirmed it. What he had before
+   * he knew that he stands in says nothing of it.
+   */
+  #likelyHosts(
+    { view, placement, basePlacement, gone }: Duty,
+    group: Group,
+    slot: number,
+  ): HostsPeer[] {
     const { log, block } = shardBlock(group, slot);
     const holder = (placed: Placement): HostsPeer | undefined => {
       const id = view.plan.hosts[placed.place(group, shardsOf(group.epoch))[slot] ?? -1]?.id;
@@ -178,9 +186,10 @@ export class Rebuilder {
     const base = holder(basePlacement);
     const likely = base === undefined ? [] : [base];
     const spare = placement === basePlacement ? undefined : holder(placement);
-    if (spare !== undefined && spare !== base && (spare.state?.[log].length ?? 0) > block) {
-      likely.push(spare);
-    }
+    const state = spare?.state ?? null;
+    const isConfirmed =
+      state !== null && isOwedWithout(state.gone, gone) && state[log].length > block;
+    if (spare !== undefined && spare !== base && isConfirmed) likely.push(spare);
     return likely;
   }
 }

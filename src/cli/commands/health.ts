@@ -44,8 +44,8 @@ export function addHealthCommand(program: Command, context: CliContext): void {
 }
 
 function summary(health: DriveHealth): string[] {
-  const { connected, hosts: all, isHere } = health;
-  return describeHealth(health, { connected, all, isHere });
+  const { connected, hosts: all, behind, isHere } = health;
+  return describeHealth(health, { connected, all, behind, isHere });
 }
 
 /** `withMap`: for somebody who sees it; a program has the figures of `--json`. */
