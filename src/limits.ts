@@ -416,9 +416,8 @@ export const limits = {
   put_back_leaves_max: 4096,
   /** How often the machine that writes looks which blocks may leave its disk. */
   owner_cache_look_ms: 2000,
-  /** Stripes that a reader rebuilds at once. */
+  /** Stripes that a reader rebuilds at once, and blocks put back with one write of the store. */
   rescued_stripes_at_once: 8,
-  /** Blocks put back with one write of the store. */
   put_back_batch_blocks: 64,
   /** A host that is missed for longer is replaced, unless the owner says otherwise. */
   host_repair_after_ms: 24 * 3600 * 1000,
@@ -427,9 +426,8 @@ export const limits = {
   encode_batch_stripes_max: 64,
   /** Versions of which the owner remembers how far the logs went. */
   version_points_max: 4096,
-  /** The owner looks so long after a commit whether there is something to encode. */
+  /** So long after a commit the owner looks what is to be encoded, and so often who is not connected and tries again. */
   protector_look_ms: 200,
-  /** And so often whether hosts came or went, and tries those again that are not connected. */
   protector_interval_ms: 5000,
   /** A wait for the newest record of a stripe, at the start, when a peer is connected. */
   stripe_fetch_ms_max: 10_000,
@@ -441,7 +439,7 @@ export const limits = {
   /** Of the last audits of a host so many may fail before it is dropped. */
   audits_noted_max: 32,
   audits_failed_max: 3,
-  /** In the background the owner encodes so long, and rests so long then; while somebody writes, longer. */
+  /** In the background the owner encodes and rests so long; while somebody writes, he rests longer. */
   encode_work_ms: 10,
   encode_rest_ms: 30,
   encode_rest_written_ms: 120,
@@ -455,10 +453,12 @@ export const limits = {
   serve_turn_blocks_max: 16,
   /** Nobody waits longer for his turn: a host asks elsewhere after 10 s, and a connection is dropped after 15 s. */
   serve_wait_ms_max: 4000,
-  /** What was sent above that is made up for by waiting so long at most. */
+  /** What was sent above that is made up for by so long a wait at most. */
   serve_debt_ms_max: 2000,
-  /** How often it is looked whether somebody still writes. */
+  /** How often it is looked whether somebody still writes, and how often hosts are told that a log grew while he does. */
   serve_look_ms: 50,
+  serve_announce_ms: 1000,
+  held_ranges_max: 16,
   /** It is written fast with so many bytes or changes a second since the last look, and taken to be for some time then. */
   writing_fast_bytes_per_second: 2 << 20,
   writing_fast_changes_per_second: 200,
@@ -473,7 +473,7 @@ export const limits = {
   /** Clients of the control socket at once, and requests of each under way. */
   control_clients_max: 32,
   control_requests_max: 16,
-  /** How long a client may take to read its last answer, and a command waits for one of a running mount. */
+  /** For a client to read its last answer, and for a command to get one from a mount. */
   control_goodbye_ms_max: 1000,
   control_answer_ms_max: 60_000,
 

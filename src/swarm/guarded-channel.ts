@@ -2,6 +2,7 @@
 import type { Channel, ChannelOptions, MessageOptions } from 'protomux';
 import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
+import { HeldAnnouncements } from './held-announcements.js';
 import type { ServingTurns, TurnTaker } from './serving-turns.js';
 import {
   WIRE_MESSAGES,
@@ -27,6 +28,8 @@ interface LogPeer {
     }>;
   };
   readonly stats: { readonly invalidData: number };
+  /** Tells the peer the length of the log here. */
+  sendSync(): void;
 }
 
 /** What the guard of a connection is told by those of its channels. */
@@ -91,6 +94,7 @@ export class GuardedChannel implements TurnTaker {
   readonly #connection: GuardedConnection;
   /** Requests that wait for their turn. */
   readonly #waiting = new WaitingRequests();
+  readonly #announcements: HeldAnnouncements;
   readonly #forks = new Set<number>();
   #served = 0;
   #pass: Receive = () => undefined;
@@ -103,6 +107,7 @@ export class GuardedChannel implements TurnTaker {
 
   constructor(connection: GuardedConnection) {
     this.#connection = connection;
+    this.#announcements = new HeldAnnouncements(() => connection.turns()?.isPressed ?? false);
   }
 
   /** Options that open Hypercore's channel behind this guard. */
@@ -113,6 +118,7 @@ export class GuardedChannel implements TurnTaker {
       messages: messages.map((message, i) => this.#guardMessage(message, WIRE_MESSAGES[i])),
       onopen: (handshake, channel) => {
         this.#channel = channel;
+        this.#announcements.install(channel);
         const opened = this.#run(() => onopen?.(handshake, channel));
         if (!this.#closed) this.#connection.proven();
         return opened;
@@ -120,6 +126,7 @@ export class GuardedChannel implements TurnTaker {
       onclose: (isRemote, channel) => {
         this.#closed = true;
         this.#waiting.clear();
+        this.#announcements.close();
         this.#connection.turns()?.leave(this);
         return this.#run(() => onclose?.(isRemote, channel));
       },
@@ -188,7 +195,7 @@ export class GuardedChannel implements TurnTaker {
     switch (name) {
       case 'sync':
         this.#countFork((value as WireMessages['sync']).fork, peer);
-        break;
+        return this.#afterSync(value as WireMessages['sync'], peer, pass(value, channel));
       case 'cancel':
         this.#waiting.delete((value as WireMessages['cancel']).request);
         break;
@@ -202,6 +209,17 @@ export class GuardedChannel implements TurnTaker {
         return this.#checkedData(peer, pass(value, channel));
     }
     return pass(value, channel);
+  }
+
+  /**
+   * A log that got longer by what a third peer sent is not announced where Hypercore finds that it cannot prove it to a peer
+   * who is behind. If that one is ahead then, it still does not know how long the log is here, and Hypercore asks nobody for
+   * more who does not: both would wait for ever.
+   */
+  #afterSync({ fork }: WireMessages['sync'], peer: LogPeer, handled: unknown): unknown {
+    const { state } = peer.core;
+    if (fork === state.fork && state.length > this.#announcements.toldLength) peer.sendSync();
+    return handled;
   }
 
   #countFork(fork: number, { core }: LogPeer): void {

@@ -50,6 +50,11 @@ export class ServingTurns {
     this.#pause = pause ?? pauseOf;
   }
 
+  /** Whether there is more urgent work now. */
+  get isPressed(): boolean {
+    return this.#isPressed();
+  }
+
   /** What was sent in turns since the start, in bytes; each block costs some besides. */
   get pacedBytes(): number {
     return this.#pacedBytes;
