@@ -96,13 +96,12 @@ export function parseSwarmArguments(words: readonly string[]): SwarmArguments {
   if (!(lossPercent > 0 && lossPercent < 100)) {
     throw new Error(`Cannot use --loss ${values.loss}: give a number between 0 and 100`);
   }
+  const far = { rttMs, lossPercent, ...(congestion === undefined ? {} : { congestion }) };
   return {
     help: values.help,
     parts: positionals.length === 0 ? [...swarmParts] : chosen('part', positionals, swarmParts),
     systems: chosen('system', values.systems.split(','), swarmSystems),
-    conditions: values.conditions
-      .split(',')
-      .map((name) => conditionNamed(name, { rttMs, lossPercent, congestion })),
+    conditions: values.conditions.split(',').map((name) => conditionNamed(name, far)),
     wire: values.wire ?? null,
     sizes,
     folder: values.folder,
