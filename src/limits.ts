@@ -250,8 +250,8 @@ export const limits = {
   tcp_silence_ms_max: 20_000,
   tcp_unsent_bytes: 1 << 20,
   /** Farther away: the longest round trip, how often to look while it sends, what UDP carries (to all together), for how many
-   *  round trips it may be slower, and once something was lost, and pause then. Setting up takes three round trips. */
-  tcp_far_round_trip_ms_max: 250,
+   *  round trips it may be slower, and once something was lost, and pause then. At 100 ms TCP is no faster. */
+  tcp_far_round_trip_ms_max: 80,
   tcp_look_ms: 100,
   tcp_bytes_per_second_min: 20 << 20,
   tcp_slow_round_trips_max: 40,
