@@ -378,6 +378,8 @@ export class Swarm {
     const { remoteHost, remotePort } = connection.rawStream;
     const address = remoteHost === null ? 'unknown address' : `${remoteHost}:${remotePort}`;
     if (this.#faults.add(info.publicKey, address, fault)) info.ban(true);
+    // Over TCP to a peer far away, it would go on over this one.
+    connection.destroy();
   }
 
   /** A peer that announces and never delivers would hold up what the others have. */
