@@ -4,9 +4,8 @@
  */
 export const limits = {
   // File system
-  /** A file name. */
+  /** A file name, and the target of a symbolic link. */
   name_bytes_max: 255,
-  /** The target of a symbolic link. */
   symlink_target_bytes_max: 4095,
   /** The largest file: offsets stay exact in a double, and segment numbers in 32 bits. */
   file_bytes_max: 2 ** 50,
@@ -24,11 +23,10 @@ export const limits = {
   defragment_queue_segments_max: 4096,
   /** Links to one inode. */
   link_count_max: 65_000,
-  /** One extended attribute's value, as in Linux. */
+  /** One extended attribute's value, and names of all of one inode together, as in Linux. */
   xattr_value_bytes_max: 65_536,
-  /** Names of all extended attributes of one inode together, as in Linux. */
   xattr_list_bytes_max: 65_536,
-  /** Values of all extended attributes of one inode together; all are in memory while one is in use. */
+  /** Values of all of one inode together; all are in memory while one is in use. */
   xattrs_bytes_max: 16 << 20,
   /** Data written but in no block of the log yet; a writer waits above it. */
   dirty_bytes_max: 40 << 20,
@@ -240,7 +238,7 @@ export const limits = {
   peer_lookup_interval_ms_max: 5000,
   /** A new connection over which nothing came for so long is dropped, and made again. */
   peer_silence_ms_max: 3000,
-  /** TCP to peers of one network: the longest round trip, tries to measure it, time for all, pause after a failure, */
+  /** TCP to peers of one network: the longest round trip of a near one, tries to measure it, time for all, pause after a failure, */
   tcp_round_trip_ms_max: 30,
   tcp_attempts_max: 3,
   tcp_setup_ms_max: 1000,
@@ -251,6 +249,14 @@ export const limits = {
   tcp_keep_alive_ms: 5000,
   tcp_silence_ms_max: 20_000,
   tcp_unsent_bytes: 1 << 20,
+  /** Farther away: the longest round trip, how often to look while it sends, what UDP carries (to all together), for how many
+   *  round trips it may be slower, and once something was lost, and pause then. At 100 ms TCP is no faster. */
+  tcp_far_round_trip_ms_max: 80,
+  tcp_look_ms: 100,
+  tcp_bytes_per_second_min: 20 << 20,
+  tcp_slow_round_trips_max: 40,
+  tcp_lossy_round_trips_max: 10,
+  tcp_slow_retry_ms: 600_000,
   /** The swarm is said not to answer after this. */
   swarm_answer_ms_max: 4000,
   /** Leaving the swarm may take so long; peers notice anyway. */
@@ -277,9 +283,8 @@ export const limits = {
   check_problems_max: 10_000,
   /** References to chunks gathered before their blocks are read, in the order of the log. */
   check_references_max: 1 << 15,
-  /** Blocks read at once. */
+  /** Blocks read at once, and commits looked at, from the newest back. */
   check_reads_max: 16,
-  /** Commits looked at, from the newest back. */
   check_commits_max: 100_000,
   /** Rounds of mending a tree: mending one thing shows what hangs on it. */
   check_rounds_max: 16,
@@ -297,7 +302,7 @@ export const limits = {
   /** How often to look whether to begin, and when first after the mount. */
   collect_look_ms: 60_000,
   collect_first_look_ms: 600_000,
-  /** In the background it works so long, and rests so long then. */
+  /** In the background it works so long, and rests so long. */
   collect_work_ms: 10,
   collect_rest_ms: 40,
   /** A reader drops what was collected so long after it learnt of it. */
@@ -308,13 +313,12 @@ export const limits = {
   collect_rounds_max: 8,
 
   // Usage
-  /** Directories listed, and how many of them are shown. */
+  /** Directories listed, levels of them, and how many are shown. */
   usage_rows_max: 1 << 16,
+  usage_depth_max: 100,
   usage_rows_shown_max: 2048,
   /** Chunks counted; of a drive with more a sample is. */
   usage_chunks_max: 1 << 22,
-  /** Levels of directories listed. */
-  usage_depth_max: 100,
 
   /** Names in one answer of a mount to `shoal ls`, and their bytes; and names that it lists at most. */
   list_page_names_max: 1000,
@@ -406,7 +410,6 @@ export const limits = {
   /** Hosts of a plan, those that are gone included, and epochs. */
   plan_hosts_max: 1024,
   plan_epochs_max: 1024,
-  /** A host's label in the plan. */
   plan_host_label_bytes_max: 64,
   /** Ranges of blocks of one log in a plan's record of garbage; the longest are listed. */
   plan_garbage_ranges_max: 12_000,
@@ -478,9 +481,8 @@ export const limits = {
   control_answer_ms_max: 60_000,
 
   // Memory
-  /** How often a mount looks at what it works and holds. */
+  /** How often a mount looks at what it holds. It is idle when it took less of the processor's time between two looks. */
   idle_look_interval_ms: 3000,
-  /** It is idle when it took less of the processor's time between two looks. */
   idle_work_ms_max: 60,
   /** After so much work an idle mount gives memory back. */
   idle_release_work_ms_min: 150,
@@ -492,8 +494,7 @@ export const limits = {
   looks_between_trims_min: 4,
 
   // Log
-  /** One line of a drive's log. */
+  /** One line of a drive's log, and all of it; one older file of this size is kept. */
   log_line_bytes_max: 2000,
-  /** A drive's log; one older file of this size is kept. */
   log_file_bytes_max: 1 << 20,
 } as const;

@@ -20,6 +20,8 @@ export interface NetworkCondition {
   rttMs: number;
   /** Share of the packets that is lost, each way, in percent. */
   lossPercent: number;
+  /** How TCP takes losses: an algorithm of the kernel's; absent for its own choice. */
+  congestion?: string | undefined;
 }
 
 export interface NetworkNode {
@@ -101,6 +103,10 @@ export class Network {
         await ip(name, 'addr', 'add', `${NETWORK}.${index + 1}/24`, 'dev', DEVICE);
         await ip(name, 'link', 'set', 'lo', 'up');
         await ip(name, 'link', 'set', DEVICE, 'txqueuelen', String(QUEUE_PACKETS), 'up');
+        const { congestion } = condition;
+        if (congestion === undefined) continue;
+        const route = `route change ${NETWORK}.0/24 dev ${DEVICE} congctl ${congestion}`;
+        await ip(name, ...route.split(' '));
       }
     } catch (error) {
       await close();

@@ -27,6 +27,7 @@ machines are network namespaces on this machine (needs root); they and what runs
   --conditions NAME,...  of loopback (127.0.0.1, no namespaces, no root), near, far (a round trip takes ${RTT_MS} ms),
                          lossy (that, and ${LOSS_PERCENT} % of the packets is lost); without it near, far and lossy
   --rtt MS, --loss PERCENT  other figures for far and lossy
+  --congestion NAME      how TCP takes losses, as 'cubic' or 'bbr' (the kernel's choice)
   --wire netem|relay     what makes the way long (netem where the kernel has it, else a process)
   --mib N                size of the file that is streamed (256)
   --files N              files of the tree (10000)
@@ -58,6 +59,7 @@ export function parseSwarmArguments(words: readonly string[]): SwarmArguments {
     args: [...words],
     allowPositionals: true,
     options: {
+      congestion: { type: 'string' },
       conditions: { type: 'string', default: 'near,far,lossy' },
       'fanout-mib': { type: 'string', default: '256' },
       files: { type: 'string', default: '10000' },
@@ -85,18 +87,21 @@ export function parseSwarmArguments(words: readonly string[]): SwarmArguments {
         fanoutMebibytes: wholeNumber('--fanout-mib', values['fanout-mib'], 2 ** 20),
         fanoutPeers: wholeNumber('--peers', values.peers, 100),
       };
+  const { congestion } = values;
+  if (congestion !== undefined && !/^[a-z0-9_]{1,15}$/.test(congestion)) {
+    throw new Error(`Cannot use --congestion ${congestion}: give a name as 'cubic'`);
+  }
   const rttMs = wholeNumber('--rtt', values.rtt, 10_000);
   const lossPercent = Number(values.loss);
   if (!(lossPercent > 0 && lossPercent < 100)) {
     throw new Error(`Cannot use --loss ${values.loss}: give a number between 0 and 100`);
   }
+  const far = { rttMs, lossPercent, ...(congestion === undefined ? {} : { congestion }) };
   return {
     help: values.help,
     parts: positionals.length === 0 ? [...swarmParts] : chosen('part', positionals, swarmParts),
     systems: chosen('system', values.systems.split(','), swarmSystems),
-    conditions: values.conditions
-      .split(',')
-      .map((name) => conditionNamed(name, rttMs, lossPercent)),
+    conditions: values.conditions.split(',').map((name) => conditionNamed(name, far)),
     wire: values.wire ?? null,
     sizes,
     folder: values.folder,
@@ -118,19 +123,17 @@ function chosen<T extends { name: string }>(
   return all.filter(({ name }) => names.includes(name));
 }
 
-function conditionNamed(name: string, rttMs: number, lossPercent: number): SwarmCondition {
+function conditionNamed(name: string, far: Omit<NetworkCondition, 'name'>): SwarmCondition {
+  const { rttMs, lossPercent } = far;
   switch (name) {
     case 'loopback':
       return { name, network: null };
     case 'near':
-      return { name, network: { name, rttMs: 0, lossPercent: 0 } };
+      return { name, network: { ...far, name, rttMs: 0, lossPercent: 0 } };
     case 'far':
-      return { name: `${rttMs} ms`, network: { name, rttMs, lossPercent: 0 } };
+      return { name: `${rttMs} ms`, network: { ...far, name, lossPercent: 0 } };
     case 'lossy':
-      return {
-        name: `${rttMs} ms, ${lossPercent} % lost`,
-        network: { name, rttMs, lossPercent },
-      };
+      return { name: `${rttMs} ms, ${lossPercent} % lost`, network: { ...far, name } };
     default:
       throw new Error(`There is no condition '${name}'; choose from ${conditionNames.join(', ')}`);
   }

@@ -37,7 +37,7 @@ export class GuardedMux extends Protomux {
   #isProven = false;
   #isFaulty = false;
   /** Until then channels of the peer wait; null when they are answered at once. */
-  #answerAfter: Promise<void> | null = null;
+  #answerAfter: { prepared: Promise<void>; onWait: () => void } | null = null;
 
   /**
    * Becomes the multiplexer of `connection`: to be made before anything is sent over it.
@@ -75,9 +75,13 @@ export class GuardedMux extends Protomux {
     return this.#isProven;
   }
 
-  /** Channels that the peer opens wait until the promise resolves: the other side may be done with preparing before. */
-  async answerAfter(prepared: Promise<void>): Promise<void> {
-    this.#answerAfter = prepared;
+  /**
+   * Channels that the peer opens wait until the promise resolves: the other side may be done with preparing before.
+   *
+   * @param onWait Called for each.
+   */
+  async answerAfter(prepared: Promise<void>, onWait: () => void = () => undefined): Promise<void> {
+    this.#answerAfter = { prepared, onWait };
     await prepared;
     this.#answerAfter = null;
   }
@@ -122,7 +126,11 @@ export class GuardedMux extends Protomux {
     id: Buffer | null,
     info: unknown,
   ): Promise<void> {
-    if (this.#answerAfter !== null) await this.#answerAfter;
+    const answerAfter = this.#answerAfter;
+    if (answerAfter !== null) {
+      answerAfter.onWait();
+      await answerAfter.prepared;
+    }
     return super._requestSession(protocol, id, info);
   }
 

@@ -2,6 +2,7 @@
  * Finds the peers of a drive and replicates its logs with them. Works in the background: it never throws after it was
  * made, a mount does not wait for it, and it goes on looking while nobody is there.
  */
+import type { Socket } from 'node:net';
 import type NoiseSecretStream from '@hyperswarm/secret-stream';
 import type Corestore from 'corestore';
 import type { KeyPair } from 'hypercore';
@@ -17,7 +18,8 @@ import { PeerFaults } from './peer-faults.js';
 import { whoMakesRoom } from './places.js';
 import { widenReceiveBuffer } from './receive-buffer.js';
 import type { ServingOrder } from './serving-turns.js';
-import { TcpPaths } from './tcp-paths.js';
+import type { TcpInfo } from './tcp-info.js';
+import { leaveTcp, TcpPaths } from './tcp-paths.js';
 
 /** What a drive's swarm needs. */
 export interface SwarmOptions {
@@ -34,6 +36,8 @@ export interface SwarmOptions {
   log: (line: string) => void;
   /** Called for each new connection, before anything is replicated over it. */
   onConnection?: (connection: NoiseSecretStream) => void;
+  /** What the kernel says of a TCP connection; without it, the kernel is asked. */
+  lookAtTcp?: ((socket: Socket) => TcpInfo | null) | undefined;
 }
 
 /** Counters for `shoal status`. */
@@ -51,8 +55,12 @@ interface Peer {
   /** What everything runs over: the connection that Hyperswarm made, or TCP in its place. */
   connection: NoiseSecretStream;
   mux: GuardedMux;
+  /** The TCP connection that there is or was. */
+  tcp: NoiseSecretStream | null;
   /** Whether it was handed on. */
   isMet: boolean;
+  /** Whether it knew a log of the drive when it left TCP. */
+  wasProven: boolean;
 }
 
 /** Peers of one drive. */
@@ -106,7 +114,8 @@ export class Swarm {
     });
     this.#faults = new PeerFaults(options.log);
     const listenHost = onlyHere ? '127.0.0.1' : '0.0.0.0';
-    this.#tcpPaths = new TcpPaths(this.#swarm.keyPair, listenHost, options.log);
+    const { log, lookAtTcp } = options;
+    this.#tcpPaths = new TcpPaths(this.#swarm.keyPair, listenHost, log, lookAtTcp);
     this.#swarm.on('connection', (connection, info) => this.#adopt(connection, info));
     this.#stallTimer = setInterval(() => this.#dropStalled(), limits.peer_stall_look_ms);
     this.#stallTimer.unref();
@@ -270,7 +279,7 @@ export class Swarm {
       return;
     }
     const mux = this.#guard(base, base, info);
-    const peer: Peer = { connection: base, mux, isMet: false };
+    const peer: Peer = { connection: base, mux, tcp: null, isMet: false, wasProven: false };
     this.#peers.set(base, peer);
     this.#reachable = true;
     // A connection can open on one side only. A live peer's first bytes come with the opening.
@@ -280,7 +289,7 @@ export class Swarm {
     silence.unref();
     // Everybody can learn the topic. Who knows nothing else must not take the place of a peer.
     const proof = setTimeout(() => {
-      if (!peer.mux.isProven) base.destroy();
+      if (!isProven(peer)) base.destroy();
     }, limits.peer_proof_ms_max);
     proof.unref();
     base.on('close', () => {
@@ -294,18 +303,34 @@ export class Swarm {
       this.#lookupIntervalMs = limits.peer_lookup_interval_ms_min;
       this.#lookUpLater();
     });
-    void mux.answerAfter(this.#meet(base, info, peer));
+    // A peer that speaks over this connection again has left TCP; that may be known here before TCP tells of its end.
+    const follow = () => peer.tcp && leaveTcp(peer.tcp);
+    void mux.answerAfter(this.#meet(base, info, peer), follow);
   }
 
-  /** Hands a peer on, over the fastest connection that there is. Never rejects. */
+  /** Hands a peer on, over the fastest connection that there is. Done once all goes over `base`, or nothing. Never rejects. */
   async #meet(base: PeerConnection, info: PeerInfo, peer: Peer): Promise<void> {
-    const tcp = await this.#tcpPaths.open(base, peer.mux);
-    if (tcp !== null) {
-      // Hyperswarm's stays, and is kept alive: by it the library knows that the peer is here.
-      tcp.on('close', () => base.destroy());
-      peer.connection = tcp;
-      peer.mux = this.#guard(tcp, base, info);
-    }
+    const { mux } = peer;
+    const path = await this.#tcpPaths.open(base, mux);
+    if (path === null) return this.#handOn(base, peer);
+    const { stream, isFar } = path;
+    peer.tcp = stream;
+    peer.connection = stream;
+    peer.mux = this.#guard(stream, base, info);
+    const end = new Promise((resolve) => void stream.once('close', resolve));
+    // Hyperswarm's stays, and is kept alive: by it the library knows that the peer is here.
+    this.#handOn(base, peer);
+    await end;
+    // Nearby the peers connect anew, and by TCP again.
+    if (!isFar) base.destroy();
+    if (base.destroyed || this.#closing !== null) return;
+    peer.wasProven = peer.mux.isProven;
+    peer.connection = base;
+    peer.mux = mux;
+    this.#handOn(base, peer);
+  }
+
+  #handOn(base: PeerConnection, peer: Peer): void {
     if (!base.destroyed && !peer.connection.destroyed) this.#replicate(base, peer);
     else for (const connection of [base, peer.connection]) connection.destroy();
   }
@@ -336,10 +361,10 @@ export class Swarm {
   /** The library counts the connections that it makes itself only. When there is none, somebody may have to make room. */
   #hasRoom(newcomer: PeerConnection): boolean {
     if (this.#peers.size < this.#peersMax) return true;
-    const places = [...this.#peers].map(([connection, { mux }]) => ({
+    const places = [...this.#peers].map(([connection, peer]) => ({
       connection,
       host: connection.rawStream.remoteHost,
-      isProven: mux.isProven,
+      isProven: isProven(peer),
     }));
     const leaving = whoMakesRoom(places, newcomer.rawStream.remoteHost)?.connection;
     if (leaving === undefined) return false;
@@ -353,6 +378,8 @@ export class Swarm {
     const { remoteHost, remotePort } = connection.rawStream;
     const address = remoteHost === null ? 'unknown address' : `${remoteHost}:${remotePort}`;
     if (this.#faults.add(info.publicKey, address, fault)) info.ban(true);
+    // Over TCP to a peer far away, it would go on over this one.
+    connection.destroy();
   }
 
   /** A peer that announces and never delivers would hold up what the others have. */
@@ -426,15 +453,18 @@ export class Swarm {
   }
 }
 
+function isProven({ mux, wasProven }: Peer): boolean {
+  return wasProven || mux.isProven;
+}
+
 /** Over all connections to a peer. */
 function bytesOf(
   base: PeerConnection,
-  { connection }: Peer,
+  { tcp }: Peer,
 ): { receivedBytes: number; sentBytes: number } {
-  const isAlone = connection === base;
   return {
-    receivedBytes: base.rawBytesRead + (isAlone ? 0 : connection.rawBytesRead),
-    sentBytes: base.rawBytesWritten + (isAlone ? 0 : connection.rawBytesWritten),
+    receivedBytes: base.rawBytesRead + (tcp?.rawBytesRead ?? 0),
+    sentBytes: base.rawBytesWritten + (tcp?.rawBytesWritten ?? 0),
   };
 }
 

@@ -1,7 +1,8 @@
 /**
  * TCP between peers of one network. Hyperswarm's connections run over UDP, in this program: every packet costs system
  * calls and work of the main thread, which is the bound where the network is none. TCP is the kernel's work, and moves a
- * multiple. Where the way is long or loses packets, Hyperswarm's transport is the faster one, so there it stays.
+ * multiple. Where the way is long and loses packets, Hyperswarm's transport is the faster one: far away TCP is watched
+ * (`tcp-watch.ts`), and left once it is slow.
  *
  * The responder of a connection listens, and says over that connection on which port; the initiator connects. The same
  * two identities make a Noise handshake (IK) over TCP, so that nobody else gets in. The protocol is in docs/protocol.md.
@@ -16,9 +17,18 @@ import type Protomux from 'protomux';
 import type { Channel } from 'protomux';
 import { limits } from '../limits.js';
 import { isPrivateNetwork } from './address.js';
+import { type TcpInfo, tcpInfo } from './tcp-info.js';
+import { TcpWatch } from './tcp-watch.js';
 
 const PROTOCOL = 'shoal/tcp/1';
 const SOCKET_OPTIONS = { noDelay: true, highWaterMark: limits.tcp_unsent_bytes };
+
+/** A TCP connection to a peer. */
+export interface TcpPath {
+  stream: NoiseSecretStream;
+  /** When it ends, the peers go on over the connection that they had before: they may have left it for that. */
+  isFar: boolean;
+}
 
 /** A peer that is told the port. */
 interface ExpectedPeer {
@@ -31,10 +41,12 @@ export class TcpPaths {
   readonly #keyPair: KeyPair;
   readonly #listenHost: string;
   readonly #log: (line: string) => void;
+  readonly #look: (socket: Socket) => TcpInfo | null;
+  readonly #watches = new Set<TcpWatch>();
   readonly #expected = new Set<ExpectedPeer>();
   /** Accepted connections of which it is not known yet whose they are. */
   readonly #strangers = new Set<Socket>();
-  /** Machines that TCP did not get to, and until when they are left alone (milliseconds since 1970); the oldest first. */
+  /** Machines that TCP did not get to, or was slow to, and until when they are left alone (milliseconds since 1970); the oldest first. */
   readonly #avoided = new Map<string, number>();
   #server: Promise<Server | null> | null = null;
   #isClosed = false;
@@ -43,21 +55,29 @@ export class TcpPaths {
    * @param keyPair This peer's identity.
    * @param listenHost The address to listen at.
    * @param log One line for the log.
+   * @param look What the kernel says of a connection; null where it says nothing, and then no peer far away gets one.
    */
-  constructor(keyPair: KeyPair, listenHost: '127.0.0.1' | '0.0.0.0', log: (line: string) => void) {
+  constructor(
+    keyPair: KeyPair,
+    listenHost: '127.0.0.1' | '0.0.0.0',
+    log: (line: string) => void,
+    look: (socket: Socket) => TcpInfo | null = tcpInfo,
+  ) {
     this.#keyPair = keyPair;
     this.#listenHost = listenHost;
     this.#log = log;
+    this.#look = look;
   }
 
   /**
    * Makes a TCP connection to the peer of `connection`, to be used in its place. Null, after at most
-   * {@link limits.tcp_setup_ms_max}, when the peer is not near, does not speak the protocol, or TCP does not get there.
+   * {@link limits.tcp_setup_ms_max}, when the peer is of another network or too far away, does not speak the protocol, or
+   * TCP does not get there.
    * To be called on both sides, and before anything else is sent. Never rejects.
    *
    * @param mux The multiplexer of `connection`.
    */
-  async open(connection: PeerConnection, mux: Protomux): Promise<NoiseSecretStream | null> {
+  async open(connection: PeerConnection, mux: Protomux): Promise<TcpPath | null> {
     const host = connection.rawStream.remoteHost;
     if (host === null || !isPrivateNetwork({ host }) || this.#isAvoided(host)) return null;
     const end = new AbortController();
@@ -66,7 +86,9 @@ export class TcpPaths {
     connection.once('close', giveUp);
     try {
       const path = { host, connection, mux, end };
-      return await (connection.isInitiator ? this.#connect(path) : this.#accept(path));
+      const opened = await (connection.isInitiator ? this.#connect(path) : this.#accept(path));
+      if (opened?.isFar) this.#watch(opened.stream, host);
+      return opened;
     } finally {
       clearTimeout(timer);
       connection.off('close', giveUp);
@@ -80,7 +102,7 @@ export class TcpPaths {
     (await this.#server)?.close();
   }
 
-  async #accept({ host, connection, mux, end }: WantedPath): Promise<NoiseSecretStream | null> {
+  async #accept({ host, connection, mux, end }: WantedPath): Promise<TcpPath | null> {
     const server = await this.#listen();
     // Null once it was closed.
     const address = (server?.address() ?? null) as AddressInfo | null;
@@ -93,30 +115,42 @@ export class TcpPaths {
     const stream = await promise;
     // A channel that ends tells the peer of a failure: it is not sure of a success yet.
     if (stream === null) channel?.close();
-    return stream;
+    return stream && { stream, isFar: this.#isFar(stream.rawStream as Socket) };
   }
 
-  async #connect({ host, connection, mux, end }: WantedPath): Promise<NoiseSecretStream | null> {
+  async #connect({ host, connection, mux, end }: WantedPath): Promise<TcpPath | null> {
     const { promise, resolve } = settled<number>(end.signal);
     const channel = openChannel(mux, end, { takes: resolve });
     const port = await promise;
-    const socket = port === null ? null : await this.#dial(host, port, end.signal);
+    const dialed = port === null ? null : await this.#dial(host, port, end.signal);
     // A peer that left says nothing of the way to its machine.
-    if (port !== null && socket === null && !connection.destroyed) this.#avoid(host);
-    const stream = socket && (await this.#introduce(socket, connection, end.signal));
+    if (port !== null && dialed === null && !connection.destroyed) {
+      this.#avoid(host, limits.tcp_retry_ms);
+    }
+    const stream = dialed && (await this.#introduce(dialed.socket, connection, end.signal));
     channel?.close();
-    return stream;
+    return stream && { stream, isFar: dialed.isFar };
   }
 
   /** A socket that is connected; null where that is not possible, or not in the time in which TCP is faster. */
-  async #dial(host: string, port: number, signal: AbortSignal): Promise<Socket | null> {
+  async #dial(
+    host: string,
+    port: number,
+    signal: AbortSignal,
+  ): Promise<{ socket: Socket; isFar: boolean } | null> {
     // A busy machine looks like a long way, now and then.
     for (let attempt = 0; attempt < limits.tcp_attempts_max && !signal.aborted; attempt++) {
       const startedMs = performance.now();
       const socket = connect({ host, port, ...SOCKET_OPTIONS });
       try {
         await once(socket, 'connect', { signal });
-        if (performance.now() - startedMs <= limits.tcp_round_trip_ms_max) return socket;
+        const info = this.#look(socket);
+        const roundTripMs = info?.roundTripMsMin ?? performance.now() - startedMs;
+        if (roundTripMs <= limits.tcp_round_trip_ms_max) return { socket, isFar: false };
+        // What cannot be watched could not be left in time.
+        if (info !== null && roundTripMs <= limits.tcp_far_round_trip_ms_max) {
+          return { socket, isFar: true };
+        }
       } catch {
         // A firewall, most likely. The connection that is there goes on.
         socket.destroy();
@@ -203,19 +237,44 @@ export class TcpPaths {
     return stream;
   }
 
+  #isFar(socket: Socket): boolean {
+    return (this.#look(socket)?.roundTripMsMin ?? 0) > limits.tcp_round_trip_ms_max;
+  }
+
+  /** Ends the connection once it is slow. */
+  #watch(stream: NoiseSecretStream, host: string): void {
+    const socket = stream.rawStream as Socket;
+    const watch = new TcpWatch(socket, {
+      look: this.#look,
+      waitingConnections: () => [...this.#watches].filter(({ isWaiting }) => isWaiting).length,
+      onSlow: () => {
+        this.#log(`TCP to ${host} is slow, most likely since packets are lost; going on over UDP`);
+        this.#avoid(host, limits.tcp_slow_retry_ms);
+        leaveTcp(stream);
+      },
+    });
+    this.#watches.add(watch);
+    socket.once('close', () => this.#watches.delete(watch));
+  }
+
   #isAvoided(host: string): boolean {
     const untilMs = this.#avoided.get(host) ?? 0;
     return Date.now() < untilMs;
   }
 
-  #avoid(host: string): void {
+  #avoid(host: string, timeMs: number): void {
     this.#avoided.delete(host);
-    this.#avoided.set(host, Date.now() + limits.tcp_retry_ms);
+    this.#avoided.set(host, Date.now() + timeMs);
     const [oldest] = this.#avoided.keys();
     if (this.#avoided.size > limits.tcp_avoided_hosts_max && oldest !== undefined) {
       this.#avoided.delete(oldest);
     }
   }
+}
+
+/** Ends a connection at once, without what is still to be sent: at the rate that it is left for, that would take long. */
+export function leaveTcp(stream: NoiseSecretStream): void {
+  (stream.rawStream as Socket).resetAndDestroy();
 }
 
 interface WantedPath {

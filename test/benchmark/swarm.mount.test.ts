@@ -40,6 +40,7 @@ test('bench-swarm: what is to be measured', (t) => {
   const far = parse('--rtt 80 --conditions far,loopback --mib 5 tree').conditions;
   t.alike(far[0]?.network, { name: 'far', rttMs: 80, lossPercent: 0 });
   t.is(far[1]?.network, null);
+  t.is(parse('--congestion cubic').conditions[0]?.network?.congestion, 'cubic');
   const { sizes, parts } = parse('--mib 5 --peers 3 tree');
   t.alike([sizes.streamMebibytes, sizes.fanoutPeers], [5, 3]);
   t.alike(
@@ -52,5 +53,6 @@ test('bench-swarm: what is to be measured', (t) => {
   refuses('--conditions nothing', /There is no condition 'nothing'/);
   refuses('--mib 0', /--mib 0: give a whole number/);
   refuses('--loss 100', /--loss 100/);
+  refuses('--congestion Cubic/', /--congestion Cubic/);
   refuses('--wire string', /choose netem or relay/);
 });

@@ -13,6 +13,7 @@ import Protomux from 'protomux';
 import { limits } from '../../src/limits.js';
 import { type BootstrapNode, startBootstrapNode } from '../../src/swarm/bootstrap.js';
 import { Swarm } from '../../src/swarm/swarm.js';
+import { type TcpInfo, tcpInfo } from '../../src/swarm/tcp-info.js';
 import { TcpPaths } from '../../src/swarm/tcp-paths.js';
 import { freePort } from '../drive/support/private-network.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -29,7 +30,11 @@ interface Side {
 }
 
 /** Two peers that are connected. `host`: where each sees the other. */
-async function connectedPair(t: Assertions, host = '127.0.0.1'): Promise<[Side, Side]> {
+async function connectedPair(
+  t: Assertions,
+  host = '127.0.0.1',
+  look?: (socket: Socket) => TcpInfo | null,
+): Promise<[Side, Side]> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -48,7 +53,7 @@ async function connectedPair(t: Assertions, host = '127.0.0.1'): Promise<[Side, 
     const connection = stream as unknown as PeerConnection;
     const mux = new Protomux(connection);
     const lines: string[] = [];
-    const paths = new TcpPaths(keyPair, '127.0.0.1', (line) => lines.push(line));
+    const paths = new TcpPaths(keyPair, '127.0.0.1', (line) => lines.push(line), look);
     t.teardown(async () => {
       await paths.close();
       connection.destroy();
@@ -66,8 +71,8 @@ async function connectedPair(t: Assertions, host = '127.0.0.1'): Promise<[Side, 
   return sides;
 }
 
-function open({ paths, connection, mux }: Side): Promise<NoiseSecretStream | null> {
-  return paths.open(connection, mux);
+async function open({ paths, connection, mux }: Side): Promise<NoiseSecretStream | null> {
+  return (await paths.open(connection, mux))?.stream ?? null;
 }
 
 /** What a peer that is no program of ours may say as the responder. */
@@ -113,7 +118,7 @@ test('tcp - both sides get a stream to the same identity', async (t) => {
   await once(first, 'close');
 });
 
-test('tcp - not with a peer that is far away', async (t) => {
+test('tcp - not with a peer of another network', async (t) => {
   const [a, b] = await connectedPair(t, '203.0.113.1');
   let wasAsked = false;
   for (const { mux } of [a, b]) {
@@ -124,6 +129,29 @@ test('tcp - not with a peer that is far away', async (t) => {
   t.is(await open(a), null);
   t.is(await open(b), null);
   t.absent(wasAsked);
+});
+
+/** As if the round trip took so long. */
+function lookFrom(roundTripMs: number): (socket: Socket) => TcpInfo | null {
+  return (socket) => {
+    const info = tcpInfo(socket);
+    return info && { ...info, roundTripMs, roundTripMsMin: roundTripMs };
+  };
+}
+
+test('tcp - with a peer that is far away, and not with one that is too far', async (t) => {
+  const isFar = async (roundTripMs: number) => {
+    const pair = await connectedPair(t, '127.0.0.1', lookFrom(roundTripMs));
+    const paths = await Promise.all(
+      pair.map(({ paths, connection, mux }) => paths.open(connection, mux)),
+    );
+    for (const path of paths) path?.stream.destroy();
+    return paths.map((path) => path?.isFar ?? null);
+  };
+  t.alike(await isFar(limits.tcp_round_trip_ms_max), [false, false]);
+  t.alike(await isFar(limits.tcp_round_trip_ms_max + 1), [true, true]);
+  t.alike(await isFar(limits.tcp_far_round_trip_ms_max), [true, true]);
+  t.alike(await isFar(limits.tcp_far_round_trip_ms_max + 1), [null, null]);
 });
 
 test('tcp - not with a peer that does not speak the protocol', async (t) => {
