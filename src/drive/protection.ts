@@ -56,6 +56,7 @@ export class Protection {
   #collection: Buffer | null | undefined;
   #turns: ServingTurns | null = null;
   #awaitedUntilMs = Number.NEGATIVE_INFINITY;
+  #pace: WritingPace | null = null;
 
   constructor(options: ProtectionOptions) {
     this.#options = options;
@@ -203,16 +204,9 @@ export class Protection {
 
   /** What hosts ask for waits for who writes, too: sending it takes longer than encoding it. */
   #giveWay(protector: Protector, { plan, stripe }: Record<HostedLog, Hypercore>): void {
-    const { drive, fileSystem } = this.#options;
+    const { drive } = this.#options;
     if (drive.swarm === null) return;
-    const { committer } = fileSystem;
-    const pace = new WritingPace(() => ({
-      bytes: committer.writtenBytes,
-      changes: committer.changes,
-    }));
-    const turns = new ServingTurns({
-      isPressed: () => performance.now() >= this.#awaitedUntilMs && pace.isFast(),
-    });
+    const turns = new ServingTurns({ isPressed: () => this.#isPressed() });
     this.#turns = turns;
     drive.swarm.servingOrder = {
       turnsOf: (peerId, log) => {
@@ -223,11 +217,22 @@ export class Protection {
     };
   }
 
+  /** The drive is written to fast, and nobody waits for its hosts. */
+  #isPressed(): boolean {
+    const { committer } = this.#options.fileSystem;
+    this.#pace ??= new WritingPace(() => ({
+      bytes: committer.writtenBytes,
+      changes: committer.changes,
+    }));
+    return performance.now() >= this.#awaitedUntilMs && this.#pace.isFast();
+  }
+
   /** Whoever writes goes first: encoding can wait, and makes up for it later. */
   #workShare(inBackground: boolean): WorkShare {
     const { committer } = this.#options.fileSystem;
     const workMs = limits.encode_work_ms;
     if (!inBackground) return { workMs, restMs: 0 };
+    if (this.#isPressed()) return { workMs, restMs: limits.encode_rest_fast_ms };
     const isWritten = committer.dirtyBytes > 0;
     return { workMs, restMs: isWritten ? limits.encode_rest_written_ms : limits.encode_rest_ms };
   }

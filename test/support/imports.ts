@@ -23,7 +23,8 @@ const ALLOWED: Record<string, readonly string[]> = {
   content: BASE,
   log: ['errors.ts', 'limits.ts'],
   'errors.ts': [],
-  'limits.ts': [],
+  'limits.ts': ['host-limits.ts'],
+  'host-limits.ts': [],
   mount: [],
 };
 
