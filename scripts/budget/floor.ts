@@ -1,4 +1,5 @@
 /** What a workload would take if nothing but the unavoidable happened, by calculation from raw figures. */
+import type { SyncedFigures } from './driver-floor.js';
 import type { MeasuredRow } from './measured-row.js';
 import type { RawFigures } from './raw-figures.js';
 
@@ -91,9 +92,15 @@ function termsOf(row: MeasuredRow, raw: RawFigures, shape: Shape): FloorTerm[] {
       : shape.isStream
         ? bytesRead / raw.logRead
         : blocks * raw.logBlockUs;
+  const device = deviceUs(row, raw, shape);
+  const synced = raw.synced[row.id as keyof SyncedFigures] as number | undefined;
   return [
     { name: 'program', us: shape.hasProgram ? row.plainUs : 0 },
-    { name: 'crossings', us: (calls - large) * raw.roundTripUs },
+    {
+      name: 'crossings',
+      // A thread that slept meanwhile must be woken, on both sides: that is measured, not added up.
+      us: synced === undefined ? (calls - large) * raw.roundTripUs : Math.max(0, synced - device),
+    },
     {
       name: 'data',
       us: bytesRead / raw.driverRead + (large > 0 ? bytesWritten / raw.driverWrite : 0),
@@ -109,7 +116,7 @@ function termsOf(row: MeasuredRow, raw: RawFigures, shape: Shape): FloorTerm[] {
     { name: 'log', us: logReadUs },
     {
       name: 'device',
-      us: deviceUs(row, raw, shape),
+      us: device,
       isWait: true,
     },
   ];

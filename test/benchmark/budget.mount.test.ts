@@ -57,6 +57,7 @@ const raw: RawFigures = {
   logRead: 800,
   logBlockUs: 200,
   syncUs: 300,
+  synced: { append: 450, sqlite: 2000, 'sqlite-wal': 1000 },
 };
 
 const row: MeasuredRow = {
@@ -98,7 +99,15 @@ test('benchmark: the floor is a sum of what comes one after the other', (t) => {
     'and the program, where it is more than calls',
   );
   const append = { ...row, id: 'append', requests: { write: 1, fsync: 1 }, journalWrites: 1 };
-  t.is(floorOf(append, raw).us, 2 * 20 + 300, 'with the device');
+  const measured = floorOf(append, raw);
+  t.is(measured.us, 450, 'what waits for the device is measured');
+  t.alike(
+    measured.terms.map(({ name, us }) => [name, us]),
+    [
+      ['crossings', 150],
+      ['device', 300],
+    ],
+  );
   const random = { ...row, id: 'rand-read', requests: { read: 1 }, bytesRead: 4096 };
   const expected = 20 + 4096 / 2000 + 65536 / 1000 + 200;
   t.ok(Math.abs(floorOf(random, raw).us - expected) < 1e-9, 'a block for each read');

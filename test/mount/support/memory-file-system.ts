@@ -68,8 +68,11 @@ export class MemoryFileSystem extends NoOpFileSystem {
     const ino = names.get(key) ?? this.#make(0o100666, 0, 0);
     names.set(key, ino);
     const node = this.#node(ino);
-    node.data = Buffer.from(content);
-    node.attributes.size = node.data.length;
+    const bytes = Buffer.from(content);
+    // Of its own: what is made from a string may lie in a buffer that others share.
+    node.data = Buffer.alloc(bytes.length);
+    bytes.copy(node.data);
+    node.attributes.size = bytes.length;
     return ino;
   }
 
@@ -237,9 +240,16 @@ export class MemoryFileSystem extends NoOpFileSystem {
   #resize(ino: Ino, size: number): void {
     const node = this.#node(ino);
     if (size > FILE_BYTES_MAX) throw new ErrnoError(EFBIG);
-    const grown = Buffer.alloc(size);
-    node.data.copy(grown, 0, 0, Math.min(size, node.data.length));
-    node.data = grown;
+    const { data } = node;
+    if (size < data.length) data.fill(0, size);
+    let { buffer } = data;
+    if (size > buffer.byteLength) {
+      // More than is asked for: the next append must not copy it all again.
+      const grown = Buffer.alloc(Math.max(size, 2 * data.length));
+      data.copy(grown);
+      ({ buffer } = grown);
+    }
+    node.data = Buffer.from(buffer, 0, size);
     node.attributes.size = size;
   }
 
