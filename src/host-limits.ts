@@ -124,8 +124,8 @@ export const hostLimits = {
   encode_rest_ms: 30,
   encode_rest_written_ms: 120,
   encode_rest_fast_ms: 490,
-  /** While somebody writes fast, hosts get so much a second of what they ask for, all together: some 3 % of a processor. */
-  serve_pressed_bytes_per_second: 1.5 * (1 << 20),
+  /** While somebody writes fast, hosts get so much a second of what they ask for, all together: some 2 % of a processor. */
+  serve_pressed_bytes_per_second: 0.75 * (1 << 20),
   /** What a block costs besides its bytes, in bytes: a read of the store, a proof, a message; and what a log's new end costs. */
   serve_block_bytes: 8 << 10,
   serve_upgrade_bytes: 64 << 10,
@@ -141,7 +141,7 @@ export const hostLimits = {
   serve_announce_ms: 1000,
   held_ranges_max: 16,
   /** It is written fast with so many bytes or changes a second since the last look, and taken to be for some time then. */
-  writing_fast_bytes_per_second: 2 << 20,
+  writing_fast_bytes_per_second: 4 << 20,
   writing_fast_changes_per_second: 200,
   writing_look_ms: 50,
   writing_fast_ms: 2000,
