@@ -7,13 +7,13 @@
  *
  * With `--serve DIR` this script is the server of the driver's side. With `--json` it prints the driver's medians only.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmdirSync, statSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmdirSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { KernelDriver } from '../mount/kernel/kernel-driver.js';
 import { NoOpFileSystem } from '../test/mount/support/no-op-file-system.js';
+import { serveForBenchmark, withServed } from './benchmark/served-directory.js';
 
 const MEBIBYTE = 1 << 20;
 const READ_MIB = 1024;
@@ -43,19 +43,8 @@ const { values: options } = parseArgs({
   },
 });
 
-if (options.serve !== undefined) await serve(options.serve);
+if (options.serve !== undefined) await serveForBenchmark(new NoOpFileSystem(), options.serve);
 else await compare(Number(options.rounds), options.probe);
-
-async function serve(directory: string): Promise<void> {
-  await new KernelDriver().mount(new NoOpFileSystem(), {
-    directory,
-    sourceName: 'bench',
-    subtype: 'bench',
-    allowOther: false,
-    onNotice: (line) => console.error(line),
-    onEnd: () => process.exit(0),
-  });
-}
 
 async function compare(rounds: number, probe: string | undefined): Promise<void> {
   if (!Number.isInteger(rounds) || rounds < 1) throw new RangeError('--rounds must be 1 or more');
@@ -94,25 +83,20 @@ async function compare(rounds: number, probe: string | undefined): Promise<void>
 /** Starts a server on a directory of its own, measures, unmounts. */
 async function measure(server: string[]): Promise<Rates> {
   const directory = mkdtempSync(join(tmpdir(), 'bench-driver-'));
-  const before = statSync(directory).dev;
-  const child = spawn(process.execPath, [...server, directory], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
   try {
-    await untilMounted(directory, before, child);
-    const read = ['dd', `if=${directory}/f`, 'of=/dev/null', 'bs=1M'];
-    const write = ['dd', 'if=/dev/zero', `of=${directory}/w`, 'bs=1M', `count=${WRITE_MIB}`];
-    const lookup = [process.execPath, '-e', LOOKUP_PROGRAM, directory];
-    return {
-      'cold reads, MB/s': await best(() => megabytesPerSecond(READ_MIB, read)),
-      '1 MiB writes, MB/s': await best(() =>
-        megabytesPerSecond(WRITE_MIB, [...write, 'conv=notrunc']),
-      ),
-      'lookups, 1/s': await best(async () => LOOKUPS / Number(await run(lookup))),
-    };
+    return await withServed(server, directory, async () => {
+      const read = ['dd', `if=${directory}/f`, 'of=/dev/null', 'bs=1M'];
+      const write = ['dd', 'if=/dev/zero', `of=${directory}/w`, 'bs=1M', `count=${WRITE_MIB}`];
+      const lookup = [process.execPath, '-e', LOOKUP_PROGRAM, directory];
+      return {
+        'cold reads, MB/s': await best(() => megabytesPerSecond(READ_MIB, read)),
+        '1 MiB writes, MB/s': await best(() =>
+          megabytesPerSecond(WRITE_MIB, [...write, 'conv=notrunc']),
+        ),
+        'lookups, 1/s': await best(async () => LOOKUPS / Number(await run(lookup))),
+      };
+    });
   } finally {
-    if (child.exitCode === null) await run(['umount', directory]);
-    await ended(child);
     rmdirSync(directory);
   }
 }
@@ -148,20 +132,6 @@ function run([command = '', ...args]: string[]): Promise<string> {
       else reject(new Error(`${command} ended with ${code}: ${errors}`));
     });
   });
-}
-
-async function untilMounted(directory: string, before: number, child: ChildProcess): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
-    if (child.exitCode !== null) throw new Error(`The server ended with ${child.exitCode}`);
-    if (statSync(directory).dev !== before) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error('The server does not mount');
-}
-
-function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return Promise.resolve();
-  return new Promise((resolve) => child.once('exit', () => resolve()));
 }
 
 function medianOf(all: Rates[]): Rates {

@@ -1,10 +1,10 @@
 /**
  * A file system in memory behind the kernel driver, for the floor of what waits for the disk: an fsync writes 8 KiB through
- * to it, in place, and nothing else happens. `memory-mount.js DIRECTORY FILE`; ends when it is unmounted.
+ * to it, in place, and nothing else happens. `memory-mount.js FILE DIRECTORY`; ends when it is unmounted.
  */
 import { constants, fsyncSync, openSync, writeSync } from 'node:fs';
-import { KernelDriver } from '../../mount/kernel/kernel-driver.js';
 import { MemoryFileSystem } from '../../test/mount/support/memory-file-system.js';
+import { serveForBenchmark } from '../benchmark/served-directory.js';
 
 const ENTRY_BYTES = 8 << 10;
 const FILE_BYTES = 1 << 20;
@@ -29,13 +29,6 @@ class SyncedFileSystem extends MemoryFileSystem {
   }
 }
 
-const [directory, file] = process.argv.slice(2);
-if (directory === undefined || file === undefined) throw new Error('Give a directory and a file');
-await new KernelDriver().mount(new SyncedFileSystem(file), {
-  directory,
-  sourceName: 'bench',
-  subtype: 'bench',
-  allowOther: false,
-  onNotice: (line) => console.error(line),
-  onEnd: () => process.exit(0),
-});
+const [file, directory] = process.argv.slice(2);
+if (file === undefined || directory === undefined) throw new Error('Give a file and a directory');
+await serveForBenchmark(new SyncedFileSystem(file), directory);

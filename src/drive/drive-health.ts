@@ -4,8 +4,7 @@ import type Hypercore from 'hypercore';
 import type { ReplicatorPeer } from 'hypercore';
 import { namesOfPath, noSuchPath } from '../fs/drive-path.js';
 import { findPath, walkSubtree } from '../fs/subtree.js';
-import { isOwedWithout } from '../hosts/confirmations.js';
-import { stripeAt } from '../hosts/epochs.js';
+import { contentKnownTo, isOwedWithout } from '../hosts/confirmations.js';
 import {
   type CheckedHost,
   describeHealth,
@@ -47,8 +46,8 @@ export interface DriveHealth extends HealthReport {
 
 /**
  * Looks at what the connected hosts say they have. Hosts that are just going over to a new plan are waited for, up to
- * {@link limits.health_wait_ms_max}: what they said before says little, and would look like a loss. Throws NotFoundError for a path that is not there, and what reading the
- * tree throws.
+ * {@link limits.health_wait_ms_max}: what they said before says little, and would look like a loss. Throws NotFoundError for
+ * a path that is not there, and what reading the tree throws.
  */
 export async function driveHealth(
   drive: Drive,
@@ -75,8 +74,7 @@ export async function describeFileHealth(
   }
   if (blocks.count === 0) return 'without content';
   const health = await blocksHealth(protector, blocks);
-  const { connected, hosts: all, behind, isHere } = health;
-  const lines = describeHealth(health, { connected, all, behind, isHere });
+  const lines = describeHealth(health);
   return `${lines.join('; ')}; checked ${new Date(health.checkedMs).toISOString()}`;
 }
 
@@ -179,11 +177,8 @@ function checkedHost(
       const { state } = peer;
       if (state === null || !isCurrent(protector, gone, state)) return false;
       if (state.stripe.fork !== stripe.fork) return false;
-      if (log === 'content' && state.stripe.length < stripe.length) {
-        // What it takes for not encoded others may keep.
-        const { firstBlock = 0 } = stripeAt(layout.epochs, state.stripe.length) ?? {};
-        if (block >= firstBlock) return false;
-      }
+      const knownTo = contentKnownTo(layout.epochs, state.stripe.length, stripe.length);
+      if (log === 'content' && block >= knownTo) return false;
       return state[log].fork === logs[log].fork && block < state[log].length;
     },
   };

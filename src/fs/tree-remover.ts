@@ -181,14 +181,8 @@ export class TreeRemover {
 
   /** For programs that still work in the directory. */
   #forgetName(directory: Inode, name: string): void {
-    const { kernel, table, log } = this.#volume;
-    if (kernel === null || !table.isRemembered(directory.ino)) return;
-    Promise.all([
-      kernel.invalidateEntry(directory.ino, name),
-      kernel.invalidateInode(directory.ino, 0, 0),
-    ]).catch((error: unknown) => {
-      log(`cannot tell the kernel of a deleted name: ${String(error)}`);
-    });
+    if (!this.#volume.table.isRemembered(directory.ino)) return;
+    void this.#volume.forgetName(directory.ino, name);
   }
 
   #tellLinks(file: Inode): void {
@@ -225,17 +219,8 @@ export async function removeTree(
     remover.detach(place.parent, place.name, inode);
     return place;
   }, null);
-  const { kernel } = volume;
-  if (kernel === null) return;
-  try {
-    // The kernel forgets all that it remembers below the name.
-    await kernel.invalidateEntry(parent.ino, name);
-    await kernel.invalidateAttributes(parent.ino);
-    // The listing: a name that it never looked up is none that it forgets.
-    await kernel.invalidateInode(parent.ino, 0, 0);
-  } catch (error) {
-    volume.log(`cannot tell the kernel that '${path}' is gone: ${String(error)}`);
-  }
+  // The kernel forgets all that it remembers below the name.
+  await volume.forgetName(parent.ino, name);
 }
 
 function decodedOrNull(value: Buffer): EntryRecord | null {

@@ -131,6 +131,23 @@ export class Volume {
   }
 
   /**
+   * A name was added, removed or replaced by somebody else than the kernel: it forgets what the name led to, and the listing of
+   * the directory with its attributes, since a name that it never looked up is none that it forgets. Never rejects.
+   */
+  async forgetName(parent: number, name: string): Promise<void> {
+    const { kernel, log } = this;
+    if (kernel === null) return;
+    try {
+      await Promise.all([
+        kernel.invalidateEntry(parent, name),
+        kernel.invalidateInode(parent, 0, 0),
+      ]);
+    } catch (error) {
+      log(`cannot tell the kernel of '${name}' in inode ${parent}: ${String(error)}`);
+    }
+  }
+
+  /**
    * The kernel remembers attributes for long, and cannot know how many blocks its own writes take. Where it remembers a
    * wrong number, it is told to ask again. What it asks then costs an append as much as the append itself, so before a
    * commit (`isSoonAgain`) it is told only when the number is far off.

@@ -55,6 +55,14 @@ export function isOwedWithout(gone: readonly number[], ours: ReadonlySet<number>
 }
 
 /**
+ * Up to which block of the chunk log a host that knows of some stripes owes what it should: of a stripe that it takes for
+ * one that is not encoded it may keep nothing, and others shards. Infinity for one that knows of all.
+ */
+export function contentKnownTo(epochs: readonly PlanEpoch[], known: number, all: number): number {
+  return known < all ? (stripeAt(epochs, known)?.firstBlock ?? 0) : Number.POSITIVE_INFINITY;
+}
+
+/**
  * What one host has confirmed; null while it goes by an older plan than the newest, or by another placement, under which it
  * owes something else.
  *
@@ -71,10 +79,7 @@ export function confirmedBy(
   const treeLength = tree.fork === logs.treeFork ? tree.length : 0;
   let contentLength = content.fork === logs.contentFork ? content.length : 0;
   const stripes = stripe.fork === logs.stripeFork ? stripe.length : 0;
-  // Others may keep shards only of a stripe that this host takes for one that is not encoded.
-  if (stripes < logs.stripeLength) {
-    contentLength = Math.min(contentLength, stripeAt(epochs, stripes)?.firstBlock ?? 0);
-  }
+  contentLength = Math.min(contentLength, contentKnownTo(epochs, stripes, logs.stripeLength));
   const encoded = encodedLengths(epochs, logs.contentLength);
   const owed = Math.min(encoded.stripes, logs.stripeLength);
   const last = owed === 0 ? null : stripeAt(epochs, owed - 1);

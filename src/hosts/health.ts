@@ -166,27 +166,25 @@ function holders(
 }
 
 /**
- * A sentence or two for people. `hosts`: how many of the plan are connected, how many there are, and how many of the connected
- * ones have not said yet what they have by the newest plan; `isHere`: this machine has
- * all that was asked about.
+ * A sentence or two for people. `hosts`: how many the plan has; `connected`: how many of them are; `behind`: how many of these
+ * have not said yet what they have by the newest plan; `isHere`: this machine has all that was asked about.
  */
 export function describeHealth(
-  report: HealthReport,
-  hosts: { connected: number; all: number; behind: number; isHere: boolean },
+  health: HealthReport & { hosts: number; connected: number; behind: number; isHere: boolean },
 ): string[] {
-  const { spare, groups, bySpare, spareMax } = report;
+  const { spare, groups, bySpare, spareMax } = health;
   if (spare === null) return ['nothing is kept on hosts yet'];
   const lines: string[] = [];
   const lost = bySpare.find((each) => each.spare < 0)?.groups ?? 0;
   if (lost > 0) {
-    const here = hosts.isHere ? '; this machine has all of it' : '';
+    const here = health.isHere ? '; this machine has all of it' : '';
     lines.push(
       `${stripes(lost)} of ${groups} cannot be read from the hosts that are connected${here}`,
     );
-  } else if (spare === 0) lines.push(`no host may fail: ${atOneLoss(report)}`);
+  } else if (spare === 0) lines.push(`no host may fail: ${atOneLoss(health)}`);
   else {
-    const count = Math.min(spare, hosts.connected);
-    lines.push(`any ${count} of ${hosts.connected} connected hosts may fail`);
+    const count = Math.min(spare, health.connected);
+    lines.push(`any ${count} of ${health.connected} connected hosts may fail`);
   }
   for (const each of bySpare) {
     if (each.spare < 1 || each.spare >= spareMax || lost > 0) continue;
@@ -195,15 +193,15 @@ export function describeHealth(
       `${stripes(each.groups)} ${each.groups === 1 ? 'is' : 'are'} ${losses} away from the last shards that are needed`,
     );
   }
-  if (hosts.behind > 0) {
+  if (health.behind > 0) {
     lines.push(
-      `${hosts.behind} of ${hosts.connected} connected hosts ${hosts.behind === 1 ? 'has' : 'have'} not gone over to the newest plan yet: only what was seen there is counted; ask again`,
+      `${health.behind} of ${health.connected} connected hosts ${health.behind === 1 ? 'has' : 'have'} not gone over to the newest plan yet: only what was seen there is counted; ask again`,
     );
   }
-  const away = hosts.all - hosts.connected;
+  const away = health.hosts - health.connected;
   if (away > 0) {
     lines.push(
-      `${away} of ${hosts.all} hosts ${away === 1 ? 'is' : 'are'} not connected: what they have was not checked and is not counted`,
+      `${away} of ${health.hosts} hosts ${away === 1 ? 'is' : 'are'} not connected: what they have was not checked and is not counted`,
     );
   }
   return lines;

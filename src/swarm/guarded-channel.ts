@@ -195,7 +195,7 @@ export class GuardedChannel implements TurnTaker {
     switch (name) {
       case 'sync':
         this.#countFork((value as WireMessages['sync']).fork, peer);
-        return this.#afterSync(value as WireMessages['sync'], peer, pass(value, channel));
+        return this.#receiveSync(value as WireMessages['sync'], channel, pass);
       case 'cancel':
         this.#waiting.delete((value as WireMessages['cancel']).request);
         break;
@@ -216,9 +216,11 @@ export class GuardedChannel implements TurnTaker {
    * who is behind. If that one is ahead then, it still does not know how long the log is here, and Hypercore asks nobody for
    * more who does not: both would wait for ever.
    */
-  #afterSync({ fork }: WireMessages['sync'], peer: LogPeer, handled: unknown): unknown {
-    const { state } = peer.core;
-    if (fork === state.fork && state.length > this.#announcements.toldLength) peer.sendSync();
+  #receiveSync(sync: WireMessages['sync'], channel: Channel, pass: Receive): unknown {
+    const handled = pass(sync, channel);
+    const peer = channel.userData as LogPeer;
+    const { fork, length } = peer.core.state;
+    if (sync.fork === fork && length > this.#announcements.toldLength) peer.sendSync();
     return handled;
   }
 

@@ -134,7 +134,7 @@ function inputs(lost: (host: number, log: string, block: number) => boolean): He
 test('health - says how many hosts may fail, the worst first', async (t) => {
   const sound = await measureHealth(inputs(() => false));
   t.alike([sound.spare, sound.groups, sound.blocks], [2, 11, 43]);
-  t.alike(describeHealth(sound, { connected: 6, all: 6, behind: 0, isHere: false }), [
+  t.alike(describeHealth({ ...sound, connected: 6, hosts: 6, behind: 0, isHere: false }), [
     'any 2 of 6 connected hosts may fail',
   ]);
   const oneLost = await measureHealth(
@@ -146,20 +146,20 @@ test('health - says how many hosts may fail, the worst first', async (t) => {
     { spare: 0, groups: 1 },
     { spare: 2, groups: 10 },
   ]);
-  t.alike(describeHealth(oneLost, { connected: 6, all: 7, behind: 0, isHere: false }), [
+  t.alike(describeHealth({ ...oneLost, connected: 6, hosts: 7, behind: 0, isHere: false }), [
     'no host may fail: 1 stripe of 11 is one loss away from being out of reach',
     '1 of 7 hosts is not connected: what they have was not checked and is not counted',
   ]);
   const gone = await measureHealth(inputs((_, log, block) => log === 'content' && block < 3));
   t.is(gone.spare, -1);
   t.alike(healthText(gone), ['!2222222222']);
-  t.alike(describeHealth(gone, { connected: 6, all: 6, behind: 0, isHere: false }), [
+  t.alike(describeHealth({ ...gone, connected: 6, hosts: 6, behind: 0, isHere: false }), [
     '1 stripe of 11 cannot be read from the hosts that are connected',
   ]);
-  t.alike(describeHealth(gone, { connected: 6, all: 6, behind: 1, isHere: false }).slice(1), [
+  t.alike(describeHealth({ ...gone, connected: 6, hosts: 6, behind: 1, isHere: false }).slice(1), [
     '1 of 6 connected hosts has not gone over to the newest plan yet: only what was seen there is counted; ask again',
   ]);
-  t.alike(describeHealth(gone, { connected: 6, all: 6, behind: 0, isHere: true }), [
+  t.alike(describeHealth({ ...gone, connected: 6, hosts: 6, behind: 0, isHere: true }), [
     '1 stripe of 11 cannot be read from the hosts that are connected; this machine has all of it',
   ]);
   const drive = {

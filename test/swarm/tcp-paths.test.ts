@@ -17,6 +17,7 @@ import { type TcpInfo, tcpInfo } from '../../src/swarm/tcp-info.js';
 import { TcpPaths } from '../../src/swarm/tcp-paths.js';
 import { freePort } from '../drive/support/private-network.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
+import { socketPair } from './support/socket-pair.js';
 
 const PROTOCOL = 'shoal/tcp/1';
 
@@ -35,13 +36,7 @@ async function connectedPair(
   host = '127.0.0.1',
   look?: (socket: Socket) => TcpInfo | null,
 ): Promise<[Side, Side]> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const accepted = once(server, 'connection') as Promise<[Socket]>;
-  const dialed = connect((server.address() as AddressInfo).port, '127.0.0.1');
-  const [socket] = await accepted;
-  server.close();
+  const [dialed, socket] = await socketPair();
   const keyPairs = [hypercoreCrypto.keyPair(), hypercoreCrypto.keyPair()] as const;
   const sideOf = (keyPair: KeyPair, raw: Socket, remotePublicKey?: Buffer): Side => {
     Object.assign(raw, { remoteHost: host });

@@ -1,11 +1,12 @@
 /** Far away TCP is used for as long as it is not slow. */
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import test, { type Assertions } from 'brittle';
 import { limits } from '../../src/limits.js';
 import { decodeTcpInfo, type TcpInfo, tcpInfo } from '../../src/swarm/tcp-info.js';
 import { type TcpLook, TcpPace, TcpWatch } from '../../src/swarm/tcp-watch.js';
+import { socketPair } from './support/socket-pair.js';
 
 const ROUND_TRIP_MS = 50;
 const SEGMENT_BYTES = 1400;
@@ -117,13 +118,7 @@ test('tcp watch - it is not TCP that is slow', (t) => {
 });
 
 async function openSockets(t: Assertions): Promise<[Socket, Socket]> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const accepted = once(server, 'connection') as Promise<[Socket]>;
-  const dialed = connect((server.address() as AddressInfo).port, '127.0.0.1');
-  const [socket] = await accepted;
-  server.close();
+  const [dialed, socket] = await socketPair();
   t.teardown(() => {
     dialed.destroy();
     socket.destroy();

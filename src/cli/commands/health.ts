@@ -44,8 +44,7 @@ export function addHealthCommand(program: Command, context: CliContext): void {
 }
 
 function summary(health: DriveHealth): string[] {
-  const { connected, hosts: all, behind, isHere } = health;
-  return describeHealth(health, { connected, all, behind, isHere });
+  return describeHealth(health);
 }
 
 /** `withMap`: for somebody who sees it; a program has the figures of `--json`. */

@@ -97,7 +97,7 @@ export class Restorer {
       throw error;
     }
     if (isThere) await this.#remove(parent, temporary);
-    this.#tell(parent, name);
+    void this.#volume.forgetName(parent, name);
     return this.#report;
   }
 
@@ -119,7 +119,7 @@ export class Restorer {
         const record = await readInode(this.#view, old.ino);
         ino = await this.#make(above, name, record);
         await this.#takeAttributes(old.ino, ino, record);
-        this.#tell(above, name);
+        void this.#volume.forgetName(above, name);
       } else ino = entry;
       const inode = await withMemory(() => table.need(ino), null);
       if (!inode.isDirectory) {
@@ -272,13 +272,5 @@ export class Restorer {
         }
       }
     }
-  }
-
-  /** A running mount's kernel remembers what was there, or that nothing was. */
-  #tell(parent: number, name: string): void {
-    const { kernel, log } = this.#volume;
-    if (kernel === null) return;
-    const told = [kernel.invalidateEntry(parent, name), kernel.invalidateInode(parent, 0, 0)];
-    Promise.all(told).catch((error: unknown) => log(`cannot tell the kernel: ${String(error)}`));
   }
 }
