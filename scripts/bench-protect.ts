@@ -1,4 +1,5 @@
 /** Measures what it costs a writer that his drive is kept on hosts, against a drive that is not. */
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
@@ -17,10 +18,12 @@ import { SeededRandom } from '../test/support/seeded-random.js';
 import { ScriptRun } from './script-run.js';
 
 const USAGE = `Usage: scripts/bench-protect [--mib N] [--rounds N] [--hosts N] [--data K] [--parity M]
+                             [--equal | --apart]
 
 Writes the same files to three drives in turn, round after round: to one without hosts, to one whose hosts are frozen, so that
 it is encoded and nothing is sent, and to one whose hosts fetch at the same time. All run on this machine; hosts, which would be
-on machines of their own, take only what others leave of its processors (--equal: as much as others). Prints, for each, the
+on machines of their own, take only what others leave of its processors (--equal: as much as others; --apart: hosts have one
+processor for themselves, and the writer with his mount has another one). Prints, for each, the
 medians of the time until all is written and committed, of the processor time of the mount meanwhile, and of its processor time
 until all that can be done in the background is; and what the hosts add, in percent.
 
@@ -30,6 +33,7 @@ until all that can be done in the background is; and what the hosts add, in perc
   --data K      data shards of a stripe (4)
   --parity M    parity shards of a stripe (2)
   --equal       hosts take as much of the processors as the mount
+  --apart       the writer and his mount have the first processor, hosts the second one
   --help        print this`;
 
 const MIB = 1 << 20;
@@ -42,6 +46,9 @@ const IDLE_LOOKS_MAX = 20;
 const DEADLINE_MS = 600_000;
 /** Runs a program that gets a processor when nobody else wants it. */
 const LAST = ['nice', '-n', '19'];
+/** Run a program on one processor. */
+const FIRST_PROCESSOR = ['taskset', '-c', '0'];
+const SECOND_PROCESSOR = ['taskset', '-c', '1'];
 
 interface Measured {
   wallMs: number;
@@ -160,6 +167,7 @@ async function main(t: Assertions): Promise<number> {
       data: { type: 'string', default: '4' },
       parity: { type: 'string', default: '2' },
       equal: { type: 'boolean', default: false },
+      apart: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
@@ -177,10 +185,18 @@ async function main(t: Assertions): Promise<number> {
   }
   const { address: bootstrap } = await BootstrapNode.forTest(t);
   const subjects: Subject[] = [];
-  const through = values.equal ? [] : LAST;
+  let through = values.equal ? [] : LAST;
+  if (values.apart) {
+    through = SECOND_PROCESSOR;
+    execFileSync('taskset', ['-a', '-c', '-p', '0', String(process.pid)]);
+  }
   const capacity = `${4 * mib * (rounds + 1) + 1024}M`;
   for (const name of ['without hosts', 'hosts frozen', 'hosts fetching']) {
-    const machine = new Machine({ bootstrap, deadlineMs: DEADLINE_MS });
+    const machine = new Machine({
+      bootstrap,
+      deadlineMs: DEADLINE_MS,
+      ...(values.apart ? { through: FIRST_PROCESSOR } : {}),
+    });
     t.teardown(() => machine.close(), { force: true });
     const mount = await machine.createAndMount('drive');
     const hosts: HostProcess[] = [];

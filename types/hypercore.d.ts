@@ -191,6 +191,12 @@ declare module 'hypercore' {
     readonly stream: import('hyperswarm').PeerConnection & { readonly publicKey: Buffer };
     /** Messages so far; `wireRange` tell what the peer has. */
     readonly stats: { readonly wireRange: { readonly rx: number } };
+    /** Asks for a map of blocks, and to be told what changes in it; `length` a power of two, `start` a multiple of it. */
+    readonly wireWant: { send(stretch: { start: number; length: number; any: boolean }): boolean };
+    /** It need not tell any more. */
+    readonly wireUnwant: {
+      send(stretch: { start: number; length: number; any: boolean }): boolean;
+    };
     /** Asks for a block of a range that is downloaded; false when it is not asked for. */
     _requestRangeBlock: (index: number, length: number) => boolean;
     readonly inflight: number;

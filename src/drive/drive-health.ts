@@ -1,9 +1,9 @@
 /** The health of a drive on its hosts, whole or below a path. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type Hypercore from 'hypercore';
 import type { ReplicatorPeer } from 'hypercore';
 import { namesOfPath, noSuchPath } from '../fs/drive-path.js';
 import { findPath, walkSubtree } from '../fs/subtree.js';
+import { askHoldings, mapsOf, type WantedMaps } from '../hosts/ask-holdings.js';
 import { contentKnownTo, isOwedWithout } from '../hosts/confirmations.js';
 import {
   type CheckedHost,
@@ -14,17 +14,13 @@ import {
 import type { Protector } from '../hosts/protector.js';
 import { decodeStripe } from '../hosts/stripe-record.js';
 import { stripeRecordBlock } from '../hosts/stripes.js';
-import type { HostState } from '../hosts/wire/hosts-messages.js';
 import type { HostsPeer } from '../hosts/wire/hosts-peer.js';
-import { limits } from '../limits.js';
 import { BlockSet } from '../log/block-set.js';
 import type { Drive } from './drive.js';
 import { WorkBudget } from './work-budget.js';
 
 /** Blocks between two looks at the time. */
 const LOOKED_AT_ONCE = 1024;
-/** Between two looks at what hosts say that are waited for. */
-const HOSTS_LOOK_MS = 100;
 
 /** Beside what was measured, of whom. */
 export interface DriveHealth extends HealthReport {
@@ -35,19 +31,13 @@ export interface DriveHealth extends HealthReport {
   connected: number;
   /** This machine has all of it itself. */
   isHere: boolean;
-  /**
-   * Connected hosts that have not said yet what they have by the newest plan, and without the same hosts: of what they have
-   * only that counts which was seen.
-   */
-  behind: number;
   /** Hosts that could not be asked, and when they were connected last. */
   unchecked: { id: string; label: string; lastSeenMs: number }[];
 }
 
 /**
- * Looks at what the connected hosts say they have. Hosts that are just going over to a new plan are waited for, up to
- * {@link limits.health_wait_ms_max}: what they said before says little, and would look like a loss. Throws NotFoundError for
- * a path that is not there, and what reading the tree throws.
+ * Looks at what the connected hosts say they have. Throws NotFoundError for a path that is not there, and what reading the
+ * tree throws.
  */
 export async function driveHealth(
   drive: Drive,
@@ -56,10 +46,6 @@ export async function driveHealth(
   signal?: AbortSignal,
 ): Promise<DriveHealth> {
   const wanted = path === '/' ? null : await blocksBelow(drive, path, signal);
-  const deadline = performance.now() + limits.health_wait_ms_max;
-  while (hostsBehind(protector) > 0 && performance.now() < deadline) {
-    await sleep(HOSTS_LOOK_MS, undefined, { signal });
-  }
   return { name: drive.name, path, ...(await blocksHealth(protector, wanted, signal)) };
 }
 
@@ -86,15 +72,19 @@ async function blocksHealth(
 ): Promise<Omit<DriveHealth, 'name' | 'path'>> {
   const { logs, layout, gone } = protector;
   const budget = new WorkBudget({ workMs: 20, restMs: 0 }, signal);
-  // One that has just connected, and has not told yet what it has, was not asked.
-  const hosts = protector
-    .connectedHosts()
-    .filter(({ peer }) => peer.state !== null)
-    .map(({ index, peer }) => checkedHost(protector, gone, index, peer));
+  const maps = mapsOf(layout, logs.parity.length, wanted);
+  // One that has just connected, and has not told yet what it has, is not asked.
+  const hosts = await Promise.all(
+    protector
+      .connectedHosts()
+      .filter(({ peer }) => peer.state !== null)
+      .map(({ index, peer }) => checkedHost(protector, gone, index, peer, maps)),
+  );
   const report = await measureHealth({
     layout,
     placement: protector.placement(),
     hosts,
+    sentBlocks: protector.sentBlocks,
     isGarbage: (block) => protector.garbage.content.has(block),
     isWanted: wanted === null ? null : (block) => wanted.has(block),
     isZeros: async (epochIndex, stripe, shard) => {
@@ -115,7 +105,6 @@ async function blocksHealth(
   return {
     hosts: kept.length,
     connected: kept.length - unchecked.length,
-    behind: hostsBehind(protector),
     isHere: await isAllHere(protector, wanted, budget),
     unchecked,
     ...report,
@@ -138,53 +127,46 @@ async function isAllHere(
   return true;
 }
 
-function hostsBehind(protector: Protector): number {
-  const { gone } = protector;
-  return protector.connectedHosts().filter(({ peer }) => {
-    return peer.state !== null && !isCurrent(protector, gone, peer.state);
-  }).length;
-}
-
-/** Whether a host goes by the newest plan, and by the same placement: else it owes something else. */
-function isCurrent(
-  { planLength }: Protector,
-  gone: ReadonlySet<number>,
-  state: HostState,
-): boolean {
-  return state.planLength === planLength && isOwedWithout(state.gone, gone);
-}
-
-function checkedHost(
+async function checkedHost(
   protector: Protector,
   gone: ReadonlySet<number>,
   index: number,
   peer: HostsPeer,
-): CheckedHost {
-  const { logs, layout } = protector;
-  const { content, parity, stripe } = logs;
-  const told = {
-    content: replicatorPeer(content, peer),
-    parity: replicatorPeer(parity, peer),
-  };
+  maps: WantedMaps,
+): Promise<CheckedHost> {
+  const { logs } = protector;
+  const content = replicatorPeer(logs.content, peer);
+  const parity = replicatorPeer(logs.parity, peer);
+  const told = await Promise.all([
+    content !== undefined && askHoldings(peer, logs.content, 'content', content, maps.content),
+    parity !== undefined && askHoldings(peer, logs.parity, 'parity', parity, maps.parity),
+  ]);
   return {
     index,
     has: ({ log, block }) => {
-      const at = told[log];
+      const at = log === 'content' ? content : parity;
       if (at === undefined) return false;
       return block < at.remoteContiguousLength || at.remoteBitfield.get(block);
     },
-    hasOwed: ({ log, block }) => {
-      const { state } = peer;
-      if (state === null || !isCurrent(protector, gone, state)) return false;
-      if (state.stripe.fork !== stripe.fork) return false;
-      const knownTo = contentKnownTo(layout.epochs, state.stripe.length, stripe.length);
-      if (log === 'content' && block >= knownTo) return false;
-      return state[log].fork === logs[log].fork && block < state[log].length;
-    },
+    hasOwed: told.every((each) => each) ? null : owedBy(protector, gone, peer),
   };
 }
 
-/** Of what a peer has it tells only what we may ask it for; what we have ourselves it may keep to itself. */
+/** What a host says in sum. Null while it goes by another plan or placement than the newest: then it owes something else. */
+function owedBy(
+  { logs, layout, planLength }: Protector,
+  gone: ReadonlySet<number>,
+  { state }: HostsPeer,
+): CheckedHost['hasOwed'] {
+  if (state === null || state.planLength !== planLength) return null;
+  if (!isOwedWithout(state.gone, gone) || state.stripe.fork !== logs.stripe.fork) return null;
+  const knownTo = contentKnownTo(layout.epochs, state.stripe.length, logs.stripe.length);
+  return ({ log, block }) => {
+    if (log === 'content' && block >= knownTo) return false;
+    return state[log].fork === logs[log].fork && block < state[log].length;
+  };
+}
+
 function replicatorPeer(core: Hypercore, peer: HostsPeer): ReplicatorPeer | undefined {
   return core.peers.find(
     (each) => each.remotePublicKey.equals(peer.id) && each.remoteFork === core.fork,

@@ -18,8 +18,11 @@ export interface CheckedHost {
   index: number;
   /** It told that it has this block. */
   has: (shard: ShardBlock) => boolean;
-  /** It told that it has all that it owes as far as this block. */
-  hasOwed: (shard: ShardBlock) => boolean;
+  /**
+   * It told that it has all that it owes as far as this block: for a host that did not tell block by block. Null for one that
+   * did, or whose word is about another placement.
+   */
+  hasOwed: ((shard: ShardBlock) => boolean) | null;
 }
 
 export interface HealthInputs {
@@ -28,6 +31,8 @@ export interface HealthInputs {
   placement: Placement;
   /** Connected hosts. */
   hosts: readonly CheckedHost[];
+  /** Blocks of the chunk log from the first on that hosts have confirmed before: what lies behind may never have been there. */
+  sentBlocks: number;
   /** Blocks of the chunk log that were collected. */
   isGarbage: (block: number) => boolean;
   /** Only groups with such a block; null for all. */
@@ -57,6 +62,8 @@ export interface HealthReport {
   checkedMs: number;
   groups: number;
   blocks: number;
+  /** Groups beside these that are out of reach since they are new, and on their way to the hosts. */
+  unsent: number;
   /** Number of groups by the hosts that may still fail; -1: out of reach now. */
   bySpare: { spare: number; groups: number }[];
   /** The smallest; null without groups. */
@@ -77,7 +84,7 @@ export async function measureHealth(inputs: HealthInputs): Promise<HealthReport>
   const total = layout.epochs.reduce((sum, _, i) => sum + groupCount(layout, i), 0);
   const cells = Math.min(MAP_CELLS, total);
   const map: (number | null)[] = Array<number | null>(cells).fill(null);
-  const report = { groups: 0, blocks: 0, spareMax: 0 };
+  const report = { groups: 0, blocks: 0, unsent: 0, spareMax: 0 };
   let position = 0;
   for (const [epochIndex, epoch] of layout.epochs.entries()) {
     const groups = groupCount(layout, epochIndex);
@@ -86,6 +93,10 @@ export async function measureHealth(inputs: HealthInputs): Promise<HealthReport>
       await inputs.pause();
       const health = await healthOf(inputs, epochIndex, epoch, stripe);
       if (health === null) continue;
+      if (health.spare < 0 && health.to > inputs.sentBlocks) {
+        report.unsent++;
+        continue;
+      }
       report.groups++;
       report.blocks += health.to - health.from;
       const spare = Math.max(-1, health.spare);
@@ -160,23 +171,23 @@ function holders(
   owing: readonly number[],
 ): number[] {
   const having = hosts.filter(
-    (host) => (owing.includes(host.index) && host.hasOwed(shard)) || host.has(shard),
+    (host) => (owing.includes(host.index) && host.hasOwed?.(shard) === true) || host.has(shard),
   );
   return having.map(({ index }) => index);
 }
 
 /**
- * A sentence or two for people. `hosts`: how many the plan has; `connected`: how many of them are; `behind`: how many of these
- * have not said yet what they have by the newest plan; `isHere`: this machine has all that was asked about.
+ * A sentence or two for people. `hosts`: how many the plan has; `connected`: how many of them are; `isHere`: this machine has
+ * all that was asked about.
  */
 export function describeHealth(
-  health: HealthReport & { hosts: number; connected: number; behind: number; isHere: boolean },
+  health: HealthReport & { hosts: number; connected: number; isHere: boolean },
 ): string[] {
-  const { spare, groups, bySpare, spareMax } = health;
-  if (spare === null) return ['nothing is kept on hosts yet'];
+  const { spare, groups, bySpare, spareMax, unsent } = health;
   const lines: string[] = [];
   const lost = bySpare.find((each) => each.spare < 0)?.groups ?? 0;
-  if (lost > 0) {
+  if (spare === null) lines.push('nothing is kept on hosts yet');
+  else if (lost > 0) {
     const here = health.isHere ? '; this machine has all of it' : '';
     lines.push(
       `${stripes(lost)} of ${groups} cannot be read from the hosts that are connected${here}`,
@@ -193,15 +204,16 @@ export function describeHealth(
       `${stripes(each.groups)} ${each.groups === 1 ? 'is' : 'are'} ${losses} away from the last shards that are needed`,
     );
   }
-  if (health.behind > 0) {
+  if (unsent > 0) {
+    const are = unsent === 1 ? 'is' : 'are';
     lines.push(
-      `${health.behind} of ${health.connected} connected hosts ${health.behind === 1 ? 'has' : 'have'} not gone over to the newest plan yet: only what was seen there is counted; ask again`,
+      `${stripes(unsent)} ${are} new and not on the hosts yet: 'shoal sync' waits for that`,
     );
   }
   const away = health.hosts - health.connected;
   if (away > 0) {
     lines.push(
-      `${away} of ${health.hosts} hosts ${away === 1 ? 'is' : 'are'} not connected: what they have was not checked and is not counted`,
+      `${away} of ${health.hosts} hosts ${away === 1 ? 'is not connected: what it has' : 'are not connected: what they have'} was not checked and is not counted`,
     );
   }
   return lines;

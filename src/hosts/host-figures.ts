@@ -11,6 +11,7 @@ export function hostFigures(
   isReachable: (id: Buffer) => boolean,
 ): HostFigures[] {
   return plan.hosts.map((host, index) => {
+    const owesNothing = host.status === 'gone' || host.status === 'dropped';
     const { lastSeenMs, state, storedBytes, audits, lastAuditMs } = book.of(host.id);
     return {
       index,
@@ -20,7 +21,7 @@ export function hostFigures(
       reachable: isReachable(host.id),
       missed: host.status === 'active' && live[index] === false,
       storedBytes: host.status === 'gone' ? 0 : storedBytes,
-      missingBytes: state?.missingBytes ?? 0,
+      missingBytes: owesNothing ? 0 : (state?.missingBytes ?? 0),
       capacityBytes: state?.capacityBytes ?? host.capacityBytes,
       freeBytes: state?.freeBytes ?? null,
       auditScore: audits.score,

@@ -30,6 +30,7 @@ interface StoredHost {
 /** What is in the file. */
 export interface StoredBook {
   protected: VersionLengths | null;
+  sentBlocks: number;
   hosts: Record<string, StoredHost>;
 }
 
@@ -37,13 +38,16 @@ export class OwnerBook {
   readonly #hosts = new Map<string, KnownHost>();
   /** The newest version that all hosts confirmed; null for none. */
   protected: VersionLengths | null = null;
+  /** Blocks of the chunk log from the first on that all hosts confirmed once, under whichever plan. */
+  sentBlocks = 0;
 
   constructor(stored: Record<string, unknown> | null) {
-    const { protected: point, hosts } = stored ?? {};
+    const { protected: point, sentBlocks, hosts } = stored ?? {};
     const { version, treeLength, contentLength } = (point ?? {}) as Partial<VersionLengths>;
     if (isCount(version) && isCount(treeLength) && isCount(contentLength)) {
       this.protected = { version, treeLength, contentLength };
     }
+    this.sentBlocks = isCount(sentBlocks) ? sentBlocks : (this.protected?.contentLength ?? 0);
     for (const [id, host] of Object.entries(hosts ?? {})) {
       const { lastSeenMs, storedBytes, passed, failed, lastAuditMs } = (host ??
         {}) as Partial<StoredHost>;
@@ -91,7 +95,7 @@ export class OwnerBook {
       const { passed, failed } = audits;
       hosts[id] = { lastSeenMs, storedBytes, passed, failed, lastAuditMs };
     }
-    return { protected: this.protected, hosts };
+    return { protected: this.protected, sentBlocks: this.sentBlocks, hosts };
   }
 }
 

@@ -93,6 +93,10 @@ export class Protector {
     const live = this.#live().filter((each) => each).length;
     return live >= hostsNeeded(this.layout) ? this.#confirmed.contentLength : 0;
   }
+  /** Blocks of the chunk log from the first on that hosts have confirmed once: the rest is new. */
+  get sentBlocks(): number {
+    return Math.min(this.#book.sentBlocks, this.logs.content.length);
+  }
   get layout(): Layout {
     const { content, stripe } = this.#options.logs;
     const { epochs } = this.plan;
@@ -175,10 +179,16 @@ export class Protector {
     return this.hosts()[this.#indexOf(invite.hostId)] as HostFigures;
   }
 
-  /** Has a host's shards placed elsewhere; it is gone from the plan once they are. Throws NotFoundError. */
+  /** Has a host's shards placed elsewhere; it is gone from the plan once they are. Throws NotFoundError, UsageError. */
   async removeHost(which: string): Promise<HostFigures> {
     const index = findHost(this.plan, which);
-    await this.#setStatus(index, 'leaving');
+    const { status, id } = this.plan.hosts[index] as PlanHost;
+    if (status === 'gone' || status === 'dropped') {
+      throw new UsageError(
+        `Cannot remove host ${formatHostId(id)}: it is ${status}, and nothing is kept there any more ('shoal hosts add' takes it in again)`,
+      );
+    }
+    if (status === 'active') await this.#setStatus(index, 'leaving');
     return this.hosts()[index] as HostFigures;
   }
 
@@ -450,6 +460,7 @@ export class Protector {
     this.#confirmed =
       hosts === 0 ? { treeLength: 0, contentLength: 0 } : { treeLength, contentLength };
     this.#book.protected = this.#versions.newestWithin(this.#confirmed);
+    this.#book.sentBlocks = Math.max(this.#book.sentBlocks, this.#confirmed.contentLength);
     this.#isPlanConfirmed = hosts > 0;
   }
 

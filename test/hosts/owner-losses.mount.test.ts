@@ -2,7 +2,11 @@
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'brittle';
-import type { HostFigures, ProtectionFigures } from '../../src/drive/protection-control.js';
+import type {
+  DriveHealth,
+  HostFigures,
+  ProtectionFigures,
+} from '../../src/drive/protection-control.js';
 import { BootstrapNode, Machine } from '../support/drive-mount.js';
 import { until } from './support/host-process.js';
 import { asked, healthWith, SYNC, startHosts, writeRandom } from './support/owner.js';
@@ -31,11 +35,18 @@ test(
     t.is(healthy.spare, 1, 'every stripe may lose a host');
 
     await machine.shoal('hosts', 'remove', 'drive', '0');
+    // Whether the others know of it or not: what it kept it has until they have it.
+    for (let look = 0; look < 5; look++) {
+      const leaving = await asked<DriveHealth>(machine, 'health', 'drive');
+      t.alike([leaving.spare, leaving.unsent], [1, 0], `look ${look}`);
+    }
     await machine.shoal('sync', 'drive', ...SYNC);
     await until('the host is gone from the plan', async () => {
       const [host] = await asked<HostFigures[]>(machine, 'hosts', 'list', 'drive');
       return host?.status === 'gone';
     });
+    const again = await machine.tryShoal(['hosts', 'remove', 'drive', '0']);
+    t.is(again.code, 2, 'it is gone already');
     await hosts[0]?.kill();
     const without = await healthWith(machine, 3);
     t.alike([without.spare, without.hosts], [1, 3], 'what it had is on the others');
