@@ -33,12 +33,16 @@ export function callControl(
       socket.destroy();
       reject(error);
     };
+    const ended = (): void => fail(new UnavailableError('The mount ended before it answered'));
     socket.on('connect', () => socket.write(encodeRequest({ id: 1, method, params })));
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      const isGone = error.code === 'ENOENT' || error.code === 'ECONNREFUSED';
-      fail(isGone ? new NotFoundError('No mount listens on the control socket') : error);
+      const { code } = error;
+      if (code === 'ENOENT' || code === 'ECONNREFUSED') {
+        fail(new NotFoundError('No mount listens on the control socket'));
+      } else if (code === 'ECONNRESET' || code === 'EPIPE') ended();
+      else fail(error);
     });
-    socket.on('close', () => fail(new UnavailableError('The mount ended before it answered')));
+    socket.on('close', () => ended());
     socket.on('data', (data) => {
       try {
         const [line] = reader.push(data);

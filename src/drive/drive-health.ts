@@ -4,7 +4,7 @@ import type { ReplicatorPeer } from 'hypercore';
 import { namesOfPath, noSuchPath } from '../fs/drive-path.js';
 import { findPath, walkSubtree } from '../fs/subtree.js';
 import { askHoldings, mapsOf, type WantedMaps } from '../hosts/ask-holdings.js';
-import { contentKnownTo, isOwedWithout } from '../hosts/confirmations.js';
+import { isOwedWithout, reachesBlock } from '../hosts/confirmations.js';
 import {
   type CheckedHost,
   describeHealth,
@@ -159,12 +159,8 @@ function owedBy(
   { state }: HostsPeer,
 ): CheckedHost['hasOwed'] {
   if (state === null || state.planLength !== planLength) return null;
-  if (!isOwedWithout(state.gone, gone) || state.stripe.fork !== logs.stripe.fork) return null;
-  const knownTo = contentKnownTo(layout.epochs, state.stripe.length, logs.stripe.length);
-  return ({ log, block }) => {
-    if (log === 'content' && block >= knownTo) return false;
-    return state[log].fork === logs[log].fork && block < state[log].length;
-  };
+  if (!isOwedWithout(state.gone, gone)) return null;
+  return (shard) => reachesBlock(state, shard, logs, layout);
 }
 
 function replicatorPeer(core: Hypercore, peer: HostsPeer): ReplicatorPeer | undefined {

@@ -2,7 +2,7 @@
 import type Hypercore from 'hypercore';
 import { limits } from '../limits.js';
 import type { AuditEvidence } from './audits.js';
-import { audit, pickAudited } from './owner-audit.js';
+import { type AuditPlan, audit, isAudited, pickAudited } from './owner-audit.js';
 import type { KnownHost } from './owner-book.js';
 import type { CollectedBlocks } from './plan-garbage.js';
 import type { Plan } from './plan-record.js';
@@ -64,14 +64,16 @@ export class AuditRounds {
     const chosen = this.#suspect(connected) ?? this.#longestUnasked(connected);
     if (chosen === undefined) return limits.audit_again_ms;
     const { index, peer } = chosen;
-    const { plan, planLength, layout, logs, garbage } = this.#drive;
     const known = this.#options.known(peer.id);
     // By another plan it may owe something else.
-    if (known.state?.planLength !== planLength) return limits.audit_again_ms;
-    const isGarbage = (block: number): boolean => garbage.content.has(block);
-    const picked = pickAudited(index, known, { plan, layout, logs, isGarbage });
-    const result = picked === null ? 'none' : await audit(peer, picked, logs);
+    const isCurrent = (): boolean => known.state?.planLength === this.#drive.planLength;
+    const picked = isCurrent() ? pickAudited(index, known, this.#plan()) : null;
+    if (picked === null) return limits.audit_again_ms;
+    const result = await audit(peer, picked, this.#drive.logs);
     if (result === 'none' || this.#isClosed) return limits.audit_again_ms;
+    if (result !== 'passed' && !(isCurrent() && isAudited(index, known, this.#plan(), picked))) {
+      return limits.audit_again_ms;
+    }
     known.lastAuditMs = Date.now();
     known.audits.note(result === 'passed');
     if (result === 'passed') {
@@ -79,6 +81,11 @@ export class AuditRounds {
     }
     await this.#onFailed(index, known, result);
     return limits.audit_again_ms;
+  }
+
+  #plan(): AuditPlan {
+    const { plan, layout, logs, garbage } = this.#drive;
+    return { plan, layout, logs, isGarbage: (block) => garbage.content.has(block) };
   }
 
   /** One that failed just now is looked at again at once: an accident does not happen three times. */

@@ -5,7 +5,9 @@
 import hypercoreCrypto from 'hypercore-crypto';
 import { UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
+import { reachesBlock } from './confirmations.js';
 import type { Duty } from './duty.js';
+import type { HostedLogs } from './hosted-logs.js';
 import type { LeafHash } from './put-back.js';
 import { isLeaf, shardBlock } from './rebuilder.js';
 import { leafOfSlot, type StripeReader } from './stripe-reader.js';
@@ -50,6 +52,7 @@ interface HostRecord extends AuditScore {
 }
 
 export interface AuditorOptions {
+  logs: HostedLogs;
   wire: HostsWire;
   stripes: StripeReader;
   /** Called for each audit that fails. */
@@ -95,7 +98,7 @@ export class Auditor {
     if (peer.state?.planLength !== duty.view.length) return null;
     const drawn = await this.#draw(duty, peer, index);
     if (drawn === null) return null;
-    return await this.#ask(peer, drawn.shard, drawn.leaf);
+    return await this.#ask(duty, peer, drawn.shard, drawn.leaf);
   }
 
   /** A shard that the host says it has. */
@@ -112,8 +115,7 @@ export class Auditor {
       if (slot < 0) continue;
       const shard = shardBlock(group, slot);
       if (shard.log === 'content' && duty.view.contentGarbage.has(shard.block)) continue;
-      const confirmed = peer.state?.[shard.log];
-      if (confirmed === undefined || confirmed.length <= shard.block) continue;
+      if (!this.#isSaid(duty, peer, shard)) continue;
       const record = await stripes.read(group);
       const leaf = record === null ? null : leafOfSlot(record, slot);
       if (leaf !== null) return { shard, leaf };
@@ -131,7 +133,17 @@ export class Auditor {
     return null;
   }
 
-  async #ask(peer: HostsPeer, shard: ShardBlock, leaf: LeafHash): Promise<AuditVerdict | null> {
+  /** Whether a host says now that it has a shard that it owes. */
+  #isSaid({ layout }: Duty, { state }: HostsPeer, shard: ShardBlock): boolean {
+    return state !== null && reachesBlock(state, shard, this.#options.logs.byName, layout);
+  }
+
+  async #ask(
+    duty: Duty,
+    peer: HostsPeer,
+    shard: ShardBlock,
+    leaf: LeafHash,
+  ): Promise<AuditVerdict | null> {
     let verdict: AuditVerdict = 'unanswered';
     let received: Buffer | null = null;
     try {
@@ -139,8 +151,7 @@ export class Auditor {
       if (answer.status === 'busy') return null;
       if (answer.status === 'absent') {
         // It may have said so meanwhile.
-        const confirmed = peer.state?.[shard.log];
-        if (confirmed === undefined || confirmed.length <= shard.block) return null;
+        if (!this.#isSaid(duty, peer, shard)) return null;
         verdict = 'absent';
       } else {
         received = answer.stored;

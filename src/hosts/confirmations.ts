@@ -5,6 +5,7 @@
 import { limits } from '../limits.js';
 import { encodedLengths, stripeAt } from './epochs.js';
 import type { Plan, PlanEpoch } from './plan-record.js';
+import type { Layout, ShardBlock } from './stripes.js';
 
 /** How far the logs go at a version, or a little further. */
 export interface VersionLengths {
@@ -58,8 +59,32 @@ export function isOwedWithout(gone: readonly number[], ours: ReadonlySet<number>
  * Up to which block of the chunk log a host that knows of some stripes owes what it should: of a stripe that it takes for
  * one that is not encoded it may keep nothing, and others shards. Infinity for one that knows of all.
  */
-export function contentKnownTo(epochs: readonly PlanEpoch[], known: number, all: number): number {
+function contentKnownTo(epochs: readonly PlanEpoch[], known: number, all: number): number {
   return known < all ? (stripeAt(epochs, known)?.firstBlock ?? 0) : Number.POSITIVE_INFINITY;
+}
+
+/** The logs that a host's word is about. */
+export interface WordLogs {
+  content: { readonly fork: number };
+  stripe: { readonly fork: number };
+  parity: { readonly fork: number };
+}
+
+/**
+ * Whether a host's word reaches as far as a block: if it owes it under the placement that it goes by, then it has it. While it
+ * does not know of a stripe it owes something else of it, perhaps nothing, and its word does not reach there.
+ */
+export function reachesBlock(
+  word: HostConfirmation,
+  { log, block }: ShardBlock,
+  logs: WordLogs,
+  { epochs, stripeLength }: Layout,
+): boolean {
+  const { fork, length } = word[log];
+  if (fork !== logs[log].fork || block >= length) return false;
+  if (log === 'parity') return true;
+  const stripes = word.stripe.fork === logs.stripe.fork ? word.stripe.length : 0;
+  return block < contentKnownTo(epochs, stripes, stripeLength);
 }
 
 /**

@@ -136,7 +136,7 @@ export class HostedDrive {
     const { signal } = this.#abort;
     const { repairBudget: budget, verifyBudget, accounts, onEvidence, log } = options;
     this.rebuilder = new Rebuilder({ logs, wire, stripes, budget, signal, log, accounts });
-    this.auditor = new Auditor({ wire, stripes, onEvidence, log });
+    this.auditor = new Auditor({ logs, wire, stripes, onEvidence, log });
     this.scrubber = new Scrubber(logs, verifyBudget);
     logs.onDamaged = (name, block) => {
       this.scrubber.figures.damaged++;

@@ -37,6 +37,10 @@ export class HostedLogs {
     return HOSTED_LOGS.map((name) => this.#cores[name]);
   }
 
+  get byName(): Readonly<Record<HostedLog, Hypercore>> {
+    return this.#cores;
+  }
+
   get(name: HostedLog): Hypercore {
     return this.#cores[name];
   }

@@ -5,11 +5,19 @@ import { limits } from '../limits.js';
 import { leafHash } from '../log/leaf-hashes.js';
 import { signedLeafHash } from '../log/signed-leaf-hash.js';
 import type { AuditEvidence } from './audits.js';
+import { reachesBlock } from './confirmations.js';
 import { formatHostId } from './host-id.js';
 import type { KnownHost } from './owner-book.js';
-import { Placement } from './placement.js';
+import { type Placement, placementOf } from './placement.js';
 import type { Plan } from './plan-record.js';
-import { groupAt, groupCount, holdersOfGroup, type Layout, type ShardBlock } from './stripes.js';
+import {
+  groupAt,
+  groupCount,
+  holdersOf,
+  holdersOfGroup,
+  type Layout,
+  type ShardBlock,
+} from './stripes.js';
 import type { HostsPeer } from './wire/hosts-peer.js';
 
 /** Stripes that are looked at for one of which the host keeps a shard. */
@@ -17,6 +25,7 @@ const TRIES_MAX = 64;
 
 export interface AuditedLogs {
   content: Hypercore;
+  stripe: Hypercore;
   parity: Hypercore;
 }
 
@@ -27,20 +36,12 @@ export interface AuditedLogs {
  */
 export function pickAudited(
   host: number,
-  known: KnownHost,
+  { state }: KnownHost,
   { plan, layout, logs, isGarbage }: AuditPlan,
   random: () => number = Math.random,
 ): ShardBlock | null {
-  const { state } = known;
   if (state === null) return null;
-  const placement = new Placement(
-    plan.hosts.map(({ id, capacityBytes, status }, index) => ({
-      index,
-      id,
-      capacityBytes,
-      live: status === 'active',
-    })),
-  );
+  const placement = placementOfAll(plan);
   const counts = layout.epochs.map((_, i) => groupCount(layout, i));
   const total = counts.reduce((sum, count) => sum + count, 0);
   for (let tries = 0; tries < TRIES_MAX && total > 0; tries++) {
@@ -52,7 +53,7 @@ export function pickAudited(
     const owed = holdersOfGroup(group, placement)
       .filter(([, hosts]) => hosts.includes(host))
       .map(([block]) => block)
-      .filter((block) => isConfirmed(block, known, logs))
+      .filter((block) => reachesBlock(state, block, logs, layout))
       .filter((block) => block.log === 'parity' || !isGarbage(block.block));
     const picked = owed[Math.floor(random() * owed.length)];
     if (picked !== undefined) return picked;
@@ -67,11 +68,25 @@ export interface AuditPlan {
   isGarbage: (block: number) => boolean;
 }
 
-function isConfirmed({ log, block }: ShardBlock, { state }: KnownHost, logs: AuditedLogs): boolean {
-  if (state === null) return false;
-  const confirmed = log === 'content' ? state.content : state.parity;
-  const core = log === 'content' ? logs.content : logs.parity;
-  return confirmed.fork === core.fork && block < confirmed.length;
+/**
+ * Whether a block is one that may be audited, still: since it was picked its stripe may have been encoded, or the host have said
+ * something else. Then it may have dropped it, and is no liar.
+ */
+export function isAudited(
+  host: number,
+  { state }: KnownHost,
+  { plan, layout, logs }: AuditPlan,
+  shard: ShardBlock,
+): boolean {
+  return (
+    state !== null &&
+    reachesBlock(state, shard, logs, layout) &&
+    holdersOf(layout, placementOfAll(plan), shard).includes(host)
+  );
+}
+
+function placementOfAll(plan: Plan): Placement {
+  return placementOf(plan, (index) => plan.hosts[index]?.status === 'active');
 }
 
 /** What an audit came to. `none`: the host had too much to do, or did not answer, which is no lie. */

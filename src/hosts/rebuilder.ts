@@ -3,7 +3,7 @@ import hypercoreCrypto from 'hypercore-crypto';
 import { DamagedError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import type { Accounts } from './accounts.js';
-import { isOwedWithout } from './confirmations.js';
+import { isOwedWithout, reachesBlock } from './confirmations.js';
 import type { Duty } from './duty.js';
 import { ErasureCodes } from './erasure.js';
 import type { HostedLogs } from './hosted-logs.js';
@@ -174,11 +174,11 @@ export class Rebuilder {
    * he knew that he stands in says nothing of it.
    */
   #likelyHosts(
-    { view, placement, basePlacement, gone }: Duty,
+    { view, placement, basePlacement, gone, layout }: Duty,
     group: Group,
     slot: number,
   ): HostsPeer[] {
-    const { log, block } = shardBlock(group, slot);
+    const shard = shardBlock(group, slot);
     const holder = (placed: Placement): HostsPeer | undefined => {
       const id = view.plan.hosts[placed.place(group, shardsOf(group.epoch))[slot] ?? -1]?.id;
       return id === undefined ? undefined : this.#options.wire.host(id);
@@ -188,7 +188,9 @@ export class Rebuilder {
     const spare = placement === basePlacement ? undefined : holder(placement);
     const state = spare?.state ?? null;
     const isConfirmed =
-      state !== null && isOwedWithout(state.gone, gone) && state[log].length > block;
+      state !== null &&
+      isOwedWithout(state.gone, gone) &&
+      reachesBlock(state, shard, this.#options.logs.byName, layout);
     if (spare !== undefined && spare !== base && isConfirmed) likely.push(spare);
     return likely;
   }

@@ -2,7 +2,7 @@
  * Blocks that a host has and does not owe (any more): a host came back that it stood in for, others came into the plan, a
  * stripe was encoded. They go only when those who owe them instead have said that they have them on disk.
  */
-import { isOwedWithout } from './confirmations.js';
+import { isOwedWithout, reachesBlock, type WordLogs } from './confirmations.js';
 import type { Duty } from './duty.js';
 import type { HostedLogs } from './hosted-logs.js';
 import { blocksNotIn } from './missing-blocks.js';
@@ -40,7 +40,7 @@ export async function surplusOf(
   for (const [start, end] of blocksNotIn(core, sets)) {
     for (let block = start; block < end; block++) {
       await pause();
-      if (count >= BLOCKS_MAX || !isElsewhere(duty, { log, block }, core.fork, wire)) {
+      if (count >= BLOCKS_MAX || !isElsewhere(duty, { log, block }, logs.byName, wire)) {
         waiting++;
         continue;
       }
@@ -54,7 +54,7 @@ export async function surplusOf(
 }
 
 /** Whether all who owe a block have confirmed it, or nobody needs it. */
-function isElsewhere(duty: Duty, shard: ShardBlock, fork: number, wire: HostsWire): boolean {
+function isElsewhere(duty: Duty, shard: ShardBlock, logs: WordLogs, wire: HostsWire): boolean {
   const { layout, view, placement, basePlacement, gone } = duty;
   if (shard.log === 'content' && view.contentGarbage.has(shard.block)) return true;
   const holders = holdersOf(layout, placement, shard);
@@ -65,8 +65,7 @@ function isElsewhere(duty: Duty, shard: ShardBlock, fork: number, wire: HostsWir
     const id = view.plan.hosts[index]?.id;
     const state = id === undefined ? null : (wire.host(id)?.state ?? null);
     if (state === null || state.planLength < view.length) return false;
-    const confirmed = state[shard.log];
-    if (confirmed.fork !== fork || confirmed.length <= shard.block) return false;
+    if (!reachesBlock(state, shard, logs, layout)) return false;
     // Who stands in for another one owes the block only if it does not count on that one, either.
     return base.includes(index) || isOwedWithout(state.gone, gone);
   });

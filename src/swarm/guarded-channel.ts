@@ -26,8 +26,24 @@ interface LogPeer {
       /** Milliseconds since 1970. */
       readonly timestamp: number;
     }>;
+    readonly _upgrade: { readonly inflight: readonly unknown[] } | null;
+    /** Wants the end of the log, where that is wanted at all. */
+    _addUpgradeMaybe(): unknown;
+    /** Asks the peer for what there is to ask for. */
+    updatePeer(peer: LogPeer): void;
   };
-  readonly stats: { readonly invalidData: number };
+  readonly stats: {
+    readonly invalidData: number;
+    /** Requests that the peer had nothing for. */
+    notAvailableBackoffs: number;
+  };
+  readonly remoteFork: number;
+  readonly remoteLength: number;
+  readonly remoteCanUpgrade: boolean;
+  /** How long the peer takes the log to be here. */
+  readonly lengthAcked: number;
+  /** Nothing is asked of the peer, nor answered. */
+  paused: boolean;
   /** Tells the peer the length of the log here. */
   sendSync(): void;
 }
@@ -47,6 +63,8 @@ export interface GuardedConnection {
 /** A block's size is known once it was sent; the first counts as one of usual size. */
 const BLOCK_BYTES_FIRST = 64 << 10;
 const AVERAGE_OF = 16;
+/** Hypercore's: so often may a peer have nothing. */
+const BACKOFFS_MAX = 32;
 
 type Request = WireMessages['request'];
 interface SentData {
@@ -155,6 +173,35 @@ export class GuardedChannel implements TurnTaker {
       return `it does not deliver the end of a log that it announced`;
     }
     return null;
+  }
+
+  /**
+   * Goes on with what Hypercore forgets. To be called now and then.
+   *
+   * - Where the request for a log's end is cancelled with that for a block which somebody else delivered first, nobody is asked
+   *   again until the log grows once more.
+   * - A peer that had nothing so often is paused for as long as the connection lasts. But a host lets go what others keep, and
+   *   who is asked too early has it later.
+   */
+  remind(): void {
+    const peer = this.#channel?.userData as LogPeer | null | undefined;
+    if (peer === null || peer === undefined || this.#closed) return;
+    this.#run(() => {
+      const { stats } = peer;
+      // Also paused is who sent what does not verify, or may have forked the log.
+      if (peer.paused && stats.notAvailableBackoffs >= BACKOFFS_MAX && stats.invalidData === 0) {
+        stats.notAvailableBackoffs = 0;
+        peer.paused = false;
+        peer.replicator.updatePeer(peer);
+      }
+      const { length, fork } = peer.core.state;
+      const isAhead = peer.remoteFork === fork && peer.remoteLength > length;
+      if (!isAhead || !peer.remoteCanUpgrade) return;
+      if (peer.lengthAcked !== length) peer.sendSync();
+      else if (peer.replicator._addUpgradeMaybe() !== null) {
+        if (peer.replicator._upgrade?.inflight.length === 0) peer.replicator.updatePeer(peer);
+      }
+    });
   }
 
   #guardMessage(message: MessageOptions, name: WireMessageName | undefined): MessageOptions {

@@ -95,6 +95,11 @@ export class GuardedMux extends Protomux {
     return null;
   }
 
+  /** Goes on with what the library forgets. To be called now and then. */
+  remind(): void {
+    for (const guard of this.#guards) guard.remind();
+  }
+
   override createChannel(options: ChannelOptions): Channel | null {
     if (options.protocol !== REPLICATION) return super.createChannel(options);
     const guard: GuardedChannel = new GuardedChannel(this.#guardedConnection(options.id));

@@ -387,7 +387,10 @@ export class Swarm {
     const nowMs = Date.now();
     for (const [base, { mux }] of this.#peers) {
       const reason = mux.stalled(nowMs);
-      if (reason === null) continue;
+      if (reason === null) {
+        mux.remind();
+        continue;
+      }
       this.#faults.note(base.remotePublicKey, reason);
       base.destroy();
     }

@@ -1,5 +1,5 @@
 import { existsSync, statSync, writeFileSync } from 'node:fs';
-import { createConnection } from 'node:net';
+import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
 import test, { type Assertions } from 'brittle';
 import { callControl } from '../../src/control/client.js';
@@ -110,6 +110,16 @@ test('control - nobody there, and nobody answering', async (t) => {
   const plain = join(temporaryFolder(t, 'control'), 'file');
   writeFileSync(plain, '');
   await t.exception(callControl(plain, 'ping'), NotFoundError);
+});
+
+test('control - the other side ends with the request unread', async (t) => {
+  const path = join(temporaryFolder(t, 'control'), 'socket');
+  const server = createServer({ pauseOnConnect: true }, (socket) => {
+    setTimeout(() => socket.destroy(), 50);
+  });
+  t.teardown(() => server.close());
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  await t.exception(callControl(path, 'ping'), UnavailableError);
 });
 
 test('control - answers under way are sent before it closes, and the socket is gone at once', async (t) => {

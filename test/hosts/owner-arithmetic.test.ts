@@ -8,11 +8,13 @@ import {
   type HostConfirmation,
   liveHosts,
   type OwnerLogs,
+  reachesBlock,
   VersionHistoryLengths,
 } from '../../src/hosts/confirmations.js';
 import { describeHealth, type HealthInputs, measureHealth } from '../../src/hosts/health.js';
 import { HEALTH_LEGEND, healthSvg, healthText } from '../../src/hosts/health-picture.js';
-import { OwnerBook } from '../../src/hosts/owner-book.js';
+import { type AuditPlan, isAudited, pickAudited } from '../../src/hosts/owner-audit.js';
+import { type KnownHost, OwnerBook } from '../../src/hosts/owner-book.js';
 import { Placement } from '../../src/hosts/placement.js';
 import { planGarbage } from '../../src/hosts/plan-garbage.js';
 import { FIRST_PLAN } from '../../src/hosts/plan-log.js';
@@ -20,6 +22,7 @@ import type { Plan, PlanEpoch, PlanHost } from '../../src/hosts/plan-record.js';
 import { holdersOf, type Layout } from '../../src/hosts/stripes.js';
 import { limits } from '../../src/limits.js';
 import { BlockSet } from '../../src/log/block-set.js';
+import { SeededRandom } from '../support/seeded-random.js';
 
 const stripes: PlanEpoch = {
   fromBlock: 0,
@@ -98,6 +101,64 @@ function host(number: number, fields: Partial<PlanHost> = {}): PlanHost {
 function planOf(hosts: PlanHost[]): Plan {
   return { ...FIRST_PLAN, hosts, epochs: [stripes] };
 }
+
+test('confirmations - the word of a host that does not know of a stripe does not reach there', (t) => {
+  const layout: Layout = { epochs: [stripes], contentLength: 43, stripeLength: 10 };
+  const own = { content: { fork: 0 }, stripe: { fork: 0 }, parity: { fork: 0 } };
+  const reaches = (
+    fields: Partial<HostConfirmation>,
+    log: 'content' | 'parity',
+    block: number,
+  ): boolean => reachesBlock(says(fields), { log, block }, own, layout);
+  t.ok(reaches({}, 'content', 42));
+  t.absent(reaches({ content: { fork: 0, length: 42 } }, 'content', 42));
+  t.absent(reaches({ content: { fork: 1, length: 43 } }, 'content', 3));
+  const behind = { stripe: { fork: 0, length: 5 } };
+  t.ok(reaches(behind, 'content', 19));
+  t.absent(reaches(behind, 'content', 20), 'it takes this one for one that is not encoded');
+  t.absent(reaches({ stripe: { fork: 1, length: 10 } }, 'content', 0), 'of another fork');
+  t.ok(
+    reaches(behind, 'parity', 19),
+    'what is said of parity blocks is said of stripes that are known',
+  );
+  t.absent(reaches({}, 'parity', 20));
+});
+
+test('audits - no block of a stripe that the host does not know of yet', (t) => {
+  const plan = planOf(Array.from({ length: 6 }, (_, index) => host(index)));
+  const layout: Layout = { epochs: [stripes], contentLength: 40, stripeLength: 10 };
+  const own = { content: { fork: 0 }, stripe: { fork: 0 }, parity: { fork: 0 } } as never;
+  const audited: AuditPlan = { plan, layout, logs: own, isGarbage: () => false };
+  const random = new SeededRandom(1);
+  const picked = (index: number, fields: Partial<HostConfirmation>): number[] => {
+    const known = { state: says(fields) } as KnownHost;
+    const found = new Set<number>();
+    for (let i = 0; i < 200; i++) {
+      const shard = pickAudited(index, known, audited, () => random.next());
+      if (shard === null) continue;
+      if (!isAudited(index, known, audited, shard)) t.fail('what is picked may be audited');
+      if (shard.log === 'content') found.add(shard.block);
+    }
+    return [...found];
+  };
+  for (let index = 0; index < 6; index++) {
+    t.ok(picked(index, {}).some((block) => block >= 20));
+    t.ok(picked(index, { stripe: { fork: 0, length: 5 } }).every((block) => block < 20));
+  }
+  // Of four blocks that were copied to three hosts, one each keeps one.
+  const before = { ...audited, layout: { ...layout, stripeLength: 0 } };
+  const known = { state: says({ stripe: { fork: 0, length: 0 } }) } as KnownHost;
+  const copies = [0, 1, 2, 3].filter((block) =>
+    [0, 1, 2, 3, 4, 5].some((index) => isAudited(index, known, before, { log: 'content', block })),
+  );
+  t.alike(copies, [0, 1, 2, 3]);
+  const dropped = [0, 1, 2, 3].flatMap((block) =>
+    [0, 1, 2, 3, 4, 5].filter((index) =>
+      isAudited(index, { state: says() } as KnownHost, audited, { log: 'content', block }),
+    ),
+  );
+  t.is(new Set(dropped).size, 4, 'once it is encoded, each is on one host, and no other is asked');
+});
 
 test('live hosts - those that most do not miss', (t) => {
   const plan = planOf([host(0), host(1), host(2, { status: 'leaving' }), host(3)]);
