@@ -99,7 +99,9 @@ async function settled(mount: DriveMount, hosts: boolean): Promise<void> {
     const figures = (await askMounted(mount, 'protection')) as ProtectionFigures;
     const isDone = figures.stripesBehind === 0;
     if (isDone && (!hosts || figures.protectedVersion >= figures.version)) return;
-    if (performance.now() > giveUpAt) throw new Error(`'${mount.name}' is not protected in time`);
+    if (performance.now() > giveUpAt) {
+      throw new Error(`'${mount.name}' is not protected in time: ${JSON.stringify(figures)}`);
+    }
     await sleep(LOOK_MS);
   }
 }
