@@ -64,6 +64,13 @@ export class PlanLog {
     return decodePlanGarbage(await readBlock(this.#core, garbageBlock));
   }
 
+  /** Says which blocks are garbage, unless the plan in force says so. Throws DamagedError, and what the log throws. */
+  async sayGarbage(garbage: PlanGarbage): Promise<void> {
+    const said = await this.garbage();
+    if (said !== null && encodePlanGarbage(said).equals(encodePlanGarbage(garbage))) return;
+    await this.change((plan) => plan, garbage);
+  }
+
   /** Changes the plan, one change after the other. Not synced yet. Throws what the log throws. */
   change(changed: (plan: Plan) => Plan, garbage?: PlanGarbage): Promise<void> {
     const write = async (): Promise<void> => {

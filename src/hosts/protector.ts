@@ -18,7 +18,7 @@ import {
 } from './confirmations.js';
 import { nextEpochs, possibleScheme } from './epochs.js';
 import type { HostFigures, ProtectionFigures } from './figures.js';
-import { findHost } from './find-host.js';
+import { findHostToRemove } from './find-host.js';
 import { hostFigures } from './host-figures.js';
 import { formatHostId } from './host-id.js';
 import { hostsNeeded, lossesWithin } from './hosts-needed.js';
@@ -26,13 +26,7 @@ import type { Invite } from './invite.js';
 import { OwnerBook } from './owner-book.js';
 import { type Placement, placementOf } from './placement.js';
 import { type CollectedBlocks, planGarbage } from './plan-garbage.js';
-import {
-  encodePlanGarbage,
-  type HostStatus,
-  type Plan,
-  type PlanHost,
-  type Scheme,
-} from './plan-record.js';
+import type { HostStatus, Plan, PlanHost, Scheme } from './plan-record.js';
 import type { ProtectorOptions } from './protector-options.js';
 import { StripeWriter } from './stripe-writer.js';
 import type { Layout } from './stripes.js';
@@ -181,14 +175,8 @@ export class Protector {
 
   /** Has a host's shards placed elsewhere; it is gone from the plan once they are. Throws NotFoundError, UsageError. */
   async removeHost(which: string): Promise<HostFigures> {
-    const index = findHost(this.plan, which);
-    const { status, id } = this.plan.hosts[index] as PlanHost;
-    if (status === 'gone' || status === 'dropped') {
-      throw new UsageError(
-        `Cannot remove host ${formatHostId(id)}: it is ${status}, and nothing is kept there any more ('shoal hosts add' takes it in again)`,
-      );
-    }
-    if (status === 'active') await this.#setStatus(index, 'leaving');
+    const index = findHostToRemove(this.plan, which);
+    if (this.plan.hosts[index]?.status === 'active') await this.#setStatus(index, 'leaving');
     return this.hosts()[index] as HostFigures;
   }
 
@@ -339,11 +327,7 @@ export class Protector {
     if (this.plan.hosts.length === 0) return;
     const { planLog } = this.#options;
     await this.#exclusive(async () => {
-      const garbage = planGarbage(collected, this.layout);
-      const before = await planLog.garbage();
-      const isSaid =
-        before !== null && encodePlanGarbage(before).equals(encodePlanGarbage(garbage));
-      if (!isSaid) await planLog.change((plan) => plan, garbage);
+      await planLog.sayGarbage(planGarbage(collected, this.layout));
     });
   }
 
