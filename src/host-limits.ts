@@ -46,9 +46,10 @@ export const hostLimits = {
   host_state_ms_max: 10_000,
   /** A look at health waits so long for a host to tell which blocks it has. */
   health_answer_ms_max: 3000,
-  /** Maps of blocks that one host is asked for at once, and the pause until it is asked for more: what it sends is limited. */
-  health_maps_at_once: 64,
-  health_maps_pause_ms: 500,
+  /** Maps of blocks that one host is asked for: at once, and each second on end; how long to wait for the next. */
+  health_maps_burst_max: 128,
+  health_maps_per_second_max: 64,
+  health_maps_pause_ms: 100,
   /** A host that said nothing for so long is not there, connected or not. */
   host_silence_ms_max: 35_000,
   /** Pause until a host of the plan that is not connected is tried again: first, and in the end. */

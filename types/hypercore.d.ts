@@ -190,7 +190,10 @@ declare module 'hypercore' {
     /** `publicKey`: our own identity. */
     readonly stream: import('hyperswarm').PeerConnection & { readonly publicKey: Buffer };
     /** Messages so far; `wireRange` tell what the peer has. */
-    readonly stats: { readonly wireRange: { readonly rx: number } };
+    readonly stats: {
+      readonly wireRange: { readonly rx: number };
+      readonly wireBitfield: { readonly rx: number };
+    };
     /** Asks for a map of blocks, and to be told what changes in it; `length` a power of two, `start` a multiple of it. */
     readonly wireWant: { send(stretch: { start: number; length: number; any: boolean }): boolean };
     /** It need not tell any more. */

@@ -3,7 +3,7 @@ import type Hypercore from 'hypercore';
 import type { ReplicatorPeer } from 'hypercore';
 import { namesOfPath, noSuchPath } from '../fs/drive-path.js';
 import { findPath, walkSubtree } from '../fs/subtree.js';
-import { askHoldings, mapsOf, type WantedMaps } from '../hosts/ask-holdings.js';
+import { askHoldings, mapsOf, SHARD_LOGS, type WantedMaps } from '../hosts/ask-holdings.js';
 import { isOwedWithout, reachesBlock } from '../hosts/confirmations.js';
 import {
   type CheckedHost,
@@ -13,7 +13,7 @@ import {
 } from '../hosts/health.js';
 import type { Protector } from '../hosts/protector.js';
 import { decodeStripe } from '../hosts/stripe-record.js';
-import { stripeRecordBlock } from '../hosts/stripes.js';
+import { type Layout, stripeRecordBlock } from '../hosts/stripes.js';
 import type { HostsPeer } from '../hosts/wire/hosts-peer.js';
 import { BlockSet } from '../log/block-set.js';
 import type { Drive } from './drive.js';
@@ -26,7 +26,7 @@ const LOOKED_AT_ONCE = 1024;
 export interface DriveHealth extends HealthReport {
   name: string;
   path: string;
-  /** Hosts that are to keep the drive, and those of them that are connected and told what they have. */
+  /** Hosts that are to keep the drive, and those of them that are connected and said what they have. */
   hosts: number;
   connected: number;
   /** This machine has all of it itself. */
@@ -46,7 +46,7 @@ export async function driveHealth(
   signal?: AbortSignal,
 ): Promise<DriveHealth> {
   const wanted = path === '/' ? null : await blocksBelow(drive, path, signal);
-  return { name: drive.name, path, ...(await blocksHealth(protector, wanted, signal)) };
+  return { name: drive.name, path, ...(await blocksHealth(protector, wanted, true, signal)) };
 }
 
 /** What `user.shoal.health` says of a file. @param blocks Those of its content; null when that is in the tree. */
@@ -59,32 +59,42 @@ export async function describeFileHealth(
     return `in the directory tree, which every host has confirmed up to version ${confirmedVersion}`;
   }
   if (blocks.count === 0) return 'without content';
-  const health = await blocksHealth(protector, blocks);
+  // Who reads an attribute does not wait for the network.
+  const health = await blocksHealth(protector, blocks, false);
   const lines = describeHealth(health);
   return `${lines.join('; ')}; checked ${new Date(health.checkedMs).toISOString()}`;
 }
 
-/** Of some blocks of the chunk log; null for all. */
+/** Of some blocks of the chunk log; null for all. @param isAsked Whether hosts are asked, or only what they said counts. */
 async function blocksHealth(
   protector: Protector,
   wanted: BlockSet | null,
+  isAsked: boolean,
   signal?: AbortSignal,
 ): Promise<Omit<DriveHealth, 'name' | 'path'>> {
-  const { logs, layout, gone } = protector;
+  // What comes meanwhile is not asked about.
+  const { logs, layout, sentBlocks } = protector;
+  const { content } = logs;
   const budget = new WorkBudget({ workMs: 20, restMs: 0 }, signal);
   const maps = mapsOf(layout, logs.parity.length, wanted);
   // One that has just connected, and has not told yet what it has, is not asked.
-  const hosts = await Promise.all(
+  const told = await Promise.all(
     protector
       .connectedHosts()
       .filter(({ peer }) => peer.state !== null)
-      .map(({ index, peer }) => checkedHost(protector, gone, index, peer, maps)),
+      .map(async ({ index, peer }): Promise<ToldHost> => {
+        return { index, peer, hasTold: isAsked && (await hasTold(protector, peer, maps)) };
+      }),
   );
+  const { gone } = protector;
+  const placement = protector.placement();
+  const hosts = told.flatMap((each) => checkedHost(protector, layout, gone, each) ?? []);
   const report = await measureHealth({
     layout,
-    placement: protector.placement(),
+    placement,
     hosts,
-    sentBlocks: protector.sentBlocks,
+    sentBlocks,
+    isHere: (block) => content.core?.bitfield.get(block) === true,
     isGarbage: (block) => protector.garbage.content.has(block),
     isWanted: wanted === null ? null : (block) => wanted.has(block),
     isZeros: async (epochIndex, stripe, shard) => {
@@ -95,12 +105,12 @@ async function blocksHealth(
     },
     pause: budget.pause,
   });
-  const asked = new Set(hosts.map(({ index }) => index));
+  const checked = new Set(hosts.map(({ index }) => index));
   const kept = protector
     .hosts()
     .filter(({ status }) => status === 'active' || status === 'leaving');
   const unchecked = kept
-    .filter(({ index }) => !asked.has(index))
+    .filter(({ index }) => !checked.has(index))
     .map(({ id, label, lastSeenMs }) => ({ id, label, lastSeenMs }));
   return {
     hosts: kept.length,
@@ -127,34 +137,53 @@ async function isAllHere(
   return true;
 }
 
-async function checkedHost(
+/** A connected host. */
+interface ToldHost {
+  index: number;
+  peer: HostsPeer;
+  /** It has told block by block what it has. */
+  hasTold: boolean;
+}
+
+async function hasTold({ logs }: Protector, peer: HostsPeer, maps: WantedMaps): Promise<boolean> {
+  const told = await Promise.all(
+    SHARD_LOGS.map(async (log) => {
+      const at = replicatorPeer(logs[log], peer);
+      return at !== undefined && (await askHoldings(peer, logs[log], log, at, maps[log]));
+    }),
+  );
+  return told.every((each) => each);
+}
+
+/** Null for one that did not answer, and said nothing before that counts. */
+function checkedHost(
   protector: Protector,
+  layout: Layout,
   gone: ReadonlySet<number>,
-  index: number,
-  peer: HostsPeer,
-  maps: WantedMaps,
-): Promise<CheckedHost> {
+  { index, peer, hasTold }: ToldHost,
+): CheckedHost | null {
   const { logs } = protector;
-  const content = replicatorPeer(logs.content, peer);
-  const parity = replicatorPeer(logs.parity, peer);
-  const told = await Promise.all([
-    content !== undefined && askHoldings(peer, logs.content, 'content', content, maps.content),
-    parity !== undefined && askHoldings(peer, logs.parity, 'parity', parity, maps.parity),
-  ]);
+  const hasOwed = hasTold ? null : owedBy(protector, layout, gone, peer);
+  if (!hasTold && hasOwed === null) return null;
+  const told = {
+    content: replicatorPeer(logs.content, peer),
+    parity: replicatorPeer(logs.parity, peer),
+  };
   return {
     index,
     has: ({ log, block }) => {
-      const at = log === 'content' ? content : parity;
+      const at = told[log];
       if (at === undefined) return false;
       return block < at.remoteContiguousLength || at.remoteBitfield.get(block);
     },
-    hasOwed: told.every((each) => each) ? null : owedBy(protector, gone, peer),
+    hasOwed,
   };
 }
 
 /** What a host says in sum. Null while it goes by another plan or placement than the newest: then it owes something else. */
 function owedBy(
-  { logs, layout, planLength }: Protector,
+  { logs, planLength }: Protector,
+  layout: Layout,
   gone: ReadonlySet<number>,
   { state }: HostsPeer,
 ): CheckedHost['hasOwed'] {
@@ -163,9 +192,10 @@ function owedBy(
   return (shard) => reachesBlock(state, shard, logs, layout);
 }
 
+/** Over the connection over which the host is asked otherwise, so that answers come in turn. */
 function replicatorPeer(core: Hypercore, peer: HostsPeer): ReplicatorPeer | undefined {
   return core.peers.find(
-    (each) => each.remotePublicKey.equals(peer.id) && each.remoteFork === core.fork,
+    ({ stream, remoteFork }) => stream === peer.connection && remoteFork === core.fork,
   );
 }
 

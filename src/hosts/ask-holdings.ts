@@ -9,11 +9,13 @@ import type { ReplicatorPeer } from 'hypercore';
 import { UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { type BlockSet, GROUP_BLOCKS } from '../log/block-set.js';
+import { TokenBucket } from '../swarm/token-bucket.js';
 import { groupOfBlock, type Layout, parityBlock } from './stripes.js';
 import type { HostsPeer } from './wire/hosts-peer.js';
 
 /** Logs that are kept in shards. */
-export type ShardLog = 'content' | 'parity';
+export const SHARD_LOGS = ['content', 'parity'] as const;
+export type ShardLog = (typeof SHARD_LOGS)[number];
 
 /** Numbers of the maps, of {@link GROUP_BLOCKS} blocks each, that tell of some blocks. */
 export type WantedMaps = Record<ShardLog, ReadonlySet<number>>;
@@ -43,6 +45,14 @@ function addMaps(maps: Set<number>, from: number, to: number): void {
   for (let map = Math.floor(from / GROUP_BLOCKS); map * GROUP_BLOCKS < to; map++) maps.add(map);
 }
 
+/** Of one host: what is asked goes one after the other, and so many maps a second. */
+interface Questions {
+  line: Promise<unknown>;
+  budget: TokenBucket;
+}
+
+const questions = new WeakMap<HostsPeer, Questions>();
+
 /**
  * What comes is in the peer's `remoteBitfield`. Returns whether the host has told everything.
  *
@@ -55,22 +65,46 @@ export async function askHoldings(
   at: ReplicatorPeer,
   maps: ReadonlySet<number>,
 ): Promise<boolean> {
-  let asked = 0;
+  let asked = questions.get(host);
+  if (asked === undefined) {
+    const budget = new TokenBucket(limits.health_maps_burst_max, limits.health_maps_per_second_max);
+    asked = { line: Promise.resolve(), budget };
+    questions.set(host, asked);
+  }
+  const { budget } = asked;
+  const answered = asked.line.then(() => ask(host, core, log, at, maps, budget));
+  // Told to who asked; the next one is asked all the same.
+  asked.line = answered.catch(() => undefined);
+  return answered;
+}
+
+async function ask(
+  host: HostsPeer,
+  core: Hypercore,
+  log: ShardLog,
+  at: ReplicatorPeer,
+  maps: ReadonlySet<number>,
+  budget: TokenBucket,
+): Promise<boolean> {
+  const { stats } = at;
+  const before = stats.wireBitfield.rx + stats.wireRange.rx;
   for (const map of maps) {
-    if (asked > 0 && asked % limits.health_maps_at_once === 0) {
+    while (!budget.take()) {
       if (!(await hasAnswered(host, core, log))) return false;
       await sleep(limits.health_maps_pause_ms);
     }
-    asked++;
     const stretch = { start: map * GROUP_BLOCKS, length: GROUP_BLOCKS, any: false };
     at.wireWant.send(stretch);
     // It is not to tell of each block that comes from now on.
     at.wireUnwant.send(stretch);
   }
-  return await hasAnswered(host, core, log);
+  if (!(await hasAnswered(host, core, log))) return false;
+  // One that has something and says nothing answers no question of this kind now: its disk may be full.
+  const hasSaid = stats.wireBitfield.rx + stats.wireRange.rx > before;
+  return hasSaid || maps.size === 0 || (host.state?.[log].length ?? 0) === 0;
 }
 
-/** A host without one block of a map sends none. But it answers in turn: so the answer to what is asked last ends them all. */
+/** A host without one block of a map may send none. But it answers in turn: the answer to what is asked last ends them all. */
 async function hasAnswered(host: HostsPeer, core: Hypercore, log: ShardLog): Promise<boolean> {
   try {
     // Nobody has this one, so nothing is read for it.

@@ -60,7 +60,11 @@ export class AuditRounds {
 
   /** Resolves with the time until the next. */
   async #auditOne(): Promise<number> {
-    const connected = this.#drive.connectedHosts();
+    const { hosts } = this.#drive.plan;
+    // One that is leaving owes nothing any more.
+    const connected = this.#drive
+      .connectedHosts()
+      .filter(({ index }) => hosts[index]?.status === 'active');
     const chosen = this.#suspect(connected) ?? this.#longestUnasked(connected);
     if (chosen === undefined) return limits.audit_again_ms;
     const { index, peer } = chosen;
@@ -85,7 +89,7 @@ export class AuditRounds {
 
   #plan(): AuditPlan {
     const { plan, layout, logs, garbage } = this.#drive;
-    return { plan, layout, logs, isGarbage: (block) => garbage.content.has(block) };
+    return { plan, layout, logs, garbage: garbage.content };
   }
 
   /** One that failed just now is looked at again at once: an accident does not happen three times. */

@@ -11,7 +11,14 @@ import type { HostedLogs } from './hosted-logs.js';
 import type { LeafHash } from './put-back.js';
 import { isLeaf, shardBlock } from './rebuilder.js';
 import { leafOfSlot, type StripeReader } from './stripe-reader.js';
-import { encodedStripes, type Group, groupAt, type ShardBlock, shardsOf } from './stripes.js';
+import {
+  encodedStripes,
+  type Group,
+  groupAt,
+  isGarbage,
+  type ShardBlock,
+  shardsOf,
+} from './stripes.js';
 import type { HostsPeer } from './wire/hosts-peer.js';
 import type { HostsWire } from './wire/hosts-wire.js';
 
@@ -94,8 +101,6 @@ export class Auditor {
     const peer = hosts[Math.floor(random() * hosts.length)];
     const index = duty.view.plan.hosts.findIndex(({ id }) => peer?.id.equals(id) === true);
     if (peer === undefined || index < 0) return null;
-    // One that goes by another plan owes something else.
-    if (peer.state?.planLength !== duty.view.length) return null;
     const drawn = await this.#draw(duty, peer, index);
     if (drawn === null) return null;
     return await this.#ask(duty, peer, drawn.shard, drawn.leaf);
@@ -114,7 +119,6 @@ export class Auditor {
       const slot = duty.basePlacement.place(group, shardsOf(group.epoch)).indexOf(index);
       if (slot < 0) continue;
       const shard = shardBlock(group, slot);
-      if (shard.log === 'content' && duty.view.contentGarbage.has(shard.block)) continue;
       if (!this.#isSaid(duty, peer, shard)) continue;
       const record = await stripes.read(group);
       const leaf = record === null ? null : leafOfSlot(record, slot);
@@ -133,9 +137,12 @@ export class Auditor {
     return null;
   }
 
-  /** Whether a host says now that it has a shard that it owes. */
-  #isSaid({ layout }: Duty, { state }: HostsPeer, shard: ShardBlock): boolean {
-    return state !== null && reachesBlock(state, shard, this.#options.logs.byName, layout);
+  /** Whether a host says now that it has a shard, and owes it. */
+  #isSaid({ layout, view }: Duty, { state }: HostsPeer, shard: ShardBlock): boolean {
+    // One that goes by another plan owes something else.
+    if (state === null || state.planLength !== view.length) return false;
+    if (isGarbage(layout, shard, view.contentGarbage)) return false;
+    return reachesBlock(state, shard, this.#options.logs.byName, layout);
   }
 
   async #ask(

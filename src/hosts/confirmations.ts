@@ -57,10 +57,11 @@ export function isOwedWithout(gone: readonly number[], ours: ReadonlySet<number>
 
 /**
  * Up to which block of the chunk log a host that knows of some stripes owes what it should: of a stripe that it takes for
- * one that is not encoded it may keep nothing, and others shards. Infinity for one that knows of all.
+ * one that is not encoded, or we do, it may keep nothing, and others shards. Infinity for one that knows of the same.
  */
 function contentKnownTo(epochs: readonly PlanEpoch[], known: number, all: number): number {
-  return known < all ? (stripeAt(epochs, known)?.firstBlock ?? 0) : Number.POSITIVE_INFINITY;
+  if (known === all) return Number.POSITIVE_INFINITY;
+  return stripeAt(epochs, Math.min(known, all))?.firstBlock ?? 0;
 }
 
 /** The logs that a host's word is about. */
@@ -72,7 +73,7 @@ export interface WordLogs {
 
 /**
  * Whether a host's word reaches as far as a block: if it owes it under the placement that it goes by, then it has it. While it
- * does not know of a stripe it owes something else of it, perhaps nothing, and its word does not reach there.
+ * does not know of a stripe, or we do not, it owes something else of it, perhaps nothing, and its word does not reach there.
  */
 export function reachesBlock(
   word: HostConfirmation,

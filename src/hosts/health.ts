@@ -33,6 +33,8 @@ export interface HealthInputs {
   hosts: readonly CheckedHost[];
   /** Blocks of the chunk log from the first on that hosts have confirmed before: what lies behind may never have been there. */
   sentBlocks: number;
+  /** Whether this machine has a block: what it lacks cannot be on its way from here. */
+  isHere: (block: number) => boolean;
   /** Blocks of the chunk log that were collected. */
   isGarbage: (block: number) => boolean;
   /** Only groups with such a block; null for all. */
@@ -93,7 +95,7 @@ export async function measureHealth(inputs: HealthInputs): Promise<HealthReport>
       await inputs.pause();
       const health = await healthOf(inputs, epochIndex, epoch, stripe);
       if (health === null) continue;
-      if (health.spare < 0 && health.to > inputs.sentBlocks) {
+      if (health.spare < 0 && isUnsent(inputs, health)) {
         report.unsent++;
         continue;
       }
@@ -118,6 +120,14 @@ export async function measureHealth(inputs: HealthInputs): Promise<HealthReport>
     worst: worstOf(worst),
     map,
   };
+}
+
+function isUnsent({ sentBlocks, isHere, isGarbage }: HealthInputs, group: GroupHealth): boolean {
+  if (group.to <= sentBlocks) return false;
+  for (let block = group.from; block < group.to; block++) {
+    if (!isHere(block) && !isGarbage(block)) return false;
+  }
+  return true;
 }
 
 function worstOf(groups: readonly GroupHealth[]): GroupHealth[] {
@@ -213,7 +223,7 @@ export function describeHealth(
   const away = health.hosts - health.connected;
   if (away > 0) {
     lines.push(
-      `${away} of ${health.hosts} hosts ${away === 1 ? 'is not connected: what it has' : 'are not connected: what they have'} was not checked and is not counted`,
+      `${away} of ${health.hosts} hosts ${away === 1 ? 'is not connected or does not answer: what it has' : 'are not connected or do not answer: what they have'} was not checked and is not counted`,
     );
   }
   return lines;

@@ -33,7 +33,8 @@ export function hostStateOf(duty: Duty, holdings: Holdings): HostState {
     tree: confirmed('tree'),
     // What was appended since is not looked at yet.
     content: confirmed('content', duty.layout.contentLength),
-    stripe: confirmed('stripe'),
+    // Records that came since are of stripes of which it owes other blocks, once it has looked.
+    stripe: confirmed('stripe', duty.layout.stripeLength),
     parity: confirmed('parity', parityLength(duty.layout)),
     missingBlocks,
     missingBytes,

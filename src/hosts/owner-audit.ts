@@ -11,10 +11,12 @@ import type { KnownHost } from './owner-book.js';
 import { type Placement, placementOf } from './placement.js';
 import type { Plan } from './plan-record.js';
 import {
+  type Garbage,
   groupAt,
   groupCount,
   holdersOf,
   holdersOfGroup,
+  isGarbage,
   type Layout,
   type ShardBlock,
 } from './stripes.js';
@@ -37,7 +39,7 @@ export interface AuditedLogs {
 export function pickAudited(
   host: number,
   { state }: KnownHost,
-  { plan, layout, logs, isGarbage }: AuditPlan,
+  { plan, layout, logs, garbage }: AuditPlan,
   random: () => number = Math.random,
 ): ShardBlock | null {
   if (state === null) return null;
@@ -54,7 +56,7 @@ export function pickAudited(
       .filter(([, hosts]) => hosts.includes(host))
       .map(([block]) => block)
       .filter((block) => reachesBlock(state, block, logs, layout))
-      .filter((block) => block.log === 'parity' || !isGarbage(block.block));
+      .filter((block) => !isGarbage(layout, block, garbage));
     const picked = owed[Math.floor(random() * owed.length)];
     if (picked !== undefined) return picked;
   }
@@ -65,22 +67,23 @@ export interface AuditPlan {
   plan: Plan;
   layout: Layout;
   logs: AuditedLogs;
-  isGarbage: (block: number) => boolean;
+  garbage: Garbage;
 }
 
 /**
- * Whether a block is one that may be audited, still: since it was picked its stripe may have been encoded, or the host have said
- * something else. Then it may have dropped it, and is no liar.
+ * Whether a block is one that may be audited, still: since it was picked its stripe may have been encoded or collected, or the
+ * host have said something else. Then it may have dropped it, and is no liar.
  */
 export function isAudited(
   host: number,
   { state }: KnownHost,
-  { plan, layout, logs }: AuditPlan,
+  { plan, layout, logs, garbage }: AuditPlan,
   shard: ShardBlock,
 ): boolean {
   return (
     state !== null &&
     reachesBlock(state, shard, logs, layout) &&
+    !isGarbage(layout, shard, garbage) &&
     holdersOf(layout, placementOfAll(plan), shard).includes(host)
   );
 }

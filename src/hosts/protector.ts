@@ -89,7 +89,7 @@ export class Protector {
   }
   /** Blocks of the chunk log from the first on that hosts have confirmed once: the rest is new. */
   get sentBlocks(): number {
-    return Math.min(this.#book.sentBlocks, this.logs.content.length);
+    return this.#book.sentBlocks;
   }
   get layout(): Layout {
     const { content, stripe } = this.#options.logs;
@@ -111,6 +111,8 @@ export class Protector {
       before !== null && before.version <= now.version && before.treeLength <= now.treeLength;
     if (isBefore) this.#versions.note(before);
     else this.#book.protected = null;
+    // The log may have been cut.
+    this.#book.sentBlocks = Math.min(this.#book.sentBlocks, logs.content.length);
     const epochs = nextEpochs(this.#epochInputs());
     const lost = await this.#writer.recover(epochs, fork);
     if (lost !== null) await sync();
@@ -444,7 +446,8 @@ export class Protector {
     this.#confirmed =
       hosts === 0 ? { treeLength: 0, contentLength: 0 } : { treeLength, contentLength };
     this.#book.protected = this.#versions.newestWithin(this.#confirmed);
-    this.#book.sentBlocks = Math.max(this.#book.sentBlocks, this.#confirmed.contentLength);
+    const sentBlocks = Math.max(this.#book.sentBlocks, this.#confirmed.contentLength);
+    this.#book.sentBlocks = Math.min(sentBlocks, content.length);
     this.#isPlanConfirmed = hosts > 0;
   }
 

@@ -190,10 +190,10 @@ export function* owedBlocks(
   host: number,
   layout: Layout,
   placement: Placement,
-  garbage?: { has(block: number): boolean },
+  garbage?: Garbage,
 ): Generator<ShardBlock> {
   for (const group of groups(layout)) {
-    if (garbage !== undefined && isGarbage(group, garbage)) continue;
+    if (garbage !== undefined && isGarbageGroup(group, garbage)) continue;
     for (const [block, hosts] of holdersOfGroup(group, placement)) {
       if (!hosts.includes(host)) continue;
       if (!group.encoded && garbage?.has(block.block) === true) continue;
@@ -202,7 +202,19 @@ export function* owedBlocks(
   }
 }
 
-function isGarbage(group: Group, garbage: { has(block: number): boolean }): boolean {
+/** Blocks of the content log that are not to be kept. */
+export interface Garbage {
+  has(block: number): boolean;
+}
+
+/** Whether nobody need keep a block: it is garbage, or parity of nothing else. */
+export function isGarbage(layout: Layout, { log, block }: ShardBlock, garbage: Garbage): boolean {
+  if (log === 'content') return garbage.has(block);
+  const group = stripeOfParity(layout, block)?.group;
+  return group !== undefined && isGarbageGroup(group, garbage);
+}
+
+function isGarbageGroup(group: Group, garbage: Garbage): boolean {
   for (let block = group.from; block < group.to; block++) if (!garbage.has(block)) return false;
   return true;
 }

@@ -6,7 +6,7 @@ import { isOwedWithout, reachesBlock, type WordLogs } from './confirmations.js';
 import type { Duty } from './duty.js';
 import type { HostedLogs } from './hosted-logs.js';
 import { blocksNotIn } from './missing-blocks.js';
-import { holdersOf, type ShardBlock } from './stripes.js';
+import { holdersOf, isGarbage, type ShardBlock } from './stripes.js';
 import type { HostsWire } from './wire/hosts-wire.js';
 
 /** Blocks of one look. */
@@ -56,7 +56,7 @@ export async function surplusOf(
 /** Whether all who owe a block have confirmed it, or nobody needs it. */
 function isElsewhere(duty: Duty, shard: ShardBlock, logs: WordLogs, wire: HostsWire): boolean {
   const { layout, view, placement, basePlacement, gone } = duty;
-  if (shard.log === 'content' && view.contentGarbage.has(shard.block)) return true;
+  if (isGarbage(layout, shard, view.contentGarbage)) return true;
   const holders = holdersOf(layout, placement, shard);
   // Of no stripe that there is (any more), or too few hosts are left for it.
   if (holders.length === 0) return false;
@@ -64,7 +64,8 @@ function isElsewhere(duty: Duty, shard: ShardBlock, logs: WordLogs, wire: HostsW
   return holders.every((index) => {
     const id = view.plan.hosts[index]?.id;
     const state = id === undefined ? null : (wire.host(id)?.state ?? null);
-    if (state === null || state.planLength < view.length) return false;
+    // By another plan, older or newer, it owes something else.
+    if (state === null || state.planLength !== view.length) return false;
     if (!reachesBlock(state, shard, logs, layout)) return false;
     // Who stands in for another one owes the block only if it does not count on that one, either.
     return base.includes(index) || isOwedWithout(state.gone, gone);

@@ -31,6 +31,8 @@ interface LogPeer {
     _addUpgradeMaybe(): unknown;
     /** Asks the peer for what there is to ask for. */
     updatePeer(peer: LogPeer): void;
+    /** Tells the peer which blocks are here. */
+    _onwant(peer: LogPeer, start: number, length: number, any: boolean): void;
   };
   readonly stats: {
     readonly invalidData: number;
@@ -65,6 +67,8 @@ const BLOCK_BYTES_FIRST = 64 << 10;
 const AVERAGE_OF = 16;
 /** Hypercore's: so often may a peer have nothing. */
 const BACKOFFS_MAX = 32;
+/** Hypercore's: of so many blocks it tells at once which are here. */
+const MAP_BLOCKS = 2 ** 21;
 
 type Request = WireMessages['request'];
 interface SentData {
@@ -187,13 +191,7 @@ export class GuardedChannel implements TurnTaker {
     const peer = this.#channel?.userData as LogPeer | null | undefined;
     if (peer === null || peer === undefined || this.#closed) return;
     this.#run(() => {
-      const { stats } = peer;
-      // Also paused is who sent what does not verify, or may have forked the log.
-      if (peer.paused && stats.notAvailableBackoffs >= BACKOFFS_MAX && stats.invalidData === 0) {
-        stats.notAvailableBackoffs = 0;
-        peer.paused = false;
-        peer.replicator.updatePeer(peer);
-      }
+      this.#goOnWith(peer);
       const { length, fork } = peer.core.state;
       const isAhead = peer.remoteFork === fork && peer.remoteLength > length;
       if (!isAhead || !peer.remoteCanUpgrade) return;
@@ -202,6 +200,21 @@ export class GuardedChannel implements TurnTaker {
         if (peer.replicator._upgrade?.inflight.length === 0) peer.replicator.updatePeer(peer);
       }
     });
+  }
+
+  #goOnWith(peer: LogPeer): void {
+    const { stats, replicator, core } = peer;
+    // Also paused is who sent what does not verify, or may have forked the log.
+    const isForBackoffs = stats.notAvailableBackoffs >= BACKOFFS_MAX && stats.invalidData === 0;
+    if (!peer.paused || !isForBackoffs) return;
+    stats.notAvailableBackoffs = 0;
+    peer.paused = false;
+    // Nothing was said meanwhile of what came, nor answered.
+    for (let start = 0; start < core.state.length; start += MAP_BLOCKS) {
+      replicator._onwant(peer, start, MAP_BLOCKS, false);
+    }
+    replicator.updatePeer(peer);
+    this.#takeTurn();
   }
 
   #guardMessage(message: MessageOptions, name: WireMessageName | undefined): MessageOptions {
@@ -283,7 +296,7 @@ export class GuardedChannel implements TurnTaker {
     const peer = channel.userData as LogPeer;
     const isDear = request.block !== null || request.upgrade !== null;
     const turns = isDear ? this.#connection.turns() : null;
-    if (turns === null && this.#served < limits.peer_requests_served_max) {
+    if (turns === null && this.#served < limits.peer_requests_served_max && !peer.paused) {
       return this.#serveNow(request, channel);
     }
     this.#waiting.put(request);
@@ -306,8 +319,13 @@ export class GuardedChannel implements TurnTaker {
       this.#served--;
     }
     if (this.#closed || this.#takeTurn()) return;
-    const next = this.#waiting.take();
+    const next = this.#next(channel);
     if (next !== undefined) void this.#serveNow(next, channel);
+  }
+
+  /** To one that is paused, Hypercore has no answer, and trips over a block that is not here: its requests wait. */
+  #next(channel: Channel): Request | undefined {
+    return (channel.userData as LogPeer).paused ? undefined : this.#waiting.take();
   }
 
   /** False where nobody takes turns. */
@@ -315,8 +333,10 @@ export class GuardedChannel implements TurnTaker {
     const turns = this.#connection.turns();
     if (turns === null) {
       // Whose turn it was to come, and who is served at once by now.
-      const next = this.#served === 0 && !this.#closed ? this.#waiting.take() : undefined;
-      if (next !== undefined && this.#channel !== null) void this.#serveNow(next, this.#channel);
+      const channel = this.#channel;
+      if (this.#served > 0 || this.#closed || channel === null) return false;
+      const next = this.#next(channel);
+      if (next !== undefined) void this.#serveNow(next, channel);
       return false;
     }
     if (this.#waiting.size > 0 && !this.#closed) turns.join(this);
@@ -335,7 +355,7 @@ export class GuardedChannel implements TurnTaker {
       : limits.peer_requests_served_max;
     const served: Promise<void>[] = [];
     while (served.length < wanted && this.#served < limits.peer_requests_served_max) {
-      const next = this.#waiting.take();
+      const next = this.#next(channel);
       if (next === undefined) break;
       served.push(this.#serveNow(next, channel));
     }

@@ -11,8 +11,10 @@ import {
   reachesBlock,
   VersionHistoryLengths,
 } from '../../src/hosts/confirmations.js';
+import type { Duty } from '../../src/hosts/duty.js';
 import { describeHealth, type HealthInputs, measureHealth } from '../../src/hosts/health.js';
 import { HEALTH_LEGEND, healthSvg, healthText } from '../../src/hosts/health-picture.js';
+import { type Holdings, hostStateOf } from '../../src/hosts/host-state.js';
 import { type AuditPlan, isAudited, pickAudited } from '../../src/hosts/owner-audit.js';
 import { type KnownHost, OwnerBook } from '../../src/hosts/owner-book.js';
 import { Placement } from '../../src/hosts/placement.js';
@@ -116,6 +118,9 @@ test('confirmations - the word of a host that does not know of a stripe does not
   const behind = { stripe: { fork: 0, length: 5 } };
   t.ok(reaches(behind, 'content', 19));
   t.absent(reaches(behind, 'content', 20), 'it takes this one for one that is not encoded');
+  const ahead = { stripe: { fork: 0, length: 11 } };
+  t.ok(reaches(ahead, 'content', 39));
+  t.absent(reaches(ahead, 'content', 40), 'it takes this one for one that is encoded');
   t.absent(reaches({ stripe: { fork: 1, length: 10 } }, 'content', 0), 'of another fork');
   t.ok(
     reaches(behind, 'parity', 19),
@@ -124,11 +129,25 @@ test('confirmations - the word of a host that does not know of a stripe does not
   t.absent(reaches({}, 'parity', 20));
 });
 
+test("a host's state - says nothing of stripes that it has not looked at", (t) => {
+  const layout: Layout = { epochs: [stripes], contentLength: 43, stripeLength: 5 };
+  const none = { missed: [], failing: [], gone: new Set() };
+  const duty = { ...none, layout, view: { length: 3 } } as unknown as Duty;
+  const all = { completeTo: 100, count: 0 };
+  const holdings = {
+    logs: { get: () => ({ fork: 0 }) },
+    missing: { tree: all, content: all, stripe: all, parity: all },
+    capacity: {},
+  } as unknown as Holdings;
+  const { content, stripe, parity } = hostStateOf(duty, holdings);
+  t.alike([content.length, stripe.length, parity.length], [43, 5, 10]);
+});
+
 test('audits - no block of a stripe that the host does not know of yet', (t) => {
   const plan = planOf(Array.from({ length: 6 }, (_, index) => host(index)));
   const layout: Layout = { epochs: [stripes], contentLength: 40, stripeLength: 10 };
   const own = { content: { fork: 0 }, stripe: { fork: 0 }, parity: { fork: 0 } } as never;
-  const audited: AuditPlan = { plan, layout, logs: own, isGarbage: () => false };
+  const audited: AuditPlan = { plan, layout, logs: own, garbage: new BlockSet() };
   const random = new SeededRandom(1);
   const picked = (index: number, fields: Partial<HostConfirmation>): number[] => {
     const known = { state: says(fields) } as KnownHost;
@@ -145,6 +164,20 @@ test('audits - no block of a stripe that the host does not know of yet', (t) => 
     t.ok(picked(index, {}).some((block) => block >= 20));
     t.ok(picked(index, { stripe: { fork: 0, length: 5 } }).every((block) => block < 20));
   }
+  // Of a stripe that was collected nobody owes the parity.
+  const garbage = new BlockSet();
+  garbage.addRange(0, 36);
+  garbage.addRange(37, 40);
+  const collected: AuditPlan = { ...audited, garbage };
+  const left = new Set<string>();
+  for (let index = 0; index < 6; index++) {
+    for (let i = 0; i < 50; i++) {
+      const known = { state: says() } as KnownHost;
+      const shard = pickAudited(index, known, collected, () => random.next());
+      if (shard !== null) left.add(`${shard.log} ${shard.block}`);
+    }
+  }
+  t.alike([...left].sort(), ['content 36', 'parity 18', 'parity 19']);
   // Of four blocks that were copied to three hosts, one each keeps one.
   const before = { ...audited, layout: { ...layout, stripeLength: 0 } };
   const known = { state: says({ stripe: { fork: 0, length: 0 } }) } as KnownHost;
@@ -187,6 +220,7 @@ function inputs(lost: (host: number, log: string, block: number) => boolean): He
         holdersOf(layout, placement, shard).includes(index) && !lost(index, shard.log, shard.block),
     })),
     sentBlocks: 43,
+    isHere: () => true,
     isGarbage: () => false,
     isWanted: null,
     isZeros: async () => false,
@@ -211,7 +245,7 @@ test('health - says how many hosts may fail, the worst first', async (t) => {
   ]);
   t.alike(describeHealth({ ...oneLost, connected: 6, hosts: 7, isHere: false }), [
     'no host may fail: 1 stripe of 11 is one loss away from being out of reach',
-    '1 of 7 hosts is not connected: what it has was not checked and is not counted',
+    '1 of 7 hosts is not connected or does not answer: what it has was not checked and is not counted',
   ]);
   const gone = await measureHealth(inputs((_, log, block) => log === 'content' && block < 3));
   t.is(gone.spare, -1);
@@ -249,6 +283,12 @@ test('health - what is new is not lost', async (t) => {
     describeHealth({ ...health, connected: 6, hosts: 6, isHere: true }).at(-1),
     "2 stripes are new and not on the hosts yet: 'shoal sync' waits for that",
   );
+  const elsewhere = await measureHealth({
+    ...inputs(lost),
+    sentBlocks: 37,
+    isHere: (b) => b !== 41,
+  });
+  t.alike([elsewhere.spare, elsewhere.unsent], [-1, 1], 'this machine has not got it either');
   const old = await measureHealth({ ...inputs(lost), sentBlocks: 43 });
   t.alike([old.spare, old.groups, old.unsent], [-1, 11, 0]);
   const nothing = await measureHealth({ ...inputs(() => true), sentBlocks: 0 });

@@ -73,4 +73,8 @@ test('reminders - a peer that had nothing so often is asked again later', async 
   peer.paused = true;
   mux.remind();
   t.ok(peer.paused, 'who is paused for something else stays so');
+  peer.stats.notAvailableBackoffs = 32;
+  peer.stats.invalidData = 1;
+  mux.remind();
+  t.ok(peer.paused, 'and who sent what does not verify');
 });

@@ -95,6 +95,9 @@ export class HostsPeer {
     this.#hello.send(encodeHello(options.hello));
   }
 
+  get connection(): NoiseSecretStream {
+    return this.#options.connection;
+  }
   /** Its identity: of a host, what the plan calls it by. */
   get id(): Buffer {
     return this.#options.connection.remotePublicKey;
