@@ -75,7 +75,9 @@ export class AuditRounds {
     if (picked === null) return limits.audit_again_ms;
     const result = await audit(peer, picked, this.#drive.logs);
     if (result === 'none' || this.#isClosed) return limits.audit_again_ms;
-    if (result !== 'passed' && !(isCurrent() && isAudited(index, known, this.#plan(), picked))) {
+    // A block that is not there may have gone rightly. One that is wrong was sent by nobody honest.
+    const isAbsent = result !== 'passed' && result.got === null;
+    if (isAbsent && !(isCurrent() && isAudited(index, known, this.#plan(), picked))) {
       return limits.audit_again_ms;
     }
     known.lastAuditMs = Date.now();
