@@ -11,6 +11,7 @@ import {
   type HealthReport,
   measureHealth,
 } from '../hosts/health.js';
+import { isKeeping } from '../hosts/plan-record.js';
 import type { Protector } from '../hosts/protector.js';
 import { decodeStripe } from '../hosts/stripe-record.js';
 import { type Layout, stripeRecordBlock } from '../hosts/stripes.js';
@@ -94,7 +95,7 @@ async function blocksHealth(
     placement,
     hosts,
     sentBlocks,
-    isHere: (block) => content.core?.bitfield.get(block) === true,
+    isHere: (block) => isBlockHere(content, block),
     isGarbage: (block) => protector.garbage.content.has(block),
     isWanted: wanted === null ? null : (block) => wanted.has(block),
     isZeros: async (epochIndex, stripe, shard) => {
@@ -106,9 +107,7 @@ async function blocksHealth(
     pause: budget.pause,
   });
   const checked = new Set(hosts.map(({ index }) => index));
-  const kept = protector
-    .hosts()
-    .filter(({ status }) => status === 'active' || status === 'leaving');
+  const kept = protector.hosts().filter(({ status }) => isKeeping(status));
   const unchecked = kept
     .filter(({ index }) => !checked.has(index))
     .map(({ id, label, lastSeenMs }) => ({ id, label, lastSeenMs }));
@@ -132,9 +131,13 @@ async function isAllHere(
   for (const block of wanted ?? new BlockSet().complement(content.length)) {
     if (looked++ % LOOKED_AT_ONCE === 0) await budget.pause();
     if (block >= content.length || garbage.content.has(block)) continue;
-    if (content.core?.bitfield.get(block) !== true) return false;
+    if (!isBlockHere(content, block)) return false;
   }
   return true;
+}
+
+function isBlockHere(core: Hypercore, block: number): boolean {
+  return core.core?.bitfield.get(block) === true;
 }
 
 /** A connected host. */

@@ -5,20 +5,13 @@
 import hypercoreCrypto from 'hypercore-crypto';
 import { UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
-import { reachesBlock } from './confirmations.js';
+import { claimsBlock } from './confirmations.js';
 import type { Duty } from './duty.js';
 import type { HostedLogs } from './hosted-logs.js';
 import type { LeafHash } from './put-back.js';
 import { isLeaf, shardBlock } from './rebuilder.js';
 import { leafOfSlot, type StripeReader } from './stripe-reader.js';
-import {
-  encodedStripes,
-  type Group,
-  groupAt,
-  isGarbage,
-  type ShardBlock,
-  shardsOf,
-} from './stripes.js';
+import { encodedStripes, type Group, groupAt, type ShardBlock, shardsOf } from './stripes.js';
 import type { HostsPeer } from './wire/hosts-peer.js';
 import type { HostsWire } from './wire/hosts-wire.js';
 
@@ -141,8 +134,8 @@ export class Auditor {
   #isSaid({ layout, view }: Duty, { state }: HostsPeer, shard: ShardBlock): boolean {
     // One that goes by another plan owes something else.
     if (state === null || state.planLength !== view.length) return false;
-    if (isGarbage(layout, shard, view.contentGarbage)) return false;
-    return reachesBlock(state, shard, this.#options.logs.byName, layout);
+    const { byName } = this.#options.logs;
+    return claimsBlock(state, shard, byName, layout, view.contentGarbage);
   }
 
   async #ask(

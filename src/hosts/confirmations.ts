@@ -5,7 +5,7 @@
 import { limits } from '../limits.js';
 import { encodedLengths, stripeAt } from './epochs.js';
 import type { Plan, PlanEpoch } from './plan-record.js';
-import type { Layout, ShardBlock } from './stripes.js';
+import { type Garbage, isGarbage, type Layout, type ShardBlock } from './stripes.js';
 
 /** How far the logs go at a version, or a little further. */
 export interface VersionLengths {
@@ -86,6 +86,17 @@ export function reachesBlock(
   if (log === 'parity') return true;
   const stripes = word.stripe.fork === logs.stripe.fork ? word.stripe.length : 0;
   return block < contentKnownTo(epochs, stripes, stripeLength);
+}
+
+/** Whether a host claims to have a block, if it owes it at all. `garbage`: nobody owes that. */
+export function claimsBlock(
+  word: HostConfirmation,
+  shard: ShardBlock,
+  logs: WordLogs,
+  layout: Layout,
+  garbage: Garbage,
+): boolean {
+  return reachesBlock(word, shard, logs, layout) && !isGarbage(layout, shard, garbage);
 }
 
 /**

@@ -3,6 +3,7 @@ import { BlockSet } from '../log/block-set.js';
 import { OwedBlocks } from './owed-blocks.js';
 import { type Placement, placementOf } from './placement.js';
 import type { PlanView } from './plan-reader.js';
+import { isKeeping } from './plan-record.js';
 import type { Layout } from './stripes.js';
 
 export interface Duty {
@@ -72,7 +73,7 @@ export function owedOfTree(duty: Duty, length: number): BlockSet {
 /** The owner has taken the host off the plan: nothing is owed any more. */
 export function isReleased({ view, self }: Duty): boolean {
   const status = view.plan.hosts[self]?.status;
-  return status === 'gone' || status === 'dropped';
+  return status !== undefined && !isKeeping(status);
 }
 
 function isSameSet(some: ReadonlySet<number>, other: ReadonlySet<number>): boolean {

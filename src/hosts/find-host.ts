@@ -1,6 +1,6 @@
 import { NotFoundError, UsageError } from '../errors.js';
 import { formatHostId } from './host-id.js';
-import type { Plan, PlanHost } from './plan-record.js';
+import { isKeeping, type Plan, type PlanHost } from './plan-record.js';
 
 const ID_CHARACTERS_MIN = 4;
 
@@ -30,7 +30,7 @@ export function findHost({ hosts }: Plan, which: string): number {
 export function findHostToRemove(plan: Plan, which: string): number {
   const index = findHost(plan, which);
   const { id, status } = plan.hosts[index] as PlanHost;
-  if (status === 'active' || status === 'leaving') return index;
+  if (isKeeping(status)) return index;
   throw new UsageError(
     `Cannot remove host ${formatHostId(id)}: it is ${status}, and nothing is kept there any more ('shoal hosts add' takes it in again)`,
   );

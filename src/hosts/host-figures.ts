@@ -1,7 +1,7 @@
 import type { HostFigures } from './figures.js';
 import { formatHostId } from './host-id.js';
 import type { OwnerBook } from './owner-book.js';
-import type { Plan } from './plan-record.js';
+import { isKeeping, type Plan } from './plan-record.js';
 
 /** What an owner is told of each host of a plan. `live`: who takes part in the placement, by index. */
 export function hostFigures(
@@ -11,7 +11,6 @@ export function hostFigures(
   isReachable: (id: Buffer) => boolean,
 ): HostFigures[] {
   return plan.hosts.map((host, index) => {
-    const owesNothing = host.status === 'gone' || host.status === 'dropped';
     const { lastSeenMs, state, storedBytes, audits, lastAuditMs } = book.of(host.id);
     return {
       index,
@@ -21,7 +20,7 @@ export function hostFigures(
       reachable: isReachable(host.id),
       missed: host.status === 'active' && live[index] === false,
       storedBytes: host.status === 'gone' ? 0 : storedBytes,
-      missingBytes: owesNothing ? 0 : (state?.missingBytes ?? 0),
+      missingBytes: isKeeping(host.status) ? (state?.missingBytes ?? 0) : 0,
       capacityBytes: state?.capacityBytes ?? host.capacityBytes,
       freeBytes: state?.freeBytes ?? null,
       auditScore: audits.score,

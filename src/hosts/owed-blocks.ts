@@ -10,6 +10,7 @@ import {
   groupAt,
   groupCount,
   holdersOfGroup,
+  isGarbageGroup,
   type Layout,
   type ShardBlock,
 } from './stripes.js';
@@ -64,11 +65,7 @@ export class OwedBlocks {
   }
 
   #add(group: Group, content: BlockSet): void {
-    let isNeeded = false;
-    for (let block = group.from; block < group.to; block++) {
-      isNeeded ||= !this.#garbage.has(block);
-    }
-    if (!isNeeded) return;
+    if (isGarbageGroup(group, this.#garbage)) return;
     for (const [{ log, block }, hosts] of holdersOfGroup(group, this.#placement)) {
       if (!hosts.includes(this.#host)) continue;
       if (log === 'parity') this.parity.add(block);

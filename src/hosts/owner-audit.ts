@@ -5,7 +5,7 @@ import { limits } from '../limits.js';
 import { leafHash } from '../log/leaf-hashes.js';
 import { signedLeafHash } from '../log/signed-leaf-hash.js';
 import type { AuditEvidence } from './audits.js';
-import { reachesBlock } from './confirmations.js';
+import { claimsBlock } from './confirmations.js';
 import { formatHostId } from './host-id.js';
 import type { KnownHost } from './owner-book.js';
 import { type Placement, placementOf } from './placement.js';
@@ -16,7 +16,6 @@ import {
   groupCount,
   holdersOf,
   holdersOfGroup,
-  isGarbage,
   type Layout,
   type ShardBlock,
 } from './stripes.js';
@@ -55,8 +54,7 @@ export function pickAudited(
     const owed = holdersOfGroup(group, placement)
       .filter(([, hosts]) => hosts.includes(host))
       .map(([block]) => block)
-      .filter((block) => reachesBlock(state, block, logs, layout))
-      .filter((block) => !isGarbage(layout, block, garbage));
+      .filter((block) => claimsBlock(state, block, logs, layout, garbage));
     const picked = owed[Math.floor(random() * owed.length)];
     if (picked !== undefined) return picked;
   }
@@ -82,8 +80,7 @@ export function isAudited(
 ): boolean {
   return (
     state !== null &&
-    reachesBlock(state, shard, logs, layout) &&
-    !isGarbage(layout, shard, garbage) &&
+    claimsBlock(state, shard, logs, layout, garbage) &&
     holdersOf(layout, placementOfAll(plan), shard).includes(host)
   );
 }

@@ -32,6 +32,11 @@ export const HOST_STATUSES = ['active', 'leaving', 'gone', 'dropped'] as const;
 /** `leaving`: its shards are placed elsewhere, it may still serve; `dropped`: it lied. */
 export type HostStatus = (typeof HOST_STATUSES)[number];
 
+/** Whether a host still keeps something of the drive: it is neither gone nor dropped. */
+export function isKeeping(status: HostStatus): boolean {
+  return status === 'active' || status === 'leaving';
+}
+
 /** A host of the plan. Its place in the list, for ever, is the number that others call it by. */
 export interface PlanHost {
   /** Its Noise public key, 32 bytes. */

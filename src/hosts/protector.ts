@@ -26,7 +26,13 @@ import type { Invite } from './invite.js';
 import { OwnerBook } from './owner-book.js';
 import { type Placement, placementOf } from './placement.js';
 import { type CollectedBlocks, planGarbage } from './plan-garbage.js';
-import type { HostStatus, Plan, PlanHost, Scheme } from './plan-record.js';
+import {
+  type HostStatus,
+  isKeeping,
+  type Plan,
+  type PlanHost,
+  type Scheme,
+} from './plan-record.js';
 import type { ProtectorOptions } from './protector-options.js';
 import { StripeWriter } from './stripe-writer.js';
 import type { Layout } from './stripes.js';
@@ -229,9 +235,7 @@ export class Protector {
   connectedHosts(): { index: number; peer: HostsPeer }[] {
     return this.plan.hosts.flatMap(({ id, status }, index) => {
       const peer = this.#wire?.host(id);
-      return peer === undefined || status === 'gone' || status === 'dropped'
-        ? []
-        : [{ index, peer }];
+      return peer === undefined || !isKeeping(status) ? [] : [{ index, peer }];
     });
   }
 
@@ -379,7 +383,7 @@ export class Protector {
   #onInterval(): void {
     const { swarm } = this.#options;
     for (const { id, status } of this.plan.hosts) {
-      if (status === 'gone' || status === 'dropped') continue;
+      if (!isKeeping(status)) continue;
       const peer = this.#wire?.host(id);
       if (peer !== undefined) this.#book.of(id).lastSeenMs = Date.now();
       else if (swarm?.isConnected(id) === false) swarm.joinPeer(id);

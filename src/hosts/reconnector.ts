@@ -1,7 +1,7 @@
 /** Keeps hosts of a plan connected. They find each other by the topic, too; but the library soon gives up on one that went. */
 import { limits } from '../limits.js';
 import type { Swarm } from '../swarm/swarm.js';
-import type { Plan } from './plan-record.js';
+import { isKeeping, type Plan } from './plan-record.js';
 
 export class Reconnector {
   readonly #swarm: Swarm;
@@ -18,9 +18,7 @@ export class Reconnector {
     if (nowMs < this.#nextMs) return;
     const away = hosts.filter(
       ({ id, status }, index) =>
-        index !== self &&
-        (status === 'active' || status === 'leaving') &&
-        !this.#swarm.isConnected(id),
+        index !== self && isKeeping(status) && !this.#swarm.isConnected(id),
     );
     this.#pauseMs =
       away.length === 0

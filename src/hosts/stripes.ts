@@ -214,7 +214,8 @@ export function isGarbage(layout: Layout, { log, block }: ShardBlock, garbage: G
   return group !== undefined && isGarbageGroup(group, garbage);
 }
 
-function isGarbageGroup(group: Group, garbage: Garbage): boolean {
+/** Whether nothing of a group need be kept. */
+export function isGarbageGroup(group: Group, garbage: Garbage): boolean {
   for (let block = group.from; block < group.to; block++) if (!garbage.has(block)) return false;
   return true;
 }
