@@ -3,7 +3,13 @@ import type Hypercore from 'hypercore';
 import type { ReplicatorPeer } from 'hypercore';
 import { namesOfPath, noSuchPath } from '../fs/drive-path.js';
 import { findPath, walkSubtree } from '../fs/subtree.js';
-import { askHoldings, mapsOf, SHARD_LOGS, type WantedMaps } from '../hosts/ask-holdings.js';
+import {
+  askHoldings,
+  type HoldingsAnswer,
+  mapsOf,
+  SHARD_LOGS,
+  type WantedMaps,
+} from '../hosts/ask-holdings.js';
 import { isOwedWithout, reachesBlock } from '../hosts/confirmations.js';
 import {
   type CheckedHost,
@@ -34,6 +40,8 @@ export interface DriveHealth extends HealthReport {
   isHere: boolean;
   /** Hosts that could not be asked, and when they were connected last. */
   unchecked: { id: string; label: string; lastSeenMs: number }[];
+  /** Hosts that count, but are to go once others have what they have. */
+  leaving: { id: string; label: string }[];
 }
 
 /**
@@ -84,7 +92,7 @@ async function blocksHealth(
       .connectedHosts()
       .filter(({ peer }) => peer.state !== null)
       .map(async ({ index, peer }): Promise<ToldHost> => {
-        return { index, peer, hasTold: isAsked && (await hasTold(protector, peer, maps)) };
+        return { index, peer, answer: isAsked ? await ask(protector, peer, maps) : 'life' };
       }),
   );
   const { gone } = protector;
@@ -111,11 +119,15 @@ async function blocksHealth(
   const unchecked = kept
     .filter(({ index }) => !checked.has(index))
     .map(({ id, label, lastSeenMs }) => ({ id, label, lastSeenMs }));
+  const leaving = kept
+    .filter(({ status }) => status === 'leaving')
+    .map(({ id, label }) => ({ id, label }));
   return {
     hosts: kept.length,
     connected: kept.length - unchecked.length,
     isHere: await isAllHere(protector, wanted, budget),
     unchecked,
+    leaving,
     ...report,
   };
 }
@@ -144,30 +156,38 @@ function isBlockHere(core: Hypercore, block: number): boolean {
 interface ToldHost {
   index: number;
   peer: HostsPeer;
-  /** It has told block by block what it has. */
-  hasTold: boolean;
+  answer: HoldingsAnswer;
 }
 
-async function hasTold({ logs }: Protector, peer: HostsPeer, maps: WantedMaps): Promise<boolean> {
-  const told = await Promise.all(
-    SHARD_LOGS.map(async (log) => {
-      const at = replicatorPeer(logs[log], peer);
-      return at !== undefined && (await askHoldings(peer, logs[log], log, at, maps[log]));
-    }),
-  );
-  return told.every((each) => each);
+/** The least that was answered of both logs. */
+async function ask(
+  { logs }: Protector,
+  peer: HostsPeer,
+  maps: WantedMaps,
+): Promise<HoldingsAnswer> {
+  let least: HoldingsAnswer = 'maps';
+  for (const log of SHARD_LOGS) {
+    const at = replicatorPeer(logs[log], peer);
+    const answer =
+      at === undefined ? 'life' : await askHoldings(peer, logs[log], log, at, maps[log]);
+    // Who says nothing once is not waited for again.
+    if (answer === 'none') return 'none';
+    if (answer === 'life') least = 'life';
+  }
+  return least;
 }
 
-/** Null for one that did not answer, and said nothing before that counts. */
+/** Null for one that did not answer, or that answered, and said nothing before that counts. */
 function checkedHost(
   protector: Protector,
   layout: Layout,
   gone: ReadonlySet<number>,
-  { index, peer, hasTold }: ToldHost,
+  { index, peer, answer }: ToldHost,
 ): CheckedHost | null {
   const { logs } = protector;
-  const hasOwed = hasTold ? null : owedBy(protector, layout, gone, peer);
-  if (!hasTold && hasOwed === null) return null;
+  if (answer === 'none') return null;
+  const hasOwed = answer === 'maps' ? null : owedBy(protector, layout, gone, peer);
+  if (answer === 'life' && hasOwed === null) return null;
   const told = {
     content: replicatorPeer(logs.content, peer),
     parity: replicatorPeer(logs.parity, peer),

@@ -45,6 +45,12 @@ function addMaps(maps: Set<number>, from: number, to: number): void {
   for (let map = Math.floor(from / GROUP_BLOCKS); map * GROUP_BLOCKS < to; map++) maps.add(map);
 }
 
+/**
+ * How far an answer goes. `maps`: it told block by block what it has. `life`: it answers, but not this kind of question now, as
+ * when its disk is full; what it said in sum still counts. `none`: nothing came.
+ */
+export type HoldingsAnswer = 'maps' | 'life' | 'none';
+
 /** Of one host: what is asked goes one after the other, and so many maps a second. */
 interface Questions {
   line: Promise<unknown>;
@@ -54,7 +60,7 @@ interface Questions {
 const questions = new WeakMap<HostsPeer, Questions>();
 
 /**
- * What comes is in the peer's `remoteBitfield`. Returns whether the host has told everything.
+ * What comes is in the peer's `remoteBitfield`.
  *
  * @param at Hypercore's side of the host, on the same connection.
  */
@@ -64,7 +70,7 @@ export async function askHoldings(
   log: ShardLog,
   at: ReplicatorPeer,
   maps: ReadonlySet<number>,
-): Promise<boolean> {
+): Promise<HoldingsAnswer> {
   let asked = questions.get(host);
   if (asked === undefined) {
     const budget = new TokenBucket(limits.health_maps_burst_max, limits.health_maps_per_second_max);
@@ -85,12 +91,12 @@ async function ask(
   at: ReplicatorPeer,
   maps: ReadonlySet<number>,
   budget: TokenBucket,
-): Promise<boolean> {
+): Promise<HoldingsAnswer> {
   const { stats } = at;
   const before = stats.wireBitfield.rx + stats.wireRange.rx;
   for (const map of maps) {
     while (!budget.take()) {
-      if (!(await hasAnswered(host, core, log))) return false;
+      if (!(await hasAnswered(host, core, log))) return 'none';
       await sleep(limits.health_maps_pause_ms);
     }
     const stretch = { start: map * GROUP_BLOCKS, length: GROUP_BLOCKS, any: false };
@@ -98,10 +104,10 @@ async function ask(
     // It is not to tell of each block that comes from now on.
     at.wireUnwant.send(stretch);
   }
-  if (!(await hasAnswered(host, core, log))) return false;
-  // One that has something and says nothing answers no question of this kind now: its disk may be full.
+  if (!(await hasAnswered(host, core, log))) return 'none';
+  // One that has something and says nothing answers no question of this kind now.
   const hasSaid = stats.wireBitfield.rx + stats.wireRange.rx > before;
-  return hasSaid || maps.size === 0 || (host.state?.[log].length ?? 0) === 0;
+  return hasSaid || maps.size === 0 || (host.state?.[log].length ?? 0) === 0 ? 'maps' : 'life';
 }
 
 /** A host without one block of a map may send none. But it answers in turn: the answer to what is asked last ends them all. */

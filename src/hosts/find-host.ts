@@ -14,7 +14,7 @@ export function findHost({ hosts }: Plan, which: string): number {
     return isIt ? [index] : [];
   });
   const [first] = found;
-  const shown = which.replace(/[^\x20-\x7e]/g, '?');
+  const shown = printable(which);
   if (first === undefined) {
     throw new NotFoundError(`No host '${shown}': 'shoal hosts list' shows them`);
   }
@@ -29,9 +29,13 @@ export function findHost({ hosts }: Plan, which: string): number {
 /** As {@link findHost}, of a host that keeps something. Throws UsageError for others, too. */
 export function findHostToRemove(plan: Plan, which: string): number {
   const index = findHost(plan, which);
-  const { id, status } = plan.hosts[index] as PlanHost;
+  const { status } = plan.hosts[index] as PlanHost;
   if (isKeeping(status)) return index;
   throw new UsageError(
-    `Cannot remove host ${formatHostId(id)}: it is ${status}, and nothing is kept there any more ('shoal hosts add' takes it in again)`,
+    `Cannot remove host '${printable(which)}': it is ${status}, and nothing is kept there any more ('shoal hosts add' takes it in again)`,
   );
+}
+
+function printable(which: string): string {
+  return which.replace(/[^\x20-\x7e]/g, '?');
 }

@@ -55,6 +55,8 @@ export interface GroupHealth {
   live: number;
   of: number;
   needed: number;
+  /** Hosts that these shards, or these copies of it, are on. */
+  hosts: number;
   /** So many more hosts may fail; below 0 something is out of reach. */
   spare: number;
 }
@@ -66,6 +68,8 @@ export interface HealthReport {
   blocks: number;
   /** Groups beside these that are out of reach since they are new, and on their way to the hosts. */
   unsent: number;
+  /** Groups among these that are new, and of which only a part has come to the hosts yet. */
+  arriving: number;
   /** Number of groups by the hosts that may still fail; -1: out of reach now. */
   bySpare: { spare: number; groups: number }[];
   /** The smallest; null without groups. */
@@ -86,7 +90,7 @@ export async function measureHealth(inputs: HealthInputs): Promise<HealthReport>
   const total = layout.epochs.reduce((sum, _, i) => sum + groupCount(layout, i), 0);
   const cells = Math.min(MAP_CELLS, total);
   const map: (number | null)[] = Array<number | null>(cells).fill(null);
-  const report = { groups: 0, blocks: 0, unsent: 0, spareMax: 0 };
+  const report = { groups: 0, blocks: 0, unsent: 0, arriving: 0, spareMax: 0 };
   let position = 0;
   for (const [epochIndex, epoch] of layout.epochs.entries()) {
     const groups = groupCount(layout, epochIndex);
@@ -95,9 +99,12 @@ export async function measureHealth(inputs: HealthInputs): Promise<HealthReport>
       await inputs.pause();
       const health = await healthOf(inputs, epochIndex, epoch, stripe);
       if (health === null) continue;
-      if (health.spare < 0 && isUnsent(inputs, health)) {
-        report.unsent++;
-        continue;
+      if (health.spare < epoch.parity && isNew(inputs, health)) {
+        if (health.spare < 0) {
+          report.unsent++;
+          continue;
+        }
+        report.arriving++;
       }
       report.groups++;
       report.blocks += health.to - health.from;
@@ -122,7 +129,7 @@ export async function measureHealth(inputs: HealthInputs): Promise<HealthReport>
   };
 }
 
-function isUnsent({ sentBlocks, isHere, isGarbage }: HealthInputs, group: GroupHealth): boolean {
+function isNew({ sentBlocks, isHere, isGarbage }: HealthInputs, group: GroupHealth): boolean {
   if (group.to <= sentBlocks) return false;
   for (let block = group.from; block < group.to; block++) {
     if (!isHere(block) && !isGarbage(block)) return false;
@@ -156,7 +163,7 @@ async function healthOf(
   if (!encoded) {
     const copies = shards.filter(({ shard }) => !inputs.isGarbage(shard.block));
     const live = Math.min(...copies.map(({ at }) => at.length));
-    return { ...place, live, of: epoch.parity + 1, needed: 1, spare: live - 1 };
+    return { ...place, live, of: epoch.parity + 1, needed: 1, hosts: live, spare: live - 1 };
   }
   const found: (readonly number[])[] = [];
   let zeros = 0;
@@ -172,7 +179,8 @@ async function healthOf(
   }
   const live = zeros + found.filter((at) => at.length > 0).length;
   const spare = lossesLeft(found, epoch.data - zeros);
-  return { ...place, live, of: epoch.data + epoch.parity, needed: epoch.data, spare };
+  const hosts = new Set(found.flat()).size;
+  return { ...place, live, of: epoch.data + epoch.parity, needed: epoch.data, hosts, spare };
 }
 
 function holders(
@@ -193,7 +201,7 @@ function holders(
 export function describeHealth(
   health: HealthReport & { hosts: number; connected: number; isHere: boolean },
 ): string[] {
-  const { spare, groups, bySpare, spareMax, unsent } = health;
+  const { spare, groups, bySpare, spareMax, unsent, arriving } = health;
   const lines: string[] = [];
   const lost = bySpare.find((each) => each.spare < 0)?.groups ?? 0;
   if (spare === null) lines.push('nothing is kept on hosts yet');
@@ -218,6 +226,12 @@ export function describeHealth(
     const are = unsent === 1 ? 'is' : 'are';
     lines.push(
       `${stripes(unsent)} ${are} new and not on the hosts yet: 'shoal sync' waits for that`,
+    );
+  }
+  if (arriving > 0) {
+    const are = arriving === 1 ? 'is' : 'are';
+    lines.push(
+      `${stripes(arriving)} of these ${are} new and only partly on the hosts yet: 'shoal sync' waits for that`,
     );
   }
   const away = health.hosts - health.connected;

@@ -263,11 +263,13 @@ test('health - says how many hosts may fail, the worst first', async (t) => {
     connected: 6,
     isHere: true,
     unchecked: [],
+    leaving: [{ id: 'abcdefghijklmnop', label: '' }],
   };
   const seen = formatHealth({ ...gone, ...drive }, true).split('\n');
-  t.alike(seen.slice(1, 4), ['', HEALTH_LEGEND, '!2222222222'], 'a map below what it means');
+  t.alike(seen.slice(2, 5), ['', HEALTH_LEGEND, '!2222222222'], 'a map below what it means');
   const piped = formatHealth({ ...gone, ...drive }, false);
   t.absent(piped.includes('!2222222222'), 'which no program needs');
+  t.ok(piped.includes('leaving: abcdefghijkl, which counts until others have what it has'));
   const picture = healthSvg(gone, 'a <drive>');
   t.is(picture.match(/<rect /g)?.length, 11 + 4, 'a cell for each stripe, and the legend');
   t.ok(picture.includes('a &lt;drive&gt;'));
@@ -279,6 +281,14 @@ test('health - what is new is not lost', async (t) => {
   const lost = (_: number, log: string, block: number): boolean => log === 'content' && block >= 35;
   const health = await measureHealth({ ...inputs(lost), sentBlocks: 37 });
   t.alike([health.spare, health.groups, health.unsent], [1, 9, 2], 'of 32 to 35 three are left');
+  t.is(health.arriving, 0, 'which are not new');
+  const partly = await measureHealth({ ...inputs(lost), sentBlocks: 35 });
+  t.alike([partly.spare, partly.unsent, partly.arriving], [1, 2, 1]);
+  t.ok(
+    describeHealth({ ...partly, connected: 6, hosts: 6, isHere: true }).includes(
+      "1 stripe of these is new and only partly on the hosts yet: 'shoal sync' waits for that",
+    ),
+  );
   t.alike(
     describeHealth({ ...health, connected: 6, hosts: 6, isHere: true }).at(-1),
     "2 stripes are new and not on the hosts yet: 'shoal sync' waits for that",

@@ -51,6 +51,12 @@ test(
     const without = await healthWith(machine, 3);
     t.alike([without.spare, without.hosts], [1, 3], 'what it had is on the others');
 
+    hosts[1]?.freeze();
+    const frozen = await asked<DriveHealth>(machine, 'health', 'drive');
+    t.alike([frozen.spare, frozen.unchecked.length], [0, 1], 'who does not answer does not count');
+    hosts[1]?.thaw();
+    t.is((await healthWith(machine, 3)).spare, 1);
+
     await machine.shoal('retention', 'drive', '--keep', '0', '--no-keep-snapshots');
     for (let round = 0; round < 2; round++) rmSync(path.join(mount.directory, `file-${round}`));
     writeRandom(mount, 'last', 100_000);

@@ -14,6 +14,7 @@ interface HealthOptions {
 }
 
 const WORST_SHOWN = 10;
+const SHOWN_ID_CHARACTERS = 12;
 
 export function addHealthCommand(program: Command, context: CliContext): void {
   program
@@ -52,19 +53,37 @@ export function formatHealth(health: DriveHealth, withMap: boolean): string {
   const lines = summary(health);
   for (const { id, label, lastSeenMs } of health.unchecked) {
     const seen = lastSeenMs === 0 ? 'never seen' : `last seen ${formatInstant(lastSeenMs)}`;
-    lines.push(`not checked: ${label === '' ? id.slice(0, 12) : label}, ${seen}`);
+    lines.push(`not checked: ${nameOf(id, label)}, ${seen}`);
+  }
+  for (const { id, label } of health.leaving) {
+    lines.push(`leaving: ${nameOf(id, label)}, which counts until others have what it has`);
   }
   if (withMap && health.groups > 0) lines.push('', HEALTH_LEGEND, ...healthText(health));
-  const bad = health.worst.filter(({ spare }) => spare < health.spareMax).slice(0, WORST_SHOWN);
+  const bad = health.worst.filter(({ spare }) => spare < health.spareMax);
   if (bad.length > 0) {
-    const rows = bad.map((group) => [
-      `${group.from}-${group.to - 1}`,
-      `${group.live} of ${group.of}`,
-      String(group.needed),
-      group.spare < 0 ? 'out of reach' : String(group.spare),
-    ]);
-    lines.push('', formatTable([['BLOCKS', 'SHARDS LIVE', 'NEEDED', 'MAY FAIL'], ...rows]));
+    const rows = bad
+      .slice(0, WORST_SHOWN)
+      .map((group) => [
+        `${group.from}-${group.to - 1}`,
+        `${group.live} of ${group.of}`,
+        String(group.hosts),
+        String(group.needed),
+        group.spare < 0 ? 'out of reach' : String(group.spare),
+      ]);
+    const head = ['BLOCKS', 'SHARDS LIVE', 'ON HOSTS', 'NEEDED', 'MAY FAIL'];
+    lines.push('', formatTable([head, ...rows]));
+    const all = health.bySpare.reduce(
+      (sum, { spare, groups }) => sum + (spare < health.spareMax ? groups : 0),
+      0,
+    );
+    if (all > rows.length) {
+      lines.push(`and ${all - rows.length} more, no worse than these`);
+    }
   }
   lines.push(`checked ${formatInstant(health.checkedMs)}, by what connected hosts say they have`);
   return lines.join('\n');
+}
+
+function nameOf(id: string, label: string): string {
+  return label === '' ? id.slice(0, SHOWN_ID_CHARACTERS) : label;
 }

@@ -103,15 +103,26 @@ function formatHosts(hosts: readonly HostFigures[]): string {
     host.id.slice(0, SHOWN_ID_CHARACTERS),
     host.label === '' ? '-' : host.label,
     host.status,
-    host.reachable ? 'connected' : host.missed ? 'missed' : 'not connected',
+    formatReached(host),
     formatBytes(host.storedBytes),
     host.missingBytes === 0 ? '-' : formatBytes(host.missingBytes),
-    formatBytes(host.capacityBytes),
+    isKept(host) ? formatBytes(host.capacityBytes) : '-',
     formatAudits(host),
     host.reachable ? 'now' : formatSeen(host.lastSeenMs),
   ]);
   const head = ['NO', 'ID', 'LABEL', 'STATUS', 'REACHED', 'STORES', 'MISSING', 'GIVES', 'AUDITS'];
   return formatTable([[...head, 'LAST SEEN'], ...rows]);
+}
+
+/** Of others the drive asks nothing, whether or not they are there. */
+function isKept({ status }: HostFigures): boolean {
+  return status === 'active' || status === 'leaving';
+}
+
+function formatReached(host: HostFigures): string {
+  if (!isKept(host)) return '-';
+  if (host.reachable) return 'connected';
+  return host.missed ? 'missed' : 'not connected';
 }
 
 function formatAudits({ auditScore, audits }: HostFigures): string {

@@ -58,5 +58,5 @@ function parseCount(text: string): number {
 
 function formatScheme(name: string, figures: ProtectionFigures): string {
   const is = figures.activeHosts === 0 ? 'has' : 'is kept as';
-  return `'${name}' ${is} ${describeSchemes(figures)}\nits hosts call it ${figures.driveId}`;
+  return `'${name}' ${is} ${describeSchemes(figures)}\nits id on hosts is ${figures.driveId}`;
 }
