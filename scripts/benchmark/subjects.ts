@@ -7,7 +7,7 @@ import { cpuMs } from '../space/idle.js';
 import type { Competitor, Subject } from './competitors/competitor.js';
 import { MemorySampler, residentBytes } from './mount-process.js';
 import type { Sizes } from './sizes.js';
-import { makeFolder, type Place } from './workloads.js';
+import { dropTree, makeFolder, type Place } from './workloads.js';
 
 /** A commit, or a cache's writing back, begins within a second. */
 const QUIET_MS_MIN = 1200;
@@ -31,6 +31,7 @@ export class Subjects {
   readonly running: RunningSubject[] = [];
   readonly #source: string;
   readonly #sizes: Sizes;
+  #closing: Promise<void> | null = null;
 
   constructor(parent: string, sizes: Sizes) {
     this.folder = mkdtempSync(path.join(parent, 'shoal-bench-'));
@@ -39,7 +40,7 @@ export class Subjects {
     mkdirSync(this.#source);
   }
 
-  /** A source tree that nobody has seen: what is stored already would be found again. */
+  /** A source tree that nobody has seen: what is stored already would be found again. Copies of the one before go. */
   newSource(seed: number): void {
     const { treeFiles: files, treeBytes: bytes } = this.#sizes;
     rmSync(this.#source, { recursive: true });
@@ -47,10 +48,16 @@ export class Subjects {
     writeSourceTree(this.#source, { files, bytes, seed });
     // Not all that is compared has links.
     for (const name of ['link', 'dangling', 'hard-link']) rmSync(path.join(this.#source, name));
+    for (const { place } of this.running) dropTree(place);
   }
 
   async start(competitor: Competitor): Promise<void> {
     const subject = await competitor.start(path.join(this.folder, competitor.name));
+    if (this.#closing !== null) {
+      await subject.close();
+      rmSync(this.folder, { recursive: true, force: true });
+      throw new Error('interrupted');
+    }
     const { directory, pid, backing } = subject;
     const place: Place = {
       folder: directory === null ? backing : makeFolder(directory),
@@ -68,8 +75,13 @@ export class Subjects {
     });
   }
 
-  /** Unmounts and removes everything; goes on when one does not come down, and says so. */
-  async close(): Promise<void> {
+  /** Unmounts and removes everything; goes on when one does not come down, and says so. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     for (const { competitor, subject, sampler } of this.running.splice(0)) {
       sampler?.stop();
       try {

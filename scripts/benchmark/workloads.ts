@@ -138,6 +138,11 @@ function rsync(place: Place): Promise<LoopResult> {
   return program(treeFiles, treeBytes, ['rsync', '-a', `${place.source}/`, tree(place)]);
 }
 
+/** Removes the copy of a source tree that is another one now. */
+export function dropTree(place: Place): void {
+  rmSync(tree(place), { recursive: true, force: true });
+}
+
 async function needTree(place: Place): Promise<void> {
   if (!existsSync(tree(place))) await rsync(place);
 }
