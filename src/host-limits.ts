@@ -76,6 +76,8 @@ export const hostLimits = {
   /** Audits that fail one after the other until a host is not counted on, and that are good until it is again. */
   host_audits_failed_max: 3,
   host_audits_good_min: 20,
+  /** So often in turn a host may have too much to do to answer. */
+  host_audits_busy_max: 20,
   /** Hosts of which it is noted what they gave and got, and how often that is written down. */
   host_accounts_max: 256,
   host_accounts_save_ms: 60_000,
@@ -102,6 +104,8 @@ export const hostLimits = {
   put_back_batch_blocks: 64,
   /** A host that is missed for longer is replaced, unless the owner says otherwise. */
   host_repair_after_ms: 24 * 3600 * 1000,
+  /** After a start the others have so long to connect, also those that were away for longer before. */
+  reconnect_grace_ms: 5 * 60_000,
   /** Parity that is appended in one batch, about, and stripes in one. */
   encode_batch_bytes: 2 << 20,
   encode_batch_stripes_max: 64,
@@ -120,6 +124,9 @@ export const hostLimits = {
   /** Of the last audits of a host so many may fail before it is dropped. */
   audits_noted_max: 32,
   audits_failed_max: 3,
+  /** A host that answers none of so many in turn, for so long, is not counted on. */
+  audits_unanswered_max: 20,
+  audits_unanswered_ms_min: 30 * 60_000,
   /**
    * In the background the owner encodes and rests so long; longer while something is not committed, and while somebody
    * writes fast: what hosts get then takes no more than a fiftieth.

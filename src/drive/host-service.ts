@@ -1,10 +1,12 @@
 /** A host as a process: its folder, its store, and the control socket that commands reach it over. */
+
 import { appendFileSync, renameSync, statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import Corestore from 'corestore';
 import type { NodeAddress } from 'hyperdht';
 import { ControlServer } from '../control/server.js';
 import { NotFoundError, StoreError, UsageError } from '../errors.js';
+import { decodeAbsences, encodeAbsences } from '../hosts/absences.js';
 import { Accounts } from '../hosts/accounts.js';
 import type { Evidence } from '../hosts/auditor.js';
 import { isCapacity } from '../hosts/capacity.js';
@@ -109,16 +111,19 @@ export class HostService {
       undo.push(() => storeSync.close());
       const saved = await accountStore(paths).load();
       const accounts = new Accounts(options.reciprocalRatio ?? null, saved?.accounts);
-      const saveAccounts = (): Promise<void> =>
-        accountStore(paths)
-          .save({ accounts: accounts.encode() })
-          .catch((error: unknown) => log(`Cannot note what hosts gave: ${String(error)}`));
-      const timer = setInterval(() => void saveAccounts(), limits.host_accounts_save_ms);
-      undo.push(async () => clearInterval(timer));
+      // Drives whose logs are not open yet are as they were.
+      const absences = decodeAbsences(saved?.absences);
+      const saveAccounts = (host: StorageHost): Promise<void> => {
+        const known = encodeAbsences(new Map([...absences, ...host.absences()]));
+        return accountStore(paths)
+          .save({ accounts: accounts.encode(), absences: known })
+          .catch((error: unknown) => log(`Cannot note what other hosts did: ${String(error)}`));
+      };
       let onLeft = (): void => undefined;
       const host = await StorageHost.start({
         onLeft: () => onLeft(),
         accounts,
+        absences,
         reciprocalRatio: options.reciprocalRatio ?? null,
         keptByHosts: () => keptByHosts(options.home, log),
         book,
@@ -141,9 +146,11 @@ export class HostService {
         log,
       });
       undo.push(() => host.close());
+      const timer = setInterval(() => void saveAccounts(host), limits.host_accounts_save_ms);
+      undo.push(async () => clearInterval(timer));
       const service = new HostService(host, book, store, storeSync, lock, () => {
         clearInterval(timer);
-        return saveAccounts();
+        return saveAccounts(host);
       });
       onLeft = () => {
         log('Everything is handed over');

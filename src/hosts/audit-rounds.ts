@@ -26,17 +26,31 @@ export interface AuditRoundsOptions {
   /** A host failed so often that it is not to be trusted any more. */
   drop: (index: number) => Promise<void>;
   log: (line: string) => void;
+  /** Since 1970. */
+  nowMs?: () => number;
+}
+
+interface Unanswered {
+  count: number;
+  sinceMs: number;
+  isTold: boolean;
 }
 
 export class AuditRounds {
   readonly #drive: AuditedDrive;
   readonly #options: AuditRoundsOptions;
+  /** When a host was chosen last, by its id in hex, whatever came of it. */
+  readonly #chosenMs = new Map<string, number>();
+  /** Audits in turn that a host did not answer, and since when, by its id in hex. */
+  readonly #unanswered = new Map<string, Unanswered>();
+  readonly #nowMs: () => number;
   #timer: NodeJS.Timeout | null = null;
   #isClosed = false;
 
   constructor(drive: AuditedDrive, options: AuditRoundsOptions) {
     this.#drive = drive;
     this.#options = options;
+    this.#nowMs = options.nowMs ?? Date.now;
     this.#later(limits.audit_again_ms);
   }
 
@@ -45,10 +59,20 @@ export class AuditRounds {
     if (this.#timer !== null) clearTimeout(this.#timer);
   }
 
+  /** Whether a host has answered no audit for so long that what it says to have does not count. */
+  isMute(id: Buffer): boolean {
+    const found = this.#unanswered.get(id.toString('hex'));
+    return (
+      found !== undefined &&
+      found.count >= limits.audits_unanswered_max &&
+      this.#nowMs() - found.sinceMs >= limits.audits_unanswered_ms_min
+    );
+  }
+
   #later(ms: number): void {
     if (this.#isClosed) return;
     this.#timer = setTimeout(() => {
-      this.#auditOne()
+      this.auditOne()
         .catch((error: unknown) => {
           if (!this.#isClosed) this.#options.log(`Cannot audit the hosts: ${String(error)}`);
           return limits.audit_interval_ms;
@@ -58,8 +82,8 @@ export class AuditRounds {
     this.#timer.unref();
   }
 
-  /** Resolves with the time until the next. */
-  async #auditOne(): Promise<number> {
+  /** Resolves with the milliseconds until the next. */
+  async auditOne(): Promise<number> {
     const { hosts } = this.#drive.plan;
     // One that is leaving owes nothing any more.
     const connected = this.#drive
@@ -69,18 +93,21 @@ export class AuditRounds {
     if (chosen === undefined) return limits.audit_again_ms;
     const { index, peer } = chosen;
     const known = this.#options.known(peer.id);
+    this.#chosenMs.set(peer.id.toString('hex'), this.#nowMs());
     // By another plan it may owe something else.
     const isCurrent = (): boolean => known.state?.planLength === this.#drive.planLength;
     const picked = isCurrent() ? pickAudited(index, known, this.#plan()) : null;
     if (picked === null) return limits.audit_again_ms;
     const result = await audit(peer, picked, this.#drive.logs);
     if (result === 'none' || this.#isClosed) return limits.audit_again_ms;
+    this.#noteAnswer(peer.id, result !== 'unanswered');
+    if (result === 'unanswered') return limits.audit_again_ms;
     // A block that is not there may have gone rightly. One that is wrong was sent by nobody honest.
     const isAbsent = result !== 'passed' && result.got === null;
     if (isAbsent && !(isCurrent() && isAudited(index, known, this.#plan(), picked))) {
       return limits.audit_again_ms;
     }
-    known.lastAuditMs = Date.now();
+    known.lastAuditMs = this.#nowMs();
     known.audits.note(result === 'passed');
     if (result === 'passed') {
       return this.#pauseMs(connected);
@@ -98,13 +125,33 @@ export class AuditRounds {
   #suspect(connected: { index: number; peer: HostsPeer }[]) {
     return connected.find(({ peer }) => {
       const { audits, lastAuditMs } = this.#options.known(peer.id);
-      return audits.failed > 0 && Date.now() - lastAuditMs < limits.audit_interval_ms;
+      return audits.failed > 0 && this.#nowMs() - lastAuditMs < limits.audit_interval_ms;
     });
   }
 
+  #noteAnswer(id: Buffer, hasAnswered: boolean): void {
+    const name = id.toString('hex');
+    if (hasAnswered) {
+      this.#unanswered.delete(name);
+      return;
+    }
+    const first = { count: 0, sinceMs: this.#nowMs(), isTold: false };
+    const found = this.#unanswered.get(name) ?? first;
+    this.#unanswered.set(name, found);
+    found.count++;
+    if (found.isTold || !this.isMute(id)) return;
+    found.isTold = true;
+    this.#options.log(
+      `Host ${name.slice(0, 8)} is not counted on: it answered none of the last ${found.count} audits`,
+    );
+  }
+
+  /** Whoever gave no answer, or has nothing yet that could be asked for, does not keep the others from their turn. */
   #longestUnasked(connected: { index: number; peer: HostsPeer }[]) {
-    const askedMs = ({ peer }: { peer: HostsPeer }): number =>
-      this.#options.known(peer.id).lastAuditMs;
+    const askedMs = ({ peer }: { peer: HostsPeer }): number => {
+      const chosenMs = this.#chosenMs.get(peer.id.toString('hex')) ?? 0;
+      return Math.max(chosenMs, this.#options.known(peer.id).lastAuditMs);
+    };
     return connected.toSorted((a, b) => askedMs(a) - askedMs(b))[0];
   }
 

@@ -5,13 +5,21 @@
 import hypercoreCrypto from 'hypercore-crypto';
 import { UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
-import { claimsBlock } from './confirmations.js';
+import { signedLeaf } from '../log/signed-leaf-hash.js';
+import { claimsBlock, placementOfWord } from './confirmations.js';
 import type { Duty } from './duty.js';
 import type { HostedLogs } from './hosted-logs.js';
 import type { LeafHash } from './put-back.js';
 import { isLeaf, shardBlock } from './rebuilder.js';
 import { leafOfSlot, type StripeReader } from './stripe-reader.js';
-import { encodedStripes, type Group, groupAt, type ShardBlock, shardsOf } from './stripes.js';
+import {
+  type Group,
+  groupAt,
+  groupCount,
+  holdersOfGroup,
+  type ShardBlock,
+  shardsOf,
+} from './stripes.js';
 import type { HostsPeer } from './wire/hosts-peer.js';
 import type { HostsWire } from './wire/hosts-wire.js';
 
@@ -66,6 +74,8 @@ export class Auditor {
   readonly #options: Required<AuditorOptions>;
   /** By the host's id in hex. */
   readonly #scores = new Map<string, HostRecord>();
+  /** Audits in turn that a host had no time for, by its id in hex. */
+  readonly #busyInTurn = new Map<string, number>();
 
   constructor(options: AuditorOptions) {
     this.#options = { random: Math.random, ...options };
@@ -106,10 +116,18 @@ export class Auditor {
     index: number,
   ): Promise<{ shard: ShardBlock; leaf: LeafHash } | null> {
     const { stripes } = this.#options;
+    const placement = placementOfWord(duty.view.plan, peer.state ?? { gone: [] });
     for (let draw = 0; draw < limits.host_audit_draws_max; draw++) {
-      const group = this.#randomStripe(duty);
+      const group = this.#randomGroup(duty);
       if (group === null) return null;
-      const slot = duty.basePlacement.place(group, shardsOf(group.epoch)).indexOf(index);
+      if (!group.encoded) {
+        // What waits for its stripe may be gone by the time that the answer comes.
+        if (group.epoch.kind !== 'copies') continue;
+        const copy = await this.#drawCopy(duty, peer, holdersOfGroup(group, placement), index);
+        if (copy !== null) return copy;
+        continue;
+      }
+      const slot = placement.place(group, shardsOf(group.epoch)).indexOf(index);
       if (slot < 0) continue;
       const shard = shardBlock(group, slot);
       if (!this.#isSaid(duty, peer, shard)) continue;
@@ -120,8 +138,25 @@ export class Auditor {
     return null;
   }
 
-  #randomStripe({ layout }: Duty): Group | null {
-    const counts = layout.epochs.map((_, epochIndex) => encodedStripes(layout, epochIndex));
+  /** Of blocks that are kept as copies those are compared of which the signed hash is here: with a copy, or next to one. */
+  async #drawCopy(
+    duty: Duty,
+    peer: HostsPeer,
+    holders: readonly (readonly [shard: ShardBlock, hosts: readonly number[]])[],
+    index: number,
+  ): Promise<{ shard: ShardBlock; leaf: LeafHash } | null> {
+    const { logs, random } = this.#options;
+    const owed = holders.filter(
+      ([shard, hosts]) => hosts.includes(index) && this.#isSaid(duty, peer, shard),
+    );
+    const [shard] = owed[Math.floor(random() * owed.length)] ?? [];
+    if (shard === undefined) return null;
+    const leaf = await signedLeaf(logs.byName[shard.log], shard.block);
+    return leaf === null ? null : { shard, leaf };
+  }
+
+  #randomGroup({ layout }: Duty): Group | null {
+    const counts = layout.epochs.map((_, epochIndex) => groupCount(layout, epochIndex));
     let nth = Math.floor(this.#options.random() * counts.reduce((sum, count) => sum + count, 0));
     for (const [epochIndex, count] of counts.entries()) {
       if (nth < count) return groupAt(layout, epochIndex, nth) ?? null;
@@ -148,8 +183,9 @@ export class Auditor {
     let received: Buffer | null = null;
     try {
       const answer = await peer.readBlock(shard.log, shard.block);
-      if (answer.status === 'busy') return null;
-      if (answer.status === 'absent') {
+      if (answer.status === 'busy') {
+        if (!this.#isAlwaysBusy(peer.id)) return null;
+      } else if (answer.status === 'absent') {
         // It may have said so meanwhile.
         if (!this.#isSaid(duty, peer, shard)) return null;
         verdict = 'absent';
@@ -157,6 +193,7 @@ export class Auditor {
         received = answer.stored;
         verdict = isLeaf(received, leaf) ? 'good' : 'wrong';
       }
+      if (answer.status !== 'busy') this.#busyInTurn.delete(peer.id.toString('hex'));
     } catch (error) {
       if (!(error instanceof UnavailableError)) throw error;
       // One that went is missed, which is another matter.
@@ -174,6 +211,14 @@ export class Auditor {
       });
     }
     return verdict;
+  }
+
+  /** Notes that a host had too much to do. */
+  #isAlwaysBusy(id: Buffer): boolean {
+    const name = id.toString('hex');
+    const count = (this.#busyInTurn.get(name) ?? 0) + 1;
+    if (this.#busyInTurn.size < limits.plan_hosts_max) this.#busyInTurn.set(name, count);
+    return count > limits.host_audits_busy_max;
   }
 
   #count(id: Buffer, verdict: AuditVerdict): void {

@@ -4,6 +4,7 @@
  */
 import { limits } from '../limits.js';
 import { encodedLengths, stripeAt } from './epochs.js';
+import { type Placement, placementOf } from './placement.js';
 import type { Plan, PlanEpoch } from './plan-record.js';
 import { type Garbage, isGarbage, type Layout, type ShardBlock } from './stripes.js';
 
@@ -86,6 +87,14 @@ export function reachesBlock(
   if (log === 'parity') return true;
   const stripes = word.stripe.fork === logs.stripe.fork ? word.stripe.length : 0;
   return block < contentKnownTo(epochs, stripes, stripeLength);
+}
+
+/** Who is to keep what, as a host sees it when it says what it has of that: without those that it does not count on. */
+export function placementOfWord(plan: Plan, { gone }: Pick<HostConfirmation, 'gone'>): Placement {
+  return placementOf(
+    plan,
+    (index) => plan.hosts[index]?.status === 'active' && !gone.includes(index),
+  );
 }
 
 /** Whether a host claims to have a block, if it owes it at all. `garbage`: nobody owes that. */

@@ -11,6 +11,7 @@ import { BlockSet } from '../log/block-set.js';
 import { localBlocksExcept } from '../log/block-totals.js';
 import { removeBlocks } from '../log/remove-blocks.js';
 import type { Swarm } from '../swarm/swarm.js';
+import type { Absences } from './absences.js';
 import type { Accounts } from './accounts.js';
 import { Auditor, type Evidence } from './auditor.js';
 import type { Capacity } from './capacity.js';
@@ -42,6 +43,8 @@ export interface HostedDriveOptions {
   planPublicKey: Buffer;
   keys: HostedLogKeys;
   capacity: Capacity;
+  /** How long others had been away when this host ended last. */
+  absences?: Absences | undefined;
   /** Makes everything durable that was stored before the call. */
   sync: () => Promise<void>;
   /** Blocks of some logs were taken out of the store, so many bytes. */
@@ -70,7 +73,7 @@ export class HostedDrive {
   readonly auditor: Auditor;
   readonly rebuilder: Rebuilder;
   readonly scrubber: Scrubber;
-  readonly liveness = new Liveness();
+  readonly liveness: Liveness;
   readonly #options: HostedDriveOptions;
   readonly #reconnector: Reconnector;
   readonly #abort = new AbortController();
@@ -103,6 +106,7 @@ export class HostedDrive {
   private constructor(options: HostedDriveOptions, logs: HostedLogs) {
     this.#options = options;
     this.logs = logs;
+    this.liveness = new Liveness(options.absences);
     this.#reconnector = new Reconnector(options.swarm);
     for (const core of logs.all) {
       core.on('append', () => this.#change());
@@ -286,7 +290,7 @@ export class HostedDrive {
       contentLength: this.logs.get('content').length,
       stripeLength: this.logs.get('stripe').length,
     };
-    const forks = this.#forks;
+    const forks = this.logs.forks;
     const before = this.#duty;
     const duty = nextDuty(before, { view, layout, forks, self, missed, failing, gone });
     await extendDuty(duty, workPause());
@@ -475,7 +479,7 @@ export class HostedDrive {
     if (duty === null) return;
     this.liveness.look(duty.view.plan, this.#connectedHosts());
     // After a new fork, what was computed before says nothing.
-    if (duty.forks !== this.#forks) return;
+    if (duty.forks !== this.logs.forks) return;
     this.#survey(duty);
     const state = hostStateOf(duty, {
       logs: this.logs,
@@ -490,10 +494,5 @@ export class HostedDrive {
     this.#stateMs = performance.now();
     this.#state = state;
     this.wire.sendState(state);
-  }
-
-  /** Changes when any log is begun anew from somewhere. */
-  get #forks(): string {
-    return this.logs.all.map(({ fork }) => fork).join();
   }
 }

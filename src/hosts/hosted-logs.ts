@@ -37,6 +37,11 @@ export class HostedLogs {
     return HOSTED_LOGS.map((name) => this.#cores[name]);
   }
 
+  /** Changes when any log is begun anew from somewhere. */
+  get forks(): string {
+    return this.all.map(({ fork }) => fork).join();
+  }
+
   get byName(): Readonly<Record<HostedLog, Hypercore>> {
     return this.#cores;
   }

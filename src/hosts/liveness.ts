@@ -3,6 +3,7 @@
  * counted on any more when the majority of the hosts that are connected, oneself included, misses it. So a host whose own
  * network fails does not start to rebuild the world, and nobody has to be asked.
  */
+import { type Absences, countedBefore } from './absences.js';
 import type { Plan } from './plan-record.js';
 import type { HostState } from './wire/hosts-messages.js';
 
@@ -20,9 +21,18 @@ export class Liveness {
   readonly #leavers = new Set<string>();
   #lookedMs: number | null = null;
 
-  /** `nowMs`: monotonic. */
-  constructor(nowMs: () => number = () => performance.now()) {
+  readonly #before: Absences;
+
+  /** `before`: how long hosts had been away when this one ended last. `nowMs`: monotonic. */
+  constructor(before: Absences = new Map(), nowMs: () => number = () => performance.now()) {
+    this.#before = before;
     this.#nowMs = nowMs;
+  }
+
+  /** How long hosts have been away: 0 for those that are connected. */
+  get absences(): Absences {
+    const nowMs = this.#nowMs();
+    return new Map([...this.#seenMs].map(([name, seenMs]) => [name, Math.max(0, nowMs - seenMs)]));
   }
 
   /** Milliseconds since a host was connected; 0 for one that is, and for one that is new here. */
@@ -42,8 +52,11 @@ export class Liveness {
       const state = connected.get(name);
       if (state?.leaving === true) this.#leavers.add(name);
       else if (state != null) this.#leavers.delete(name);
-      if (seenMs === undefined || connected.has(name)) this.#seenMs.set(name, nowMs);
-      else if (gapMs > SLEPT_MS) this.#seenMs.set(name, Math.min(nowMs, seenMs + gapMs));
+      if (connected.has(name)) this.#seenMs.set(name, nowMs);
+      else if (seenMs === undefined) {
+        const beforeMs = countedBefore(this.#before.get(name) ?? 0, plan.repairAfterMs);
+        this.#seenMs.set(name, nowMs - beforeMs);
+      } else if (gapMs > SLEPT_MS) this.#seenMs.set(name, Math.min(nowMs, seenMs + gapMs));
     }
   }
 

@@ -5,10 +5,9 @@ import { limits } from '../limits.js';
 import { leafHash } from '../log/leaf-hashes.js';
 import { signedLeafHash } from '../log/signed-leaf-hash.js';
 import type { AuditEvidence } from './audits.js';
-import { claimsBlock } from './confirmations.js';
+import { claimsBlock, placementOfWord } from './confirmations.js';
 import { formatHostId } from './host-id.js';
 import type { KnownHost } from './owner-book.js';
-import { type Placement, placementOf } from './placement.js';
 import type { Plan } from './plan-record.js';
 import {
   type Garbage,
@@ -31,7 +30,7 @@ export interface AuditedLogs {
 }
 
 /**
- * A random block that a host is to keep by the plan, whoever else is away, and has confirmed; null when there is none.
+ * A random block that a host is to keep as it sees the plan, and has confirmed; null when there is none.
  *
  * @param random From 0 to 1.
  */
@@ -42,7 +41,7 @@ export function pickAudited(
   random: () => number = Math.random,
 ): ShardBlock | null {
   if (state === null) return null;
-  const placement = placementOfAll(plan);
+  const placement = placementOfWord(plan, state);
   const counts = layout.epochs.map((_, i) => groupCount(layout, i));
   const total = counts.reduce((sum, count) => sum + count, 0);
   for (let tries = 0; tries < TRIES_MAX && total > 0; tries++) {
@@ -81,16 +80,15 @@ export function isAudited(
   return (
     state !== null &&
     claimsBlock(state, shard, logs, layout, garbage) &&
-    holdersOf(layout, placementOfAll(plan), shard).includes(host)
+    holdersOf(layout, placementOfWord(plan, state), shard).includes(host)
   );
 }
 
-function placementOfAll(plan: Plan): Placement {
-  return placementOf(plan, (index) => plan.hosts[index]?.status === 'active');
-}
-
-/** What an audit came to. `none`: the host had too much to do, or did not answer, which is no lie. */
-export type AuditResult = 'passed' | 'none' | AuditEvidence;
+/**
+ * What an audit came to. `unanswered`: the host had too much to do, or said nothing, which is no lie, unless it is always so.
+ * `none`: there is nothing to compare with, or the host went.
+ */
+export type AuditResult = 'passed' | 'unanswered' | 'none' | AuditEvidence;
 
 /** Reads the block back. Never throws for what the host does. */
 export async function audit(
@@ -105,10 +103,10 @@ export async function audit(
   let got: Buffer | null;
   try {
     const answer = await peer.readBlock(log, block, limits.host_read_ms_max);
-    if (answer.status === 'busy') return 'none';
+    if (answer.status === 'busy') return 'unanswered';
     got = answer.status === 'here' ? leafHash(answer.stored) : null;
   } catch (error) {
-    if (error instanceof UnavailableError) return 'none';
+    if (error instanceof UnavailableError) return peer.closed ? 'none' : 'unanswered';
     throw error;
   }
   // It may have followed a new fork meanwhile.

@@ -1,15 +1,19 @@
 /** What an owner knows of his hosts from what they said: kept over restarts in a small file. */
 import { limits } from '../limits.js';
+import { countedBefore } from './absences.js';
 import { AuditScore } from './audits.js';
 import type { VersionLengths } from './confirmations.js';
 import type { HostState } from './wire/hosts-messages.js';
 
 /** Kept of a host: longer away, and it is looked at anew. */
 const KEPT_HOSTS_MAX = 200;
+const AWAY_STEP_MS = 60_000;
 
 export interface KnownHost {
   /** When it was connected last; 0 for never. */
   lastSeenMs: number;
+  /** How long it had been away when this program ended last; 0 once it has been connected since. */
+  awayBeforeMs: number;
   /** What it said last; null when it said nothing since this process runs. */
   state: HostState | null;
   /** What it stored when it was heard of last. */
@@ -21,6 +25,7 @@ export interface KnownHost {
 
 interface StoredHost {
   lastSeenMs: number;
+  awayMs: number;
   storedBytes: number;
   passed: number;
   failed: number;
@@ -36,6 +41,7 @@ export interface StoredBook {
 
 export class OwnerBook {
   readonly #hosts = new Map<string, KnownHost>();
+  readonly #startedMs = Date.now();
   /** The newest version that all hosts confirmed; null for none. */
   protected: VersionLengths | null = null;
   /** Blocks of the chunk log from the first on that all hosts confirmed once, under whichever plan. */
@@ -49,13 +55,14 @@ export class OwnerBook {
     }
     this.sentBlocks = isCount(sentBlocks) ? sentBlocks : (this.protected?.contentLength ?? 0);
     for (const [id, host] of Object.entries(hosts ?? {})) {
-      const { lastSeenMs, storedBytes, passed, failed, lastAuditMs } = (host ??
+      const { lastSeenMs, awayMs, storedBytes, passed, failed, lastAuditMs } = (host ??
         {}) as Partial<StoredHost>;
       if (!/^[0-9a-f]{64}$/.test(id) || ![lastSeenMs, storedBytes, passed, failed].every(isCount)) {
         continue;
       }
       this.#hosts.set(id, {
         lastSeenMs: lastSeenMs as number,
+        awayBeforeMs: isCount(awayMs) ? awayMs : 0,
         storedBytes: storedBytes as number,
         state: null,
         audits: new AuditScore(passed, failed),
@@ -70,6 +77,7 @@ export class OwnerBook {
     if (host === undefined) {
       host = {
         lastSeenMs: 0,
+        awayBeforeMs: 0,
         state: null,
         storedBytes: 0,
         audits: new AuditScore(),
@@ -80,6 +88,23 @@ export class OwnerBook {
     return host;
   }
 
+  /** It is connected now. */
+  seen(id: Buffer): void {
+    const known = this.of(id);
+    known.lastSeenMs = Date.now();
+    known.awayBeforeMs = 0;
+  }
+
+  /** Whether a host has been away for longer than that while this program ran, in this run and before. */
+  isMissed(id: Buffer, repairAfterMs: number): boolean {
+    const known = this.of(id);
+    return this.#awayMs(known) + countedBefore(known.awayBeforeMs, repairAfterMs) > repairAfterMs;
+  }
+
+  #awayMs({ lastSeenMs }: KnownHost): number {
+    return Math.max(0, Date.now() - Math.max(this.#startedMs, lastSeenMs));
+  }
+
   /** Bytes that hosts have of the drive, as they said last, by their ids in hex. */
   get storedBytes(): Map<string, number> {
     return new Map([...this.#hosts].map(([id, host]) => [id, host.storedBytes]));
@@ -88,12 +113,13 @@ export class OwnerBook {
   stored(): StoredBook {
     const newest = [...this.#hosts].sort(([, a], [, b]) => b.lastSeenMs - a.lastSeenMs);
     const hosts: Record<string, StoredHost> = {};
-    for (const [id, { lastSeenMs, storedBytes, audits, lastAuditMs }] of newest.slice(
-      0,
-      Math.min(KEPT_HOSTS_MAX, limits.plan_hosts_max),
-    )) {
-      const { passed, failed } = audits;
-      hosts[id] = { lastSeenMs, storedBytes, passed, failed, lastAuditMs };
+    for (const [id, known] of newest.slice(0, Math.min(KEPT_HOSTS_MAX, limits.plan_hosts_max))) {
+      const { lastSeenMs, storedBytes, lastAuditMs } = known;
+      const { passed, failed } = known.audits;
+      const away = known.awayBeforeMs + this.#awayMs(known);
+      // To the minute: it is written whenever it is another one.
+      const awayMs = away - (away % AWAY_STEP_MS);
+      hosts[id] = { lastSeenMs, awayMs, storedBytes, passed, failed, lastAuditMs };
     }
     return { protected: this.protected, sentBlocks: this.sentBlocks, hosts };
   }

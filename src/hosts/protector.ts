@@ -47,7 +47,6 @@ export class Protector {
   readonly #writer: StripeWriter;
   readonly #book: OwnerBook;
   readonly #versions = new VersionHistoryLengths();
-  readonly #startedMs = Date.now();
   #wire: HostsWire | null = null;
   #garbage: CollectedBlocks = { tree: new BlockSet(), content: new BlockSet() };
   #looking: Promise<void> | null = null;
@@ -385,7 +384,7 @@ export class Protector {
     for (const { id, status } of this.plan.hosts) {
       if (!isKeeping(status)) continue;
       const peer = this.#wire?.host(id);
-      if (peer !== undefined) this.#book.of(id).lastSeenMs = Date.now();
+      if (peer !== undefined) this.#book.seen(id);
       else if (swarm?.isConnected(id) === false) swarm.joinPeer(id);
     }
     this.#soon();
@@ -396,7 +395,7 @@ export class Protector {
     const index = this.#indexOf(peer.id);
     if (index < 0 || this.#isClosed) return;
     const known = this.#book.of(peer.id);
-    known.lastSeenMs = Date.now();
+    this.#book.seen(peer.id);
     if (state !== null) {
       known.state = state;
       known.storedBytes = state.storedBytes;
@@ -409,10 +408,10 @@ export class Protector {
 
   /** Who takes part in the placement, as most of those who are asked see it. */
   #live(): boolean[] {
-    const nowMs = Date.now();
-    const own = this.plan.hosts.flatMap(({ id }, index) => {
-      const sinceMs = Math.max(this.#startedMs, this.#book.of(id).lastSeenMs);
-      return nowMs - sinceMs > this.plan.repairAfterMs ? [index] : [];
+    const { hosts, repairAfterMs } = this.plan;
+    const own = hosts.flatMap(({ id }, index) => {
+      const isGone = this.#book.isMissed(id, repairAfterMs) || this.#audits?.isMute(id) === true;
+      return isGone ? [index] : [];
     });
     const others = this.connectedHosts().flatMap(({ peer }) =>
       peer.state === null ? [] : [[...peer.state.missed, ...peer.state.failing]],

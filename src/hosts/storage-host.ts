@@ -7,6 +7,7 @@ import type { NodeAddress } from 'hyperdht';
 import { UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { Swarm, type SwarmStatistics } from '../swarm/swarm.js';
+import type { Absences } from './absences.js';
 import type { Account, Accounts } from './accounts.js';
 import type { AuditScore, Evidence } from './auditor.js';
 import { Capacity } from './capacity.js';
@@ -54,6 +55,8 @@ export interface StorageHostOptions {
   verifyBytesPerSecond?: number | undefined;
   auditIntervalMs?: number | undefined;
   accounts: Accounts;
+  /** How long others had been away when this host ended last: by a drive's id, in hex. */
+  absences?: ReadonlyMap<string, Absences> | undefined;
   /** See StorageLedgerOptions. */
   reciprocalRatio: number | null;
   keptByHosts: () => Promise<ReadonlyMap<string, number>>;
@@ -254,6 +257,11 @@ export class StorageHost {
     if (force) for (const { keys } of [...this.#options.book.drives]) await this.#forget(keys.plan);
   }
 
+  /** How long others have been away, by the drive's id in hex. */
+  absences(): Map<string, Absences> {
+    return new Map([...this.#drives].map(([id, { liveness }]) => [id, liveness.absences]));
+  }
+
   /** How far it is with leaving; drives that are handed over are gone. */
   handovers(): { id: string; handover: Handover }[] {
     return this.#options.book.drives.map(({ keys }) => ({
@@ -329,6 +337,7 @@ export class StorageHost {
       planPublicKey,
       keys,
       capacity: this.#capacity,
+      absences: this.#options.absences?.get(keys.plan.toString('hex')),
       sync: () => space.sync(),
       onRemoved: (bytes) => this.#onRemoved(bytes),
       accounts: this.#options.accounts,

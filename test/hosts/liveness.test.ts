@@ -1,7 +1,9 @@
 import test from 'brittle';
+import { decodeAbsences, encodeAbsences } from '../../src/hosts/absences.js';
 import { type ConnectedHosts, Liveness, notCountedOn } from '../../src/hosts/liveness.js';
 import type { Plan } from '../../src/hosts/plan-record.js';
 import type { HostState } from '../../src/hosts/wire/hosts-messages.js';
+import { limits } from '../../src/limits.js';
 import { sampleStates } from './support/sample-messages.js';
 
 const REPAIR_AFTER_MS = 60_000;
@@ -35,7 +37,7 @@ function connected(states: Record<number, Partial<HostState>>): ConnectedHosts {
 
 test('liveness - a host that is away too long is missed, and is not once it is back', (t) => {
   let nowMs = 0;
-  const liveness = new Liveness(() => nowMs);
+  const liveness = new Liveness(new Map(), () => nowMs);
   const plan = planOf(3);
   liveness.look(plan, connected({ 1: {} }));
   for (; nowMs < REPAIR_AFTER_MS; nowMs += 1000) liveness.look(plan, connected({ 1: {} }));
@@ -49,9 +51,54 @@ test('liveness - a host that is away too long is missed, and is not once it is b
   t.is(liveness.awayMs(Buffer.alloc(32, 2)), 0);
 });
 
+test('liveness - how long a host was away before a restart counts, but for the time to come back', (t) => {
+  let nowMs = 0;
+  const plan = { ...planOf(3), repairAfterMs: 24 * 3600_000 };
+  const away = Buffer.alloc(32, 2);
+  const first = new Liveness(new Map(), () => nowMs);
+  const step = (
+    liveness: Liveness,
+    ms: number,
+    hosts: Record<number, Partial<HostState>>,
+  ): void => {
+    for (const endMs = nowMs + ms; nowMs < endMs; nowMs += 1000) {
+      liveness.look(plan, connected(hosts));
+    }
+  };
+  step(first, 23 * 3600_000, { 0: {}, 1: {} });
+  const stored = encodeAbsences([['ab'.repeat(32), first.absences]]);
+  const [absences] = decodeAbsences(JSON.parse(JSON.stringify(stored))).values();
+  t.alike(
+    [...(absences ?? [])].map(([id]) => id),
+    [away.toString('hex')],
+  );
+  const second = new Liveness(absences, () => nowMs);
+  step(second, 3590_000, { 0: {}, 1: {} });
+  t.alike(second.missed(plan, 0), []);
+  step(second, 20_000, { 0: {}, 1: {} });
+  t.alike(second.missed(plan, 0), [2]);
+  // The longest absence ends no sooner than it takes to connect after a start.
+  const third = new Liveness(new Map([[away.toString('hex'), 1e12]]), () => nowMs);
+  step(third, limits.reconnect_grace_ms - 10_000, { 0: {}, 1: {} });
+  t.alike(third.missed(plan, 0), []);
+  step(third, 20_000, { 0: {}, 1: {} });
+  t.alike(third.missed(plan, 0), [2]);
+  step(third, 1000, { 0: {}, 1: {}, 2: {} });
+  t.is(third.absences.get(away.toString('hex')), 1000, 'it begins anew');
+});
+
+test('liveness - absences in a file that are none are left out', (t) => {
+  const id = 'ab'.repeat(32);
+  for (const value of [null, 7, 'x', [], { x: { [id]: 9 } }, { [id]: null }, { [id]: { x: 1 } }]) {
+    t.is(decodeAbsences(value).size, 0, JSON.stringify(value));
+  }
+  const found = decodeAbsences({ [id]: { [id]: 70_000, ['cd'.repeat(32)]: -1 } });
+  t.alike([...(found.get(id) ?? [])], [[id, 70_000]]);
+});
+
 test('liveness - a machine that slept misses nobody for that', (t) => {
   let nowMs = 0;
-  const liveness = new Liveness(() => nowMs);
+  const liveness = new Liveness(new Map(), () => nowMs);
   const plan = planOf(3);
   liveness.look(plan, connected({}));
   nowMs += 10 * REPAIR_AFTER_MS;
@@ -60,7 +107,7 @@ test('liveness - a machine that slept misses nobody for that', (t) => {
 });
 
 test('liveness - who left is missed at once, and stays so when it is off', (t) => {
-  const liveness = new Liveness(() => 0);
+  const liveness = new Liveness(new Map(), () => 0);
   const plan = planOf(3);
   liveness.look(plan, connected({ 1: { leaving: true } }));
   t.alike(liveness.missed(plan, 0), [1]);

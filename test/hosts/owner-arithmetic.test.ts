@@ -2,6 +2,7 @@
 import test from 'brittle';
 import { formatHealth } from '../../src/cli/commands/health.js';
 import { mapsOf } from '../../src/hosts/ask-holdings.js';
+import { AuditRounds } from '../../src/hosts/audit-rounds.js';
 import { AuditScore } from '../../src/hosts/audits.js';
 import {
   confirmedBy,
@@ -24,6 +25,7 @@ import type { Plan, PlanEpoch, PlanHost } from '../../src/hosts/plan-record.js';
 import { holdersOf, type Layout } from '../../src/hosts/stripes.js';
 import { limits } from '../../src/limits.js';
 import { BlockSet } from '../../src/log/block-set.js';
+import { leafHash } from '../../src/log/leaf-hashes.js';
 import { SeededRandom } from '../support/seeded-random.js';
 
 const stripes: PlanEpoch = {
@@ -227,6 +229,103 @@ function inputs(lost: (host: number, log: string, block: number) => boolean): He
     pause: () => undefined,
   };
 }
+
+test('audits - also of what a host took over for one that it does not count on', (t) => {
+  const plan = planOf(Array.from({ length: 7 }, (_, index) => host(index)));
+  const layout: Layout = { epochs: [stripes], contentLength: 40, stripeLength: 10 };
+  const own = { content: { fork: 0 }, stripe: { fork: 0 }, parity: { fork: 0 } } as never;
+  const audited: AuditPlan = { plan, layout, logs: own, garbage: new BlockSet() };
+  const random = new SeededRandom(1);
+  const picked = (index: number, gone: number[]): Set<string> => {
+    const known = { state: says({ gone }) } as KnownHost;
+    const found = new Set<string>();
+    for (let i = 0; i < 500; i++) {
+      const shard = pickAudited(index, known, audited, () => random.next());
+      if (shard !== null) found.add(`${shard.log} ${shard.block}`);
+    }
+    return found;
+  };
+  let more = 0;
+  for (const index of [1, 2, 3, 4, 5, 6]) {
+    const [before, after] = [picked(index, []), picked(index, [0])];
+    t.ok(
+      [...before].every((shard) => after.has(shard)),
+      'what it had before it has to keep',
+    );
+    more += after.size - before.size;
+  }
+  t.is(more, picked(0, []).size, 'all that the seventh had');
+});
+
+test('audits - one that never answers keeps nobody from his turn, and does not count in the end', async (t) => {
+  let nowMs = 1.8e12;
+  const plan = planOf([host(0), host(1), host(2)]);
+  const stored = Buffer.from('a block');
+  const leaf = leafHash(stored);
+  const log = {
+    fork: 0,
+    length: 40,
+    core: {
+      state: {
+        storage: {
+          read: () => ({ getTreeNode: async () => ({ hash: leaf }), tryFlush: () => undefined }),
+        },
+      },
+    },
+  };
+  const asked = [0, 0, 0];
+  let isBusy = true;
+  const peers = plan.hosts.map(({ id }, index) => ({
+    index,
+    peer: {
+      id,
+      closed: false,
+      readBlock: async () => {
+        asked[index] = (asked[index] as number) + 1;
+        return index === 1 && isBusy ? { status: 'busy' } : { status: 'here', stored };
+      },
+    },
+  }));
+  const copies = { ...stripes, kind: 'copies', data: 1, parity: 2 } as const;
+  const known = plan.hosts.map((_, index) => ({
+    // The first one goes by another plan: there is nothing that it could be asked for.
+    state: { ...says({ stripe: { fork: 0, length: 0 } }), planLength: index === 0 ? 1 : 3 },
+    audits: new AuditScore(0, 0),
+    lastAuditMs: 0,
+  }));
+  const told: string[] = [];
+  const rounds = new AuditRounds(
+    {
+      plan,
+      planLength: 3,
+      layout: { epochs: [copies], contentLength: 40, stripeLength: 0 },
+      logs: { content: log, stripe: log, parity: log } as never,
+      garbage: { content: new BlockSet() } as never,
+      connectedHosts: () => peers as never,
+    },
+    {
+      known: (id) => known[plan.hosts.findIndex((each) => each.id.equals(id))] as never,
+      onEvidence: () => undefined,
+      drop: async () => undefined,
+      log: (line) => told.push(line),
+      nowMs: () => nowMs,
+    },
+  );
+  t.teardown(() => rounds.close());
+  const pass = async (ms: number): Promise<void> => {
+    for (const endMs = nowMs + ms; nowMs < endMs; ) nowMs += await rounds.auditOne();
+  };
+  await pass(30 * limits.audit_again_ms);
+  t.ok((asked[1] as number) > 3 && (asked[2] as number) > 3, `${asked}`);
+  t.absent(rounds.isMute(plan.hosts[1]?.id as Buffer), 'it may have much to do');
+  await pass(limits.audits_unanswered_ms_min);
+  t.ok(rounds.isMute(plan.hosts[1]?.id as Buffer));
+  t.absent(rounds.isMute(plan.hosts[2]?.id as Buffer));
+  t.is(told.filter((line) => line.includes('not counted on')).length, 1, 'which is said once');
+  isBusy = false;
+  await pass(limits.audit_interval_ms);
+  t.absent(rounds.isMute(plan.hosts[1]?.id as Buffer), 'one answer is enough');
+});
 
 test('health - says how many hosts may fail, the worst first', async (t) => {
   const sound = await measureHealth(inputs(() => false));

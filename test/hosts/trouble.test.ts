@@ -43,6 +43,27 @@ test(
   },
 );
 
+test(
+  'trouble - a host that lies about copies is found out by those that have one, too',
+  TIME,
+  async (t) => {
+    const { address: bootstrap } = await BootstrapNode.forTest(t);
+    const owner = await LittleOwner.forTest(t, { bootstrap, data: 1, parity: 2 });
+    await owner.append(60);
+    const hosts = await HostProcess.severalForTest(t, 3, {
+      bootstrap,
+      options: ['--audit-interval', '1s'],
+    });
+    const invites = hosts.map(({ invite }) => invite);
+    await Liar.forTest(t, owner, bootstrap);
+    await owner.add(...invites);
+    await until('somebody finds it out', async () =>
+      invites.some((invite) => owner.stateOf(invite)?.failing.includes(0) === true),
+    );
+    t.pass();
+  },
+);
+
 test('trouble - a host that is killed while it fetches goes on where it was', TIME, async (t) => {
   const { address: bootstrap } = await BootstrapNode.forTest(t);
   const owner = await LittleOwner.forTest(t, {
