@@ -50,6 +50,9 @@ export const hostLimits = {
   health_maps_burst_max: 128,
   health_maps_per_second_max: 64,
   health_maps_pause_ms: 100,
+  /** Files that are named when something is out of reach, and how long to look for them. */
+  health_files_max: 20,
+  health_files_ms_max: 10_000,
   /** A host that said nothing for so long is not there, connected or not. */
   host_silence_ms_max: 35_000,
   /** Pause until a host of the plan that is not connected is tried again: first, and in the end. */

@@ -48,3 +48,9 @@ function escaped(character: Buffer): string {
   if (short !== undefined) return short;
   return [...character].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('');
 }
+
+/** A path that was read as UTF-8: a name may hold what a terminal takes as a command. */
+export function printablePath(path: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are meant
+  return /[\u0000-\u001f\u007f-\u009f]/.test(path) ? JSON.stringify(path) : path;
+}

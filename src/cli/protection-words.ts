@@ -5,10 +5,13 @@ import { countOf } from './output.js';
 
 type Counts = Pick<
   ProtectionFigures,
-  'activeHosts' | 'missedHosts' | 'neededHosts' | 'lossesMax' | 'confirmedVersion'
+  'activeHosts' | 'missedHosts' | 'leavingHosts' | 'neededHosts' | 'lossesMax' | 'confirmedVersion'
 >;
 
-type Schemes = Pick<ProtectionFigures, 'scheme' | 'possible' | 'activeHosts'>;
+type Schemes = Pick<
+  ProtectionFigures,
+  'scheme' | 'possible' | 'activeHosts' | 'contentLength' | 'stripes' | 'stripesBehind'
+>;
 
 /** Fewer hosts are counted on than a stripe has shards, or a block is to have copies. */
 export function isShortOfHosts({ activeHosts, missedHosts, neededHosts }: Counts): boolean {
@@ -17,24 +20,32 @@ export function isShortOfHosts({ activeHosts, missedHosts, neededHosts }: Counts
 
 /** "5 hosts of 6 needed, any 1 of them may fail (up to version 7)". */
 export function describeShortage(counts: Counts): string {
-  const { activeHosts, missedHosts, neededHosts, lossesMax, confirmedVersion } = counts;
+  const { activeHosts, missedHosts, leavingHosts, neededHosts, lossesMax, confirmedVersion } =
+    counts;
   const live = activeHosts - missedHosts;
   if (live === 0) return `none of ${countOf(neededHosts, 'host')} needed is there`;
   const hosts = `${countOf(live, 'host')} of ${neededHosts} needed`;
+  if (lossesMax < 0 && leavingHosts > 0) {
+    const has = leavingHosts === 1 ? 'has' : 'have';
+    return `${hosts}, too few without ${countOf(leavingHosts, 'host')} that ${has} yet to leave`;
+  }
   if (lossesMax < 0) return `${hosts}, too few to read it from`;
   const losses = lossesMax === 0 ? 'none' : `any ${lossesMax}`;
   return `${hosts}, ${losses} of them may fail (up to version ${confirmedVersion})`;
 }
 
 /** "4 + 2 on 8 hosts", and what is made of it while there are too few. */
-export function describeSchemes({ scheme, possible, activeHosts }: Schemes): string {
+export function describeSchemes(figures: Schemes): string {
+  const { scheme, possible, activeHosts, contentLength, stripes, stripesBehind } = figures;
   const needed = scheme.kind === 'copies' ? scheme.parity + 1 : scheme.data + scheme.parity;
   const wanted = describeScheme(scheme);
   if (activeHosts === 0) return `no hosts yet; wanted ${wanted}, for ${countOf(needed, 'host')}`;
   const hosts = `on ${countOf(activeHosts, 'host')}`;
-  if (activeHosts >= needed) return `${wanted} ${hosts}`;
-  const copies = Math.min(possible.parity + 1, activeHosts);
-  return `${countOf(copies, 'copy', 'copies')} ${hosts}; ${wanted} from ${needed} hosts on`;
+  const copies = countOf(Math.min(possible.parity + 1, activeHosts), 'copy', 'copies');
+  if (activeHosts < needed) return `${copies} ${hosts}; ${wanted} from ${needed} hosts on`;
+  const isSmall = scheme.kind === 'erasure' && contentLength > 0 && stripes + stripesBehind === 0;
+  if (isSmall) return `${copies} ${hosts}; ${wanted} once there is enough for a stripe`;
+  return `${wanted} ${hosts}`;
 }
 
 /** "up to version 7, 2 behind; 4 + 2 on 8 hosts". */

@@ -1,11 +1,12 @@
 /** The health of a drive on its hosts, whole or below a path. */
 import type Hypercore from 'hypercore';
 import type { ReplicatorPeer } from 'hypercore';
-import { namesOfPath, noSuchPath } from '../fs/drive-path.js';
+import { namesOfPath, noSuchPath, pathOfNames } from '../fs/drive-path.js';
 import { findPath, walkSubtree } from '../fs/subtree.js';
 import {
   askHoldings,
   type HoldingsAnswer,
+  isSilent,
   mapsOf,
   SHARD_LOGS,
   type WantedMaps,
@@ -22,6 +23,7 @@ import type { Protector } from '../hosts/protector.js';
 import { decodeStripe } from '../hosts/stripe-record.js';
 import { type Layout, stripeRecordBlock } from '../hosts/stripes.js';
 import type { HostsPeer } from '../hosts/wire/hosts-peer.js';
+import { limits } from '../limits.js';
 import { BlockSet } from '../log/block-set.js';
 import type { Drive } from './drive.js';
 import { WorkBudget } from './work-budget.js';
@@ -42,7 +44,13 @@ export interface DriveHealth extends HealthReport {
   unchecked: { id: string; label: string; lastSeenMs: number }[];
   /** Hosts that count, but are to go once others have what they have. */
   leaving: { id: string; label: string }[];
+  /** Files of which something is out of reach, by their paths; not all of them. */
+  lostFiles: string[];
+  /** There are, or may be, others. */
+  isMoreLost: boolean;
 }
+
+type BlocksHealth = Omit<DriveHealth, 'name' | 'path' | 'lostFiles' | 'isMoreLost'>;
 
 /**
  * Looks at what the connected hosts say they have. Throws NotFoundError for a path that is not there, and what reading the
@@ -55,7 +63,33 @@ export async function driveHealth(
   signal?: AbortSignal,
 ): Promise<DriveHealth> {
   const wanted = path === '/' ? null : await blocksBelow(drive, path, signal);
-  return { name: drive.name, path, ...(await blocksHealth(protector, wanted, true, signal)) };
+  const lost = new BlockSet();
+  const health = await blocksHealth(protector, wanted, true, signal, lost);
+  return { name: drive.name, path, ...health, ...(await filesWith(drive, path, lost, signal)) };
+}
+
+/** Files below a path that have some of the blocks: so many as are worth listing, and as are found soon. */
+async function filesWith(
+  drive: Drive,
+  path: string,
+  lost: BlockSet,
+  signal?: AbortSignal,
+): Promise<Pick<DriveHealth, 'lostFiles' | 'isMoreLost'>> {
+  const lostFiles: string[] = [];
+  if (lost.count === 0) return { lostFiles, isMoreLost: false };
+  const view = drive.tree.at(drive.tree.head);
+  const options = { localOnly: true, ...(signal === undefined ? {} : { signal }) };
+  const above = namesOfPath(path);
+  const top = await findPath(view, above, options);
+  const endMs = performance.now() + limits.health_files_ms_max;
+  const inodes = top === null ? [] : walkSubtree(view, top, options);
+  for await (const { names, extents } of inodes) {
+    if (performance.now() > endMs) return { lostFiles, isMoreLost: true };
+    if (!extents.some(({ chunk }) => chunk !== null && lost.has(chunk.block))) continue;
+    if (lostFiles.length === limits.health_files_max) return { lostFiles, isMoreLost: true };
+    lostFiles.push(pathOfNames([...above, ...names]));
+  }
+  return { lostFiles, isMoreLost: false };
 }
 
 /** What `user.shoal.health` says of a file. @param blocks Those of its content; null when that is in the tree. */
@@ -65,22 +99,30 @@ export async function describeFileHealth(
 ): Promise<string> {
   if (blocks === null) {
     const { confirmedVersion } = protector.figures();
-    return `in the directory tree, which every host has confirmed up to version ${confirmedVersion}`;
+    return `in the directory tree, which every host that is counted on has confirmed up to version ${confirmedVersion}`;
   }
   if (blocks.count === 0) return 'without content';
   // Who reads an attribute does not wait for the network.
   const health = await blocksHealth(protector, blocks, false);
   const lines = describeHealth(health);
-  return `${lines.join('; ')}; checked ${new Date(health.checkedMs).toISOString()}`;
+  const heardMs = protector.connectedHosts().map(({ peer }) => peer.heardMs);
+  const oldestMs = Date.now() - (performance.now() - Math.min(performance.now(), ...heardMs));
+  return `${lines.join('; ')}; by what hosts said last, the oldest word of ${new Date(oldestMs).toISOString()}`;
 }
 
-/** Of some blocks of the chunk log; null for all. @param isAsked Whether hosts are asked, or only what they said counts. */
+/**
+ * Of some blocks of the chunk log; null for all.
+ *
+ * @param isAsked Whether hosts are asked, or only what they said counts.
+ * @param lost Gets the blocks that are out of reach.
+ */
 async function blocksHealth(
   protector: Protector,
   wanted: BlockSet | null,
   isAsked: boolean,
   signal?: AbortSignal,
-): Promise<Omit<DriveHealth, 'name' | 'path'>> {
+  lost?: BlockSet,
+): Promise<BlocksHealth> {
   // What comes meanwhile is not asked about.
   const { logs, layout, sentBlocks } = protector;
   const { content } = logs;
@@ -92,7 +134,8 @@ async function blocksHealth(
       .connectedHosts()
       .filter(({ peer }) => peer.state !== null)
       .map(async ({ index, peer }): Promise<ToldHost> => {
-        return { index, peer, answer: isAsked ? await ask(protector, peer, maps) : 'life' };
+        if (isAsked) return { index, peer, answer: await ask(protector, peer, maps) };
+        return { index, peer, answer: isSilent(peer) ? 'none' : 'life' };
       }),
   );
   const { gone } = protector;
@@ -113,6 +156,7 @@ async function blocksHealth(
       return record !== null && decodeStripe(record).data[shard] === null;
     },
     pause: budget.pause,
+    onLost: (block) => lost?.add(block),
   });
   const checked = new Set(hosts.map(({ index }) => index));
   const kept = protector.hosts().filter(({ status }) => isKeeping(status));

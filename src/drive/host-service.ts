@@ -105,6 +105,11 @@ export class HostService {
           'Cannot start a host: say how much disk it may take with --capacity, such as 50G',
         );
       }
+      if (book.isLeaving && book.drives.length === 0) {
+        throw new UsageError(
+          'Cannot start the host: it has left; say how much disk it may take with --capacity, such as 50G, to begin anew',
+        );
+      }
       const store = await openStore(paths.store, book.capacityBytes);
       undo.push(() => store.close());
       const storeSync = new StoreSync(paths.store, () => store.storage.db.flush());

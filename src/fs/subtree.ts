@@ -19,8 +19,23 @@ const S_IFDIR = 0o040000;
 /** An inode below a name, with what its content lies in. */
 export interface SubtreeInode {
   ino: number;
+  /** Names on the way to it from the top; of several, the first that was come to. One character per byte. */
+  names: readonly string[];
   record: InodeRecord;
   extents: ExtentRecord[];
+}
+
+/** An entry that is to be looked at, and the directory that it is in; null for the top. */
+interface Pending {
+  entry: EntryRecord;
+  above: Pending | null;
+  name: string;
+}
+
+function namesTo(pending: Pending): string[] {
+  const names: string[] = [];
+  for (let at = pending; at.above !== null; at = at.above) names.push(at.name);
+  return names.reverse();
 }
 
 /**
@@ -53,18 +68,20 @@ export async function* walkSubtree(
   options?: TreeReadOptions,
 ): AsyncGenerator<SubtreeInode> {
   const seen = new Set<number>([top.ino]);
-  const pending = [top];
+  const pending: Pending[] = [{ entry: top, above: null, name: '' }];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    const inode = await readInode(view, next.ino, options);
+    const { ino, type } = next.entry;
+    const inode = await readInode(view, ino, options);
     if (inode === null) continue;
-    yield inode;
-    if (next.type !== S_IFDIR) continue;
-    const { from, to } = rangeOfInode(RecordKind.entry, next.ino);
+    yield { ...inode, names: namesTo(next) };
+    if (type !== S_IFDIR) continue;
+    const { from, to } = rangeOfInode(RecordKind.entry, ino);
     for await (const { key, value } of view.range(from, to, options)) {
       const entry = soundOrNull(() => decodeEntry(value));
-      if (entry === null || !isValidName(nameOfKey(key)) || seen.has(entry.ino)) continue;
+      const name = nameOfKey(key);
+      if (entry === null || !isValidName(name) || seen.has(entry.ino)) continue;
       seen.add(entry.ino);
-      pending.push(entry);
+      pending.push({ entry, above: next, name });
     }
   }
 }
@@ -74,7 +91,7 @@ export async function readInode(
   view: TreeView,
   ino: number,
   options?: TreeReadOptions,
-): Promise<SubtreeInode | null> {
+): Promise<Omit<SubtreeInode, 'names'> | null> {
   const bytes = await view.get(inodeKey(ino), options);
   const record = bytes === null ? null : soundOrNull(() => decodeInode(ino, bytes));
   if (record === null) return null;

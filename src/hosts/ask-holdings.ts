@@ -11,6 +11,7 @@ import { limits } from '../limits.js';
 import { type BlockSet, GROUP_BLOCKS } from '../log/block-set.js';
 import { TokenBucket } from '../swarm/token-bucket.js';
 import { groupOfBlock, type Layout, parityBlock } from './stripes.js';
+import type { HostState } from './wire/hosts-messages.js';
 import type { HostsPeer } from './wire/hosts-peer.js';
 
 /** Logs that are kept in shards. */
@@ -55,9 +56,17 @@ export type HoldingsAnswer = 'maps' | 'life' | 'none';
 interface Questions {
   line: Promise<unknown>;
   budget: TokenBucket;
+  /** What it had told of itself when it gave no answer; undefined when it gave one. */
+  silentState?: HostState | null;
 }
 
 const questions = new WeakMap<HostsPeer, Questions>();
+
+/** Whether a host gave no answer when it was asked last, and has told nothing of itself since. */
+export function isSilent(host: HostsPeer): boolean {
+  const asked = questions.get(host);
+  return asked?.silentState !== undefined && asked.silentState === host.state;
+}
 
 /**
  * What comes is in the peer's `remoteBitfield`.
@@ -78,7 +87,13 @@ export async function askHoldings(
     questions.set(host, asked);
   }
   const { budget } = asked;
-  const answered = asked.line.then(() => ask(host, core, log, at, maps, budget));
+  const noted = asked;
+  const answered = asked.line.then(async () => {
+    const answer = await ask(host, core, log, at, maps, budget);
+    if (answer === 'none') noted.silentState = host.state;
+    else delete noted.silentState;
+    return answer;
+  });
   // Told to who asked; the next one is asked all the same.
   asked.line = answered.catch(() => undefined);
   return answered;

@@ -35,6 +35,8 @@ export interface ProtectionFigures {
   activeHosts: number;
   /** Active hosts that are away for longer than is waited: others have taken over what they had, where there are enough. */
   missedHosts: number;
+  /** Hosts that are to go and have not gone yet. Not among the active ones; what they have can still be read. */
+  leavingHosts: number;
   reachableHosts: number;
   version: number;
   /** Hosts that the largest stripe, or the most copies that there are, take. Fewer may be counted on. */
@@ -50,6 +52,8 @@ export interface ProtectionFigures {
   contentLength: number;
   /** Blocks of the chunk log, from the first on, that are confirmed. */
   confirmedContentLength: number;
+  /** Stripes that are encoded, and those that are to be. What is left behind them are copies. */
+  stripes: number;
   stripesBehind: number;
   /** What hosts owe and do not have yet, as far as they are heard of. */
   missingBytes: number;

@@ -16,7 +16,9 @@ export function findHost({ hosts }: Plan, which: string): number {
   const [first] = found;
   const shown = printable(which);
   if (first === undefined) {
-    throw new NotFoundError(`No host '${shown}': 'shoal hosts list' shows them`);
+    throw new NotFoundError(
+      `No host '${shown}': 'shoal hosts list' shows them; of an id at least ${ID_CHARACTERS_MIN} characters`,
+    );
   }
   if (found.length > 1) {
     throw new UsageError(

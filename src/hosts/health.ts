@@ -42,6 +42,8 @@ export interface HealthInputs {
   /** Whether a stripe counts a block as zeros, since it was collected before. */
   isZeros: (epochIndex: number, stripe: number, shard: number) => Promise<boolean>;
   pause: () => Promise<void> | undefined;
+  /** Called for each block of the chunk log that can be read from no host that is connected. */
+  onLost?: (block: number) => void;
 }
 
 /** A stripe, or some blocks that are kept as copies. */
@@ -97,8 +99,9 @@ export async function measureHealth(inputs: HealthInputs): Promise<HealthReport>
     if (groups > 0) report.spareMax = Math.max(report.spareMax, epoch.parity);
     for (let stripe = 0; stripe < groups; stripe++, position++) {
       await inputs.pause();
-      const health = await healthOf(inputs, epochIndex, epoch, stripe);
-      if (health === null) continue;
+      const found = await healthOf(inputs, epochIndex, epoch, stripe);
+      if (found === null) continue;
+      const { health, away } = found;
       if (health.spare < epoch.parity && isNew(inputs, health)) {
         if (health.spare < 0) {
           report.unsent++;
@@ -106,6 +109,7 @@ export async function measureHealth(inputs: HealthInputs): Promise<HealthReport>
         }
         report.arriving++;
       }
+      if (health.spare < 0) for (const block of away) inputs.onLost?.(block);
       report.groups++;
       report.blocks += health.to - health.from;
       const spare = Math.max(-1, health.spare);
@@ -141,13 +145,13 @@ function worstOf(groups: readonly GroupHealth[]): GroupHealth[] {
   return [...groups].sort((a, b) => a.spare - b.spare || a.from - b.from).slice(0, LISTED_MAX);
 }
 
-/** Null for a group of which nothing is kept, or nothing is asked. */
+/** Null for a group of which nothing is kept, or nothing is asked. `away`: its blocks that no host has by itself. */
 async function healthOf(
   inputs: HealthInputs,
   epochIndex: number,
   epoch: PlanEpoch,
   stripe: number,
-): Promise<GroupHealth | null> {
+): Promise<{ health: GroupHealth; away: number[] } | null> {
   const group = groupAt(inputs.layout, epochIndex, stripe);
   if (group === undefined) return null;
   const { from, to, encoded } = group;
@@ -163,7 +167,9 @@ async function healthOf(
   if (!encoded) {
     const copies = shards.filter(({ shard }) => !inputs.isGarbage(shard.block));
     const live = Math.min(...copies.map(({ at }) => at.length));
-    return { ...place, live, of: epoch.parity + 1, needed: 1, hosts: live, spare: live - 1 };
+    const away = copies.filter(({ at }) => at.length === 0).map(({ shard }) => shard.block);
+    const health = { ...place, live, of: epoch.parity + 1, needed: 1, hosts: live };
+    return { health: { ...health, spare: live - 1 }, away };
   }
   const found: (readonly number[])[] = [];
   let zeros = 0;
@@ -180,7 +186,12 @@ async function healthOf(
   const live = zeros + found.filter((at) => at.length > 0).length;
   const spare = lossesLeft(found, epoch.data - zeros);
   const hosts = new Set(found.flat()).size;
-  return { ...place, live, of: epoch.data + epoch.parity, needed: epoch.data, hosts, spare };
+  const away = shards
+    .filter(({ shard, at }) => shard.log === 'content' && at.length === 0)
+    .map(({ shard }) => shard.block)
+    .filter((block) => !inputs.isGarbage(block));
+  const { data, parity } = epoch;
+  return { health: { ...place, live, of: data + parity, needed: data, hosts, spare }, away };
 }
 
 function holders(

@@ -116,8 +116,11 @@ export class Protector {
       before !== null && before.version <= now.version && before.treeLength <= now.treeLength;
     if (isBefore) this.#versions.note(before);
     else this.#book.protected = null;
+    // Another machine sent them, if this one knows of none: what hosts lack is lost, then, and not new.
+    const isTakenOver = this.#options.stored === null && this.plan.hosts.length > 0;
+    const sentBlocks = isTakenOver ? logs.content.length : this.#book.sentBlocks;
     // The log may have been cut.
-    this.#book.sentBlocks = Math.min(this.#book.sentBlocks, logs.content.length);
+    this.#book.sentBlocks = Math.min(sentBlocks, logs.content.length);
     const epochs = nextEpochs(this.#epochInputs());
     const lost = await this.#writer.recover(epochs, fork);
     if (lost !== null) await sync();
@@ -210,7 +213,8 @@ export class Protector {
       repairAfterMs,
       activeHosts: active.length,
       missedHosts: active.length - live,
-      reachableHosts: active.filter((host) => this.#wire?.host(host.id) !== undefined).length,
+      leavingHosts: hosts.filter(({ status }) => status === 'leaving').length,
+      reachableHosts: active.filter(({ id }) => this.isHost(id)).length,
       version,
       neededHosts,
       lossesMax: lossesWithin(this.layout, live),
@@ -219,6 +223,7 @@ export class Protector {
       isPlanConfirmed: this.#isPlanConfirmed,
       contentLength: this.#options.logs.content.length,
       confirmedContentLength: this.#confirmed.contentLength,
+      stripes: this.#options.logs.stripe.length,
       stripesBehind: this.#writer.behind(this.plan.epochs),
       missingBytes: states.reduce((sum, state) => sum + (state?.missingBytes ?? 0), 0),
       problem: this.#problem,
@@ -226,8 +231,7 @@ export class Protector {
   }
 
   hosts(): HostFigures[] {
-    const isReachable = (id: Buffer): boolean => this.#wire?.host(id) !== undefined;
-    return hostFigures(this.plan, this.#live(), this.#book, isReachable);
+    return hostFigures(this.plan, this.#live(), this.#book, (id) => this.isHost(id));
   }
 
   /** The connected hosts of the plan, with their places in it. */
@@ -408,11 +412,9 @@ export class Protector {
 
   /** Who takes part in the placement, as most of those who are asked see it. */
   #live(): boolean[] {
-    const { hosts, repairAfterMs } = this.plan;
-    const own = hosts.flatMap(({ id }, index) => {
-      const isGone = this.#book.isMissed(id, repairAfterMs) || this.#audits?.isMute(id) === true;
-      return isGone ? [index] : [];
-    });
+    const isGone = (id: Buffer): boolean =>
+      this.#book.isMissed(id, this.plan.repairAfterMs) || this.#audits?.isMute(id) === true;
+    const own = this.plan.hosts.flatMap(({ id }, index) => (isGone(id) ? [index] : []));
     const others = this.connectedHosts().flatMap(({ peer }) =>
       peer.state === null ? [] : [[...peer.state.missed, ...peer.state.failing]],
     );

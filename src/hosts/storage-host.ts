@@ -441,7 +441,9 @@ export class StorageHost {
     const isListed = book.allowed.some((key) => key.equals(keys.plan));
     if (book.denied.some((key) => key.equals(keys.plan))) return 'it does not want this drive';
     if (!isListed && !book.isInvited(token, keys.plan)) {
-      return 'the invite is not good here, or was used for another drive; ask for a new one';
+      return token.every((byte) => byte === 0)
+        ? `it has not allowed this drive; ask for an invite, or for 'shoal host allow ${formatDriveId(keys.plan)}' there`
+        : 'the invite is not good here, or was used for another drive; ask for a new one';
     }
     if (this.#isLeaving) return 'it is leaving';
     if (book.drives.length >= limits.hosted_drives_max) return 'it keeps as many drives as it can';

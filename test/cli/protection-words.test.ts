@@ -11,8 +11,10 @@ import type { Scheme } from '../../src/hosts/plan-record.js';
 const fourAndTwo: Scheme = { kind: 'erasure', data: 4, parity: 2 };
 const threeCopies: Scheme = { kind: 'copies', data: 1, parity: 2 };
 
-function schemesOn(scheme: Scheme, activeHosts: number): string {
-  return describeSchemes({ scheme, possible: possibleScheme(scheme, activeHosts), activeHosts });
+function schemesOn(scheme: Scheme, activeHosts: number, fields: object = {}): string {
+  const possible = possibleScheme(scheme, activeHosts);
+  const all = { contentLength: 100, stripes: 20, stripesBehind: 5, ...fields };
+  return describeSchemes({ scheme, possible, activeHosts, ...all });
 }
 
 test('protection in words - schemes', (t) => {
@@ -21,6 +23,13 @@ test('protection in words - schemes', (t) => {
   t.is(schemesOn(fourAndTwo, 3), '3 copies on 3 hosts; 4 + 2 from 6 hosts on');
   t.is(schemesOn(fourAndTwo, 5), '3 copies on 5 hosts; 4 + 2 from 6 hosts on');
   t.is(schemesOn(fourAndTwo, 6), '4 + 2 on 6 hosts');
+  const small = { contentLength: 3, stripes: 0, stripesBehind: 0 };
+  t.is(
+    schemesOn(fourAndTwo, 6, small),
+    '3 copies on 6 hosts; 4 + 2 once there is enough for a stripe',
+  );
+  t.is(schemesOn(fourAndTwo, 6, { ...small, contentLength: 0 }), '4 + 2 on 6 hosts');
+  t.is(schemesOn(threeCopies, 4, small), '3 copies on 4 hosts');
   t.is(schemesOn(threeCopies, 2), '2 copies on 2 hosts; 3 copies from 3 hosts on');
   t.is(schemesOn(threeCopies, 4), '3 copies on 4 hosts');
 });
@@ -29,6 +38,7 @@ test('protection in words - too few hosts, and none', (t) => {
   const counts = {
     activeHosts: 6,
     missedHosts: 1,
+    leavingHosts: 0,
     neededHosts: 6,
     lossesMax: 1,
     confirmedVersion: 7,
@@ -36,6 +46,11 @@ test('protection in words - too few hosts, and none', (t) => {
   t.is(describeShortage(counts), '5 hosts of 6 needed, any 1 of them may fail (up to version 7)');
   t.ok(describeShortage({ ...counts, lossesMax: 0 }).includes('none of them may fail'));
   t.ok(describeShortage({ ...counts, lossesMax: -1 }).endsWith('too few to read it from'));
+  t.ok(
+    describeShortage({ ...counts, lossesMax: -1, leavingHosts: 1 }).endsWith(
+      'too few without 1 host that has yet to leave',
+    ),
+  );
   t.is(describeShortage({ ...counts, missedHosts: 6 }), 'none of 6 hosts needed is there');
 
   const figures = {

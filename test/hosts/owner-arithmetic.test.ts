@@ -348,6 +348,12 @@ test('health - says how many hosts may fail, the worst first', async (t) => {
   ]);
   const gone = await measureHealth(inputs((_, log, block) => log === 'content' && block < 3));
   t.is(gone.spare, -1);
+  const away: number[] = [];
+  await measureHealth({
+    ...inputs((_, log, block) => log === 'content' && block < 3),
+    onLost: (block) => away.push(block),
+  });
+  t.alike(away, [0, 1, 2], 'the fourth can be read by itself');
   t.alike(healthText(gone), ['!2222222222']);
   t.alike(describeHealth({ ...gone, connected: 6, hosts: 6, isHere: false }), [
     '1 stripe of 11 cannot be read from the hosts that are connected',
@@ -363,9 +369,12 @@ test('health - says how many hosts may fail, the worst first', async (t) => {
     isHere: true,
     unchecked: [],
     leaving: [{ id: 'abcdefghijklmnop', label: '' }],
+    lostFiles: ['a', 'b\n'],
+    isMoreLost: true,
   };
   const seen = formatHealth({ ...gone, ...drive }, true).split('\n');
-  t.alike(seen.slice(2, 5), ['', HEALTH_LEGEND, '!2222222222'], 'a map below what it means');
+  t.alike(seen.slice(2, 6), ['out of reach, wholly or in part:', '  a', '  "b\\n"', '  and more']);
+  t.alike(seen.slice(6, 9), ['', HEALTH_LEGEND, '!2222222222'], 'a map below what it means');
   const piped = formatHealth({ ...gone, ...drive }, false);
   t.absent(piped.includes('!2222222222'), 'which no program needs');
   t.ok(piped.includes('leaving: abcdefghijkl, which counts until others have what it has'));

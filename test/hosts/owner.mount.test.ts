@@ -70,6 +70,8 @@ test(
 
     // By its id, after it has allowed the drive.
     const { driveId } = await asked<ProtectionFigures>(machine, 'protect', 'drive');
+    const notYet = await machine.tryShoal(['hosts', 'add', 'drive', (await third.status()).id]);
+    t.ok(notYet.stderr.includes(`it has not allowed this drive; ask for an invite`), notYet.stderr);
     await third.shoal('allow', driveId);
     await machine.shoal('hosts', 'add', 'drive', (await third.status()).id);
     writeRandom(mount, 'more', 1 << 20);
@@ -116,6 +118,17 @@ test(
     const status = await machine.shoal('status', 'drive');
     t.ok(/protected +up to version \d+, [1-9]\d* behind; 2 \+ 1 on 3 hosts/.test(status), status);
 
+    await second.kill();
+    const lost = await until('what is out of reach is named', async () => {
+      const now = await asked<DriveHealth>(machine, 'health', 'drive');
+      return now.connected === 1 && now;
+    });
+    t.is(lost.spare, -1);
+    t.ok(lost.lostFiles.includes('large') && lost.lostFiles.includes('more'), `${lost.lostFiles}`);
+    const named = await machine.shoal('health', 'drive', '/below');
+    t.absent(named.includes('large'), named);
+
+    await second.start();
     await third.start();
     await machine.shoal('sync', 'drive', ...SYNC);
     await mount.unmount();

@@ -5,6 +5,7 @@ import { describeHealth } from '../../hosts/health.js';
 import { HEALTH_LEGEND, healthSvg, healthText } from '../../hosts/health-picture.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { formatInstant, formatTable, isTerminal } from '../output.js';
+import { printablePath } from '../printable-name.js';
 import { askProtection, hostsOnceMet } from '../protection-client.js';
 
 interface HealthOptions {
@@ -57,6 +58,11 @@ export function formatHealth(health: DriveHealth, withMap: boolean): string {
   }
   for (const { id, label } of health.leaving) {
     lines.push(`leaving: ${nameOf(id, label)}, which counts until others have what it has`);
+  }
+  if (health.lostFiles.length > 0) {
+    lines.push('out of reach, wholly or in part:');
+    for (const file of health.lostFiles) lines.push(`  ${printablePath(file)}`);
+    if (health.isMoreLost) lines.push('  and more');
   }
   if (withMap && health.groups > 0) lines.push('', HEALTH_LEGEND, ...healthText(health));
   const bad = health.worst.filter(({ spare }) => spare < health.spareMax);

@@ -13,6 +13,7 @@ import { limits } from '../../limits.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { askHistory } from '../history-client.js';
 import { countOf, formatBytes, printLine } from '../output.js';
+import { printablePath } from '../printable-name.js';
 
 const LOG_VERSIONS = 20;
 
@@ -68,24 +69,18 @@ function formatVersion(logged: LoggedVersion, name: string): string {
   if (more > 0) lines.push(`    and ${more} more`);
   for (const note of notes) lines.push(`    ${note}`);
   if (renamedFrom !== null) {
-    const path = printable(renamedFrom);
+    const path = printablePath(renamedFrom);
     lines.push(`    renamed from ${path}: shoal log ${name} ${path} --before ${version}`);
   }
   return lines.join('\n');
 }
 
 function formatChange({ kind, path, ino }: LoggedChange): string {
-  const what = path === null ? `inode ${ino}, which has no name any more` : printable(path);
+  const what = path === null ? `inode ${ino}, which has no name any more` : printablePath(path);
   return `${SIGNS[kind]} ${what}`;
 }
 
 const SIGNS = { added: '+', removed: '-', changed: 'M', renamed: 'R' } as const;
-
-/** A name may hold what a terminal takes as a command. */
-function printable(path: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are meant
-  return /[\u0000-\u001f\u007f-\u009f]/.test(path) ? JSON.stringify(path) : path;
-}
 
 function addDiffCommand(program: Command, context: CliContext): void {
   program
@@ -119,10 +114,10 @@ function addDiffCommand(program: Command, context: CliContext): void {
 }
 
 function formatDifference(difference: PathDifference): string {
-  const path = printable(difference.path);
+  const path = printablePath(difference.path);
   const sign = SIGNS[difference.kind];
   return difference.kind === 'renamed'
-    ? `${sign} ${path} -> ${printable(difference.to)}`
+    ? `${sign} ${path} -> ${printablePath(difference.to)}`
     : `${sign} ${path}`;
 }
 
@@ -148,7 +143,7 @@ function addRestoreCommand(program: Command, context: CliContext): void {
           call('restore', { path, at, to, force }),
         )) as Restored;
         const { from, inodes, bytes } = restored;
-        const text = `restored ${printable(restored.path)} from version ${from.version} of ${formatTime(from.timeMs)}: ${countOf(inodes, 'inode')}, ${formatBytes(bytes)}`;
+        const text = `restored ${printablePath(restored.path)} from version ${from.version} of ${formatTime(from.timeMs)}: ${countOf(inodes, 'inode')}, ${formatBytes(bytes)}`;
         printReport(context, options.json, restored, text);
       },
     );

@@ -197,8 +197,11 @@ async function runHost(context: CliContext, options: HostOptions): Promise<void>
   const invite = formatInvite(await book.invite(false));
   const { capacityBytes } = book;
   log(`Host ${id} with ${capacityBytes} bytes (pid ${process.pid})`);
-  const text = [`host ${id}`, `capacity ${formatBytes(capacityBytes)}`, `invite ${invite}`];
-  printReport(context, options.json, { id, capacityBytes, invite }, text.join('\n'));
+  const { isLeaving } = book;
+  const last = isLeaving ? 'leaving: it ends once others have what it keeps' : `invite ${invite}`;
+  const text = [`host ${id}`, `capacity ${formatBytes(capacityBytes)}`, last];
+  const report = { id, capacityBytes, invite: isLeaving ? null : invite };
+  printReport(context, options.json, report, text.join('\n'));
   await service.ended;
   log('Ended');
 }
