@@ -1,6 +1,7 @@
 /** The health of a drive on its hosts, whole or below a path. */
 import type Hypercore from 'hypercore';
 import type { ReplicatorPeer } from 'hypercore';
+import { DamagedError, UnavailableError } from '../errors.js';
 import { namesOfPath, noSuchPath, pathOfNames } from '../fs/drive-path.js';
 import { findPath, walkSubtree } from '../fs/subtree.js';
 import {
@@ -77,6 +78,24 @@ async function filesWith(
 ): Promise<Pick<DriveHealth, 'lostFiles' | 'isMoreLost'>> {
   const lostFiles: string[] = [];
   if (lost.count === 0) return { lostFiles, isMoreLost: false };
+  try {
+    return await filesOfTree(drive, path, lost, signal);
+  } catch (error) {
+    // The rest of what there is to say does not need the tree.
+    if (error instanceof UnavailableError || error instanceof DamagedError) {
+      return { lostFiles, isMoreLost: true };
+    }
+    throw error;
+  }
+}
+
+async function filesOfTree(
+  drive: Drive,
+  path: string,
+  lost: BlockSet,
+  signal?: AbortSignal,
+): Promise<Pick<DriveHealth, 'lostFiles' | 'isMoreLost'>> {
+  const lostFiles: string[] = [];
   const view = drive.tree.at(drive.tree.head);
   const options = { localOnly: true, ...(signal === undefined ? {} : { signal }) };
   const above = namesOfPath(path);
@@ -106,6 +125,7 @@ export async function describeFileHealth(
   const health = await blocksHealth(protector, blocks, false);
   const lines = describeHealth(health);
   const heardMs = protector.connectedHosts().map(({ peer }) => peer.heardMs);
+  if (heardMs.length === 0) return lines.join('; ');
   const oldestMs = Date.now() - (performance.now() - Math.min(performance.now(), ...heardMs));
   return `${lines.join('; ')}; by what hosts said last, the oldest word of ${new Date(oldestMs).toISOString()}`;
 }

@@ -119,7 +119,11 @@ export class HostService {
       // Drives whose logs are not open yet are as they were.
       const absences = decodeAbsences(saved?.absences);
       const saveAccounts = (host: StorageHost): Promise<void> => {
-        const known = encodeAbsences(new Map([...absences, ...host.absences()]));
+        const seen = [...host.absences()].filter(([, hosts]) => hosts.size > 0);
+        const kept = new Set(book.drives.map(({ keys }) => keys.plan.toString('hex')));
+        const known = encodeAbsences(
+          [...new Map([...absences, ...seen])].filter(([drive]) => kept.has(drive)),
+        );
         return accountStore(paths)
           .save({ accounts: accounts.encode(), absences: known })
           .catch((error: unknown) => log(`Cannot note what other hosts did: ${String(error)}`));

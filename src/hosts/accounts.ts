@@ -58,6 +58,11 @@ export class Accounts {
     return givenBytes <= limits.host_credit_bytes + this.#ratio * takenBytes;
   }
 
+  /** Whether a host has given so much that it may want something in return. */
+  hasTakenMuch(id: Buffer): boolean {
+    return this.of(id).takenBytes > limits.host_credit_bytes;
+  }
+
   /** For the next start. */
   encode(): ({ id: string } & Account)[] {
     return [...this.#accounts].map(([id, account]) => ({ id, ...account }));

@@ -2,12 +2,12 @@
 import type Hypercore from 'hypercore';
 import { limits } from '../limits.js';
 import type { AuditEvidence } from './audits.js';
-import { type AuditPlan, audit, isAudited, pickAudited } from './owner-audit.js';
+import { type AuditPlan, audit, isAudited, isKeptByAll, pickAudited } from './owner-audit.js';
 import type { KnownHost } from './owner-book.js';
 import type { CollectedBlocks } from './plan-garbage.js';
 import type { Plan } from './plan-record.js';
-import type { Layout } from './stripes.js';
-import type { HostedLog } from './wire/hosts-messages.js';
+import type { Layout, ShardBlock } from './stripes.js';
+import type { HostedLog, HostState } from './wire/hosts-messages.js';
 import type { HostsPeer } from './wire/hosts-peer.js';
 
 /** The drive that is audited. */
@@ -31,6 +31,8 @@ export interface AuditRoundsOptions {
 }
 
 interface Unanswered {
+  /** Of this connection. */
+  peer: HostsPeer;
   count: number;
   sinceMs: number;
   isTold: boolean;
@@ -43,6 +45,10 @@ export class AuditRounds {
   readonly #chosenMs = new Map<string, number>();
   /** Audits in turn that a host did not answer, and since when, by its id in hex. */
   readonly #unanswered = new Map<string, Unanswered>();
+  /** Hosts whose last audit failed, by their ids in hex. */
+  readonly #failedLast = new Set<string>();
+  /** Blocks that a stand-in did not have, and what it had said then: it may have let it go for the one that came back. */
+  readonly #doubted = new Map<string, { shard: ShardBlock; state: HostState | null }>();
   readonly #nowMs: () => number;
   #timer: NodeJS.Timeout | null = null;
   #isClosed = false;
@@ -96,22 +102,31 @@ export class AuditRounds {
     this.#chosenMs.set(peer.id.toString('hex'), this.#nowMs());
     // By another plan it may owe something else.
     const isCurrent = (): boolean => known.state?.planLength === this.#drive.planLength;
-    const picked = isCurrent() ? pickAudited(index, known, this.#plan()) : null;
+    const doubted = this.#takeDoubted(index, known, peer);
+    const picked = doubted ?? (isCurrent() ? pickAudited(index, known, this.#plan()) : null);
     if (picked === null) return limits.audit_again_ms;
+    const said = known.state;
     const result = await audit(peer, picked, this.#drive.logs);
     if (result === 'none' || this.#isClosed) return limits.audit_again_ms;
-    this.#noteAnswer(peer.id, result !== 'unanswered');
+    this.#noteAnswer(peer, result !== 'unanswered');
     if (result === 'unanswered') return limits.audit_again_ms;
     // A block that is not there may have gone rightly. One that is wrong was sent by nobody honest.
     const isAbsent = result !== 'passed' && result.got === null;
     if (isAbsent && !(isCurrent() && isAudited(index, known, this.#plan(), picked))) {
       return limits.audit_again_ms;
     }
+    const name = peer.id.toString('hex');
+    if (isAbsent && doubted === null && !isKeptByAll(index, this.#plan(), picked)) {
+      this.#doubted.set(name, { shard: picked, state: said });
+      return limits.audit_again_ms;
+    }
     known.lastAuditMs = this.#nowMs();
     known.audits.note(result === 'passed');
     if (result === 'passed') {
+      this.#failedLast.delete(name);
       return this.#pauseMs(connected);
     }
+    this.#failedLast.add(name);
     await this.#onFailed(index, known, result);
     return limits.audit_again_ms;
   }
@@ -121,25 +136,37 @@ export class AuditRounds {
     return { plan, layout, logs, garbage: garbage.content };
   }
 
+  /** A block to be asked for again, now that the host has said something since and claims to have it still. */
+  #takeDoubted(index: number, known: KnownHost, peer: HostsPeer): ShardBlock | null {
+    const name = peer.id.toString('hex');
+    const found = this.#doubted.get(name);
+    if (found === undefined || found.state === known.state) return null;
+    this.#doubted.delete(name);
+    const isCurrent = known.state?.planLength === this.#drive.planLength;
+    return isCurrent && isAudited(index, known, this.#plan(), found.shard) ? found.shard : null;
+  }
+
   /** One that failed just now is looked at again at once: an accident does not happen three times. */
   #suspect(connected: { index: number; peer: HostsPeer }[]) {
     return connected.find(({ peer }) => {
-      const { audits, lastAuditMs } = this.#options.known(peer.id);
-      return audits.failed > 0 && this.#nowMs() - lastAuditMs < limits.audit_interval_ms;
+      const { lastAuditMs } = this.#options.known(peer.id);
+      const isLate = this.#nowMs() - lastAuditMs >= limits.audit_interval_ms;
+      return !isLate && this.#failedLast.has(peer.id.toString('hex'));
     });
   }
 
-  #noteAnswer(id: Buffer, hasAnswered: boolean): void {
-    const name = id.toString('hex');
+  #noteAnswer(peer: HostsPeer, hasAnswered: boolean): void {
+    const name = peer.id.toString('hex');
     if (hasAnswered) {
       this.#unanswered.delete(name);
       return;
     }
-    const first = { count: 0, sinceMs: this.#nowMs(), isTold: false };
-    const found = this.#unanswered.get(name) ?? first;
+    const before = this.#unanswered.get(name);
+    const first = { peer, count: 0, sinceMs: this.#nowMs(), isTold: false };
+    const found = before?.peer === peer ? before : first;
     this.#unanswered.set(name, found);
     found.count++;
-    if (found.isTold || !this.isMute(id)) return;
+    if (found.isTold || !this.isMute(peer.id)) return;
     found.isTold = true;
     this.#options.log(
       `Host ${name.slice(0, 8)} is not counted on: it answered none of the last ${found.count} audits`,

@@ -66,6 +66,8 @@ export interface AuditorOptions {
   /** Called for each audit that fails. */
   onEvidence: (evidence: Evidence) => void;
   log: (line: string) => void;
+  /** Whether a host may refuse reads, since it gave more than it got. */
+  mayBeRefused?: (id: Buffer) => boolean;
   /** 0 ≤ number < 1. */
   random?: () => number;
 }
@@ -78,7 +80,7 @@ export class Auditor {
   readonly #busyInTurn = new Map<string, number>();
 
   constructor(options: AuditorOptions) {
-    this.#options = { random: Math.random, ...options };
+    this.#options = { random: Math.random, mayBeRefused: () => false, ...options };
   }
 
   scoreOf(id: Buffer): AuditScore | null {
@@ -184,7 +186,8 @@ export class Auditor {
     try {
       const answer = await peer.readBlock(shard.log, shard.block);
       if (answer.status === 'busy') {
-        if (!this.#isAlwaysBusy(peer.id)) return null;
+        const { mayBeRefused } = this.#options;
+        if (mayBeRefused(peer.id) || !this.#isAlwaysBusy(peer.id)) return null;
       } else if (answer.status === 'absent') {
         // It may have said so meanwhile.
         if (!this.#isSaid(duty, peer, shard)) return null;

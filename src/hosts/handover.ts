@@ -17,11 +17,19 @@ export interface Handover {
   missingBlocks: number;
 }
 
-/** `duty`: null while the plan is not here. `treeLength`: of the tree log. */
-export function handoverOf(duty: Duty | null, wire: HostsWire, treeLength: number): Handover {
+/**
+ * @param duty Null until the plan was looked at.
+ * @param lengths Of the logs here.
+ */
+export function handoverOf(
+  duty: Duty | null,
+  wire: HostsWire,
+  lengths: { plan: number; tree: number },
+): Handover {
   const handover: Handover = { isDone: false, obstacle: null, waitingFor: 0, missingBlocks: 0 };
-  // Without a plan, and outside of it, nothing was ever confirmed.
-  if (duty === null || duty.self < 0 || isReleased(duty)) return { ...handover, isDone: true };
+  // Without a plan, and outside of it, nothing was ever confirmed. One that was not looked at yet may count on this host.
+  if (duty === null) return { ...handover, isDone: lengths.plan === 0 };
+  if (duty.self < 0 || isReleased(duty)) return { ...handover, isDone: true };
   const { view, self, gone, layout } = duty;
   const others = view.plan.hosts.filter(
     ({ status }, index) => status === 'active' && index !== self && !gone.has(index),
@@ -33,7 +41,7 @@ export function handoverOf(duty: Duty | null, wire: HostsWire, treeLength: numbe
   }
   for (const { id } of others) {
     const state = wire.host(id)?.state ?? null;
-    if (state !== null && hasTakenOver(duty, state, treeLength)) continue;
+    if (state !== null && hasTakenOver(duty, state, lengths.tree)) continue;
     handover.waitingFor++;
     handover.missingBlocks += state?.missingBlocks ?? 0;
   }

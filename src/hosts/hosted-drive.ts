@@ -140,7 +140,8 @@ export class HostedDrive {
     const { signal } = this.#abort;
     const { repairBudget: budget, verifyBudget, accounts, onEvidence, log } = options;
     this.rebuilder = new Rebuilder({ logs, wire, stripes, budget, signal, log, accounts });
-    this.auditor = new Auditor({ logs, wire, stripes, onEvidence, log });
+    const mayBeRefused = (id: Buffer): boolean => options.accounts.hasTakenMuch(id);
+    this.auditor = new Auditor({ logs, wire, stripes, onEvidence, log, mayBeRefused });
     this.scrubber = new Scrubber(logs, verifyBudget);
     logs.onDamaged = (name, block) => {
       this.scrubber.figures.damaged++;
@@ -185,7 +186,7 @@ export class HostedDrive {
   }
   /** How far it is with leaving. */
   get handover(): Handover {
-    return handoverOf(this.#duty, this.wire, this.logs.get('tree').length);
+    return handoverOf(this.#duty, this.wire, this.logs.lengths);
   }
   /** The owner has let this host go. */
   get isReleased(): boolean {

@@ -37,6 +37,11 @@ export class HostedLogs {
     return HOSTED_LOGS.map((name) => this.#cores[name]);
   }
 
+  get lengths(): { plan: number; tree: number } {
+    const { plan, tree } = this.byName;
+    return { plan: plan.length, tree: tree.length };
+  }
+
   /** Changes when any log is begun anew from somewhere. */
   get forks(): string {
     return this.all.map(({ fork }) => fork).join();

@@ -84,6 +84,11 @@ export function isAudited(
   );
 }
 
+/** Whether a host is to keep a block whoever is counted on: not for one that may come back, then. */
+export function isKeptByAll(host: number, { plan, layout }: AuditPlan, shard: ShardBlock): boolean {
+  return holdersOf(layout, placementOfWord(plan, { gone: [] }), shard).includes(host);
+}
+
 /**
  * What an audit came to. `unanswered`: the host had too much to do, or said nothing, which is no lie, unless it is always so.
  * `none`: there is nothing to compare with, or the host went.

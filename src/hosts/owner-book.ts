@@ -8,11 +8,14 @@ import type { HostState } from './wire/hosts-messages.js';
 /** Kept of a host: longer away, and it is looked at anew. */
 const KEPT_HOSTS_MAX = 200;
 const AWAY_STEP_MS = 60_000;
+const SLEPT_MS_MIN = 30_000;
 
 export interface KnownHost {
   /** When it was connected last; 0 for never. */
   lastSeenMs: number;
-  /** How long it had been away when this program ended last; 0 once it has been connected since. */
+  /**
+   * How long it had been away when this program ended last, less what this machine slept since; 0 once it has been connected.
+   */
   awayBeforeMs: number;
   /** What it said last; null when it said nothing since this process runs. */
   state: HostState | null;
@@ -42,6 +45,7 @@ export interface StoredBook {
 export class OwnerBook {
   readonly #hosts = new Map<string, KnownHost>();
   readonly #startedMs = Date.now();
+  #lookedMs = Date.now();
   /** The newest version that all hosts confirmed; null for none. */
   protected: VersionLengths | null = null;
   /** Blocks of the chunk log from the first on that all hosts confirmed once, under whichever plan. */
@@ -88,6 +92,15 @@ export class OwnerBook {
     return host;
   }
 
+  /** To be called every few seconds: a gap between two calls means that this machine slept, and nobody was away for that. */
+  look(): void {
+    const nowMs = Date.now();
+    const sleptMs = nowMs - this.#lookedMs - limits.protector_interval_ms;
+    this.#lookedMs = nowMs;
+    if (sleptMs < SLEPT_MS_MIN) return;
+    for (const known of this.#hosts.values()) known.awayBeforeMs -= sleptMs;
+  }
+
   /** It is connected now. */
   seen(id: Buffer): void {
     const known = this.of(id);
@@ -116,7 +129,7 @@ export class OwnerBook {
     for (const [id, known] of newest.slice(0, Math.min(KEPT_HOSTS_MAX, limits.plan_hosts_max))) {
       const { lastSeenMs, storedBytes, lastAuditMs } = known;
       const { passed, failed } = known.audits;
-      const away = known.awayBeforeMs + this.#awayMs(known);
+      const away = Math.max(0, known.awayBeforeMs + this.#awayMs(known));
       // To the minute: it is written whenever it is another one.
       const awayMs = away - (away % AWAY_STEP_MS);
       hosts[id] = { lastSeenMs, awayMs, storedBytes, passed, failed, lastAuditMs };

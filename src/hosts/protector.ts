@@ -384,11 +384,11 @@ export class Protector {
   // Hosts
 
   #onInterval(): void {
+    this.#book.look();
     const { swarm } = this.#options;
     for (const { id, status } of this.plan.hosts) {
       if (!isKeeping(status)) continue;
-      const peer = this.#wire?.host(id);
-      if (peer !== undefined) this.#book.seen(id);
+      if (this.isHost(id)) this.#book.seen(id);
       else if (swarm?.isConnected(id) === false) swarm.joinPeer(id);
     }
     this.#soon();

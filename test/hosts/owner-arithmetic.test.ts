@@ -1,5 +1,5 @@
 /** What an owner concludes from what hosts say: confirmed versions, health, audits, garbage. */
-import test from 'brittle';
+import test, { type Assertions } from 'brittle';
 import { formatHealth } from '../../src/cli/commands/health.js';
 import { mapsOf } from '../../src/hosts/ask-holdings.js';
 import { AuditRounds } from '../../src/hosts/audit-rounds.js';
@@ -13,16 +13,23 @@ import {
   VersionHistoryLengths,
 } from '../../src/hosts/confirmations.js';
 import type { Duty } from '../../src/hosts/duty.js';
+import { handoverOf } from '../../src/hosts/handover.js';
 import { describeHealth, type HealthInputs, measureHealth } from '../../src/hosts/health.js';
 import { HEALTH_LEGEND, healthSvg, healthText } from '../../src/hosts/health-picture.js';
 import { type Holdings, hostStateOf } from '../../src/hosts/host-state.js';
-import { type AuditPlan, isAudited, pickAudited } from '../../src/hosts/owner-audit.js';
+import {
+  type AuditPlan,
+  isAudited,
+  isKeptByAll,
+  pickAudited,
+} from '../../src/hosts/owner-audit.js';
 import { type KnownHost, OwnerBook } from '../../src/hosts/owner-book.js';
 import { Placement } from '../../src/hosts/placement.js';
 import { planGarbage } from '../../src/hosts/plan-garbage.js';
 import { FIRST_PLAN } from '../../src/hosts/plan-log.js';
 import type { Plan, PlanEpoch, PlanHost } from '../../src/hosts/plan-record.js';
-import { holdersOf, type Layout } from '../../src/hosts/stripes.js';
+import { holdersOf, type Layout, type ShardBlock } from '../../src/hosts/stripes.js';
+import type { HostsWire } from '../../src/hosts/wire/hosts-wire.js';
 import { limits } from '../../src/limits.js';
 import { BlockSet } from '../../src/log/block-set.js';
 import { leafHash } from '../../src/log/leaf-hashes.js';
@@ -257,48 +264,46 @@ test('audits - also of what a host took over for one that it does not count on',
   t.is(more, picked(0, []).size, 'all that the seventh had');
 });
 
-test('audits - one that never answers keeps nobody from his turn, and does not count in the end', async (t) => {
-  let nowMs = 1.8e12;
-  const plan = planOf([host(0), host(1), host(2)]);
-  const stored = Buffer.from('a block');
-  const leaf = leafHash(stored);
-  const log = {
-    fork: 0,
-    length: 40,
-    core: {
-      state: {
-        storage: {
-          read: () => ({ getTreeNode: async () => ({ hash: leaf }), tryFlush: () => undefined }),
-        },
-      },
-    },
-  };
-  const asked = [0, 0, 0];
-  let isBusy = true;
+test('handover - a host that has not looked at the plan yet does not take itself for needless', (t) => {
+  const wire = { host: () => undefined } as unknown as HostsWire;
+  t.absent(handoverOf(null, wire, { plan: 3, tree: 10 }).isDone);
+  t.ok(handoverOf(null, wire, { plan: 0, tree: 0 }).isDone, 'nobody counts on one without a plan');
+});
+
+const auditedCopies = { ...stripes, kind: 'copies', data: 1, parity: 2 } as const;
+const storedBlock = Buffer.from('a block');
+
+/** Rounds of audits of blocks that are kept as three copies, on a clock of their own. */
+function roundsOf(
+  t: Assertions,
+  plan: Plan,
+  states: HostConfirmation[],
+  answer: (index: number, shard: ShardBlock) => 'busy' | 'absent' | 'here',
+) {
+  const time = { nowMs: 1.8e12 };
+  const node = { hash: leafHash(storedBlock) };
+  const read = () => ({ getTreeNode: async () => node, tryFlush: () => undefined });
+  const log = { fork: 0, length: 40, core: { state: { storage: { read } } } };
+  const asked = plan.hosts.map(() => 0);
   const peers = plan.hosts.map(({ id }, index) => ({
     index,
     peer: {
       id,
       closed: false,
-      readBlock: async () => {
+      readBlock: async (name: ShardBlock['log'], block: number) => {
         asked[index] = (asked[index] as number) + 1;
-        return index === 1 && isBusy ? { status: 'busy' } : { status: 'here', stored };
+        return { status: answer(index, { log: name, block }), stored: storedBlock };
       },
     },
   }));
-  const copies = { ...stripes, kind: 'copies', data: 1, parity: 2 } as const;
-  const known = plan.hosts.map((_, index) => ({
-    // The first one goes by another plan: there is nothing that it could be asked for.
-    state: { ...says({ stripe: { fork: 0, length: 0 } }), planLength: index === 0 ? 1 : 3 },
-    audits: new AuditScore(0, 0),
-    lastAuditMs: 0,
-  }));
+  const known = states.map((state) => ({ state, audits: new AuditScore(0, 0), lastAuditMs: 0 }));
   const told: string[] = [];
+  const layout = { epochs: [auditedCopies], contentLength: 40, stripeLength: 0 };
   const rounds = new AuditRounds(
     {
       plan,
       planLength: 3,
-      layout: { epochs: [copies], contentLength: 40, stripeLength: 0 },
+      layout,
       logs: { content: log, stripe: log, parity: log } as never,
       garbage: { content: new BlockSet() } as never,
       connectedHosts: () => peers as never,
@@ -308,23 +313,74 @@ test('audits - one that never answers keeps nobody from his turn, and does not c
       onEvidence: () => undefined,
       drop: async () => undefined,
       log: (line) => told.push(line),
-      nowMs: () => nowMs,
+      nowMs: () => time.nowMs,
     },
   );
   t.teardown(() => rounds.close());
   const pass = async (ms: number): Promise<void> => {
-    for (const endMs = nowMs + ms; nowMs < endMs; ) nowMs += await rounds.auditOne();
+    for (const endMs = time.nowMs + ms; time.nowMs < endMs; ) {
+      time.nowMs += await rounds.auditOne();
+    }
   };
+  const isMute = (index: number): boolean => rounds.isMute(plan.hosts[index]?.id as Buffer);
+  return { rounds, asked, known, told, layout, pass, isMute };
+}
+
+const noStripes = { stripe: { fork: 0, length: 0 } };
+
+test('audits - one that never answers keeps nobody from his turn, and does not count in the end', async (t) => {
+  const plan = planOf([host(0), host(1), host(2)]);
+  // The first one goes by another plan: there is nothing that it could be asked for.
+  const states = [1, 3, 3].map((planLength) => says({ ...noStripes, planLength }));
+  let isBusy = true;
+  const { asked, told, pass, isMute } = roundsOf(t, plan, states, (index) =>
+    index === 1 && isBusy ? 'busy' : 'here',
+  );
   await pass(30 * limits.audit_again_ms);
   t.ok((asked[1] as number) > 3 && (asked[2] as number) > 3, `${asked}`);
-  t.absent(rounds.isMute(plan.hosts[1]?.id as Buffer), 'it may have much to do');
+  t.absent(isMute(1), 'it may have much to do');
   await pass(limits.audits_unanswered_ms_min);
-  t.ok(rounds.isMute(plan.hosts[1]?.id as Buffer));
-  t.absent(rounds.isMute(plan.hosts[2]?.id as Buffer));
+  t.ok(isMute(1));
+  t.absent(isMute(2));
   t.is(told.filter((line) => line.includes('not counted on')).length, 1, 'which is said once');
   isBusy = false;
   await pass(limits.audit_interval_ms);
-  t.absent(rounds.isMute(plan.hosts[1]?.id as Buffer), 'one answer is enough');
+  t.absent(isMute(1), 'one answer is enough');
+});
+
+test('audits - a stand-in may have let go for the one that came back, until it says otherwise', async (t) => {
+  const plan = planOf([host(0), host(1), host(2), host(3)]);
+  const states = [0, 1, 2, 3].map((index) =>
+    says({ ...noStripes, planLength: 3, gone: index === 0 ? [] : [0] }),
+  );
+  const isStandIn = (index: number, shard: ShardBlock): boolean =>
+    !isKeptByAll(index, { plan, layout } as unknown as AuditPlan, shard);
+  const { known, asked, layout, pass } = roundsOf(t, plan, states, (index, shard) =>
+    isStandIn(index, shard) ? 'absent' : 'here',
+  );
+  const failed = (): number => known.reduce((sum, { audits }) => sum + audits.failed, 0);
+  await pass(100 * limits.audit_interval_ms);
+  t.ok(
+    asked.every((count) => count > 10),
+    `${asked}`,
+  );
+  t.is(failed(), 0);
+  for (const each of known) each.state = { ...each.state };
+  await pass(10 * limits.audit_interval_ms);
+  t.ok(failed() > 0, 'it claims to have them still');
+});
+
+test('audits - one that failed once does not take the turns of others', async (t) => {
+  const plan = planOf([host(0), host(1), host(2)]);
+  const states = [0, 1, 2].map(() => says({ ...noStripes, planLength: 3 }));
+  let failures = 0;
+  const { known, asked, pass } = roundsOf(t, plan, states, (index) =>
+    index === 1 && failures++ === 5 ? 'absent' : 'here',
+  );
+  await pass(30 * limits.audit_interval_ms);
+  t.is(known[1]?.audits.failed, 1);
+  const [least, most] = [Math.min(...asked), Math.max(...asked)];
+  t.ok(most - least <= 3, `${asked}`);
 });
 
 test('health - says how many hosts may fail, the worst first', async (t) => {

@@ -63,6 +63,8 @@ export function formatHealth(health: DriveHealth, withMap: boolean): string {
     lines.push('out of reach, wholly or in part:');
     for (const file of health.lostFiles) lines.push(`  ${printablePath(file)}`);
     if (health.isMoreLost) lines.push('  and more');
+  } else if (health.isMoreLost) {
+    lines.push('which files have a part in that was not found out in time; ask for a path below');
   }
   if (withMap && health.groups > 0) lines.push('', HEALTH_LEGEND, ...healthText(health));
   const bad = health.worst.filter(({ spare }) => spare < health.spareMax);
