@@ -41,8 +41,8 @@ export interface DriveHealth extends HealthReport {
   connected: number;
   /** This machine has all of it itself. */
   isHere: boolean;
-  /** Hosts that could not be asked, and when they were connected last. */
-  unchecked: { id: string; label: string; lastSeenMs: number }[];
+  /** Hosts that could not be asked, and when they were connected last; and those that most others do not count on. */
+  unchecked: { id: string; label: string; lastSeenMs: number; isGone: boolean }[];
   /** Hosts that count, but are to go once others have what they have. */
   leaving: { id: string; label: string }[];
   /** Files of which something is out of reach, by their paths; not all of them. */
@@ -148,11 +148,12 @@ async function blocksHealth(
   const { content } = logs;
   const budget = new WorkBudget({ workMs: 20, restMs: 0 }, signal);
   const maps = mapsOf(layout, logs.parity.length, wanted);
-  // One that has just connected, and has not told yet what it has, is not asked.
+  const suspects = protector.gone;
+  // One that has just connected, and has not told yet what it has, is not asked; nor one that is not believed.
   const told = await Promise.all(
     protector
       .connectedHosts()
-      .filter(({ peer }) => peer.state !== null)
+      .filter(({ index, peer }) => peer.state !== null && !suspects.has(index))
       .map(async ({ index, peer }): Promise<ToldHost> => {
         if (isAsked) return { index, peer, answer: await ask(protector, peer, maps) };
         return { index, peer, answer: isSilent(peer) ? 'none' : 'life' };
@@ -182,7 +183,12 @@ async function blocksHealth(
   const kept = protector.hosts().filter(({ status }) => isKeeping(status));
   const unchecked = kept
     .filter(({ index }) => !checked.has(index))
-    .map(({ id, label, lastSeenMs }) => ({ id, label, lastSeenMs }));
+    .map(({ index, id, label, lastSeenMs }) => ({
+      id,
+      label,
+      lastSeenMs,
+      isGone: gone.has(index),
+    }));
   const leaving = kept
     .filter(({ status }) => status === 'leaving')
     .map(({ id, label }) => ({ id, label }));

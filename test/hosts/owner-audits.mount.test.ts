@@ -6,7 +6,7 @@ import type { HostFigures, ProtectionFigures } from '../../src/drive/protection-
 import type { AuditEvidence } from '../../src/hosts/audits.js';
 import { BootstrapNode, Machine } from '../support/drive-mount.js';
 import { until } from './support/host-process.js';
-import { lyingHost } from './support/lying-host.js';
+import { type LyingAnswer, lyingHost } from './support/lying-host.js';
 import { asked, healthWith, SYNC, startHosts, writeRandom } from './support/owner.js';
 
 test('owner - a host that lies is dropped, with the evidence kept', {
@@ -49,5 +49,50 @@ test('owner - a host that lies is dropped, with the evidence kept', {
     t.alike([status, audits.failed], ['active', 0]);
     t.ok(storedBytes > 5 << 20);
   }
+  await mount.unmount();
+});
+
+test('owner - a host that cuts, swaps, loses and withholds blocks does a reader no harm', {
+  timeout: 240_000,
+}, async (t) => {
+  const network = await BootstrapNode.forTest(t);
+  const machine = Machine.forTest(t, { bootstrap: network.address, here: true });
+  const honest = await startHosts(t, network.address, 3);
+  const answers: LyingAnswer[] = [
+    async () => Buffer.alloc(100, 1),
+    async () => Buffer.alloc(70_000, 2),
+    async () => null,
+    () => new Promise(() => undefined),
+  ];
+  const liar = await lyingHost(t, network.address, (block) =>
+    (answers[block % answers.length] as LyingAnswer)(block),
+  );
+  let mount = await machine.createAndMount('drive');
+  await machine.shoal('protect', 'drive', '--data', '2', '--parity', '1');
+  const invites = honest.map(({ invite }) => invite);
+  await machine.shoal('hosts', 'add', 'drive', liar, ...invites);
+  const content = writeRandom(mount, 'file', 5 << 20);
+  await machine.shoal('sync', 'drive', ...SYNC);
+  const key = (await machine.shoal('share', 'drive')).trim();
+  await mount.unmount();
+
+  // A quarter of all shards is nowhere, whatever the one that should have them says.
+  const elsewhere = Machine.forTest(t, { bootstrap: network.address, here: true });
+  const reader = await elsewhere.mount(key, ['--name', 'drive', '--deadline', '60']);
+  t.ok(readFileSync(path.join(reader.directory, 'file')).equals(content));
+  await reader.unmount();
+
+  mount = await machine.mount('drive');
+  await until(
+    'it is found out',
+    async () => {
+      const [first] = await asked<HostFigures[]>(machine, 'hosts', 'list', 'drive');
+      return first?.status === 'dropped';
+    },
+    120_000,
+  );
+  await machine.shoal('sync', 'drive', ...SYNC);
+  const health = await healthWith(machine, 3);
+  t.alike([health.spare, health.hosts], [1, 3]);
   await mount.unmount();
 });

@@ -52,9 +52,10 @@ function summary(health: DriveHealth): string[] {
 /** `withMap`: for somebody who sees it; a program has the figures of `--json`. */
 export function formatHealth(health: DriveHealth, withMap: boolean): string {
   const lines = summary(health);
-  for (const { id, label, lastSeenMs } of health.unchecked) {
+  for (const { id, label, lastSeenMs, isGone } of health.unchecked) {
     const seen = lastSeenMs === 0 ? 'never seen' : `last seen ${formatInstant(lastSeenMs)}`;
-    lines.push(`not checked: ${nameOf(id, label)}, ${seen}`);
+    const why = isGone ? ', not counted on: it was away for too long, or fails audits' : '';
+    lines.push(`not checked: ${nameOf(id, label)}, ${seen}${why}`);
   }
   for (const { id, label } of health.leaving) {
     lines.push(`leaving: ${nameOf(id, label)}, which counts until others have what it has`);

@@ -21,8 +21,15 @@ const GIVES: AdmissionAnswer = {
   freeBytes: 5e8,
 };
 
+/** What it answers when it is asked for a block; null: that it has none. */
+export type LyingAnswer = (block: number) => Promise<Buffer | null>;
+
 /** Returns its invite. */
-export async function lyingHost(t: Assertions, bootstrap: string): Promise<string> {
+export async function lyingHost(
+  t: Assertions,
+  bootstrap: string,
+  answer: LyingAnswer = async () => Buffer.from('what was never stored'),
+): Promise<string> {
   const publicKey = Buffer.alloc(32);
   const secretKey = Buffer.alloc(64);
   sodium.crypto_sign_keypair(publicKey, secretKey);
@@ -41,7 +48,7 @@ export async function lyingHost(t: Assertions, bootstrap: string): Promise<strin
     const wire = new HostsWire({
       planCore: plan,
       hello: () => ({ role: 'host' }),
-      readBlock: async () => Buffer.from('what was never stored'),
+      readBlock: (_log, block) => answer(block),
       log: () => undefined,
     });
     const all = ({ fork, length }: Hypercore) => ({ fork, length });
