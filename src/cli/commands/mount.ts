@@ -111,8 +111,10 @@ export function addMountCommand(program: Command, context: CliContext): void {
       const { name, pid, readOnly } = spawned.report;
       const text = `mounted ${name} at ${spawned.report.directory} (pid ${pid})`;
       const value = { name, directory: spawned.report.directory, pid, readOnly };
+      // Who reads what is printed may send a signal at once.
+      const ended = options.foreground === true ? stayWith(spawned) : null;
       printReport(context, options.json, value, text);
-      if (options.foreground === true) process.exitCode = await stayWith(spawned);
+      if (ended !== null) process.exitCode = await ended;
     });
 }
 
