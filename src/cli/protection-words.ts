@@ -3,6 +3,8 @@ import type { ProtectionFigures } from '../drive/protection-control.js';
 import { describeScheme } from '../hosts/epochs.js';
 import { countOf } from './output.js';
 
+const SHOWN_ID_CHARACTERS = 12;
+
 type Counts = Pick<
   ProtectionFigures,
   'activeHosts' | 'missedHosts' | 'leavingHosts' | 'neededHosts' | 'lossesMax' | 'confirmedVersion'
@@ -63,4 +65,9 @@ export function describeProtection(protection: ProtectionFigures): string {
   // What these have is known from before.
   const gone = away <= missedHosts ? '' : `, ${away} of them not connected`;
   return `${claim}; ${schemes}${missed}${gone}${tail}`;
+}
+
+/** Enough of a host's id to tell it from others. */
+export function shownId(id: string): string {
+  return id.slice(0, SHOWN_ID_CHARACTERS);
 }

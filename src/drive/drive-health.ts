@@ -51,7 +51,8 @@ export interface DriveHealth extends HealthReport {
   isMoreLost: boolean;
 }
 
-type BlocksHealth = Omit<DriveHealth, 'name' | 'path' | 'lostFiles' | 'isMoreLost'>;
+type LostFiles = Pick<DriveHealth, 'lostFiles' | 'isMoreLost'>;
+type BlocksHealth = Omit<DriveHealth, 'name' | 'path' | keyof LostFiles>;
 
 /**
  * Looks at what the connected hosts say they have. Throws NotFoundError for a path that is not there, and what reading the
@@ -75,15 +76,14 @@ async function filesWith(
   path: string,
   lost: BlockSet,
   signal?: AbortSignal,
-): Promise<Pick<DriveHealth, 'lostFiles' | 'isMoreLost'>> {
-  const lostFiles: string[] = [];
-  if (lost.count === 0) return { lostFiles, isMoreLost: false };
+): Promise<LostFiles> {
+  if (lost.count === 0) return { lostFiles: [], isMoreLost: false };
   try {
     return await filesOfTree(drive, path, lost, signal);
   } catch (error) {
     // The rest of what there is to say does not need the tree.
     if (error instanceof UnavailableError || error instanceof DamagedError) {
-      return { lostFiles, isMoreLost: true };
+      return { lostFiles: [], isMoreLost: true };
     }
     throw error;
   }
@@ -94,7 +94,7 @@ async function filesOfTree(
   path: string,
   lost: BlockSet,
   signal?: AbortSignal,
-): Promise<Pick<DriveHealth, 'lostFiles' | 'isMoreLost'>> {
+): Promise<LostFiles> {
   const lostFiles: string[] = [];
   const view = drive.tree.at(drive.tree.head);
   const options = { localOnly: true, ...(signal === undefined ? {} : { signal }) };

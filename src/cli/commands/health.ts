@@ -7,6 +7,7 @@ import { type CliContext, homeOf, printReport } from '../context.js';
 import { formatInstant, formatTable, isTerminal } from '../output.js';
 import { printablePath } from '../printable-name.js';
 import { askProtection, hostsOnceMet } from '../protection-client.js';
+import { shownId } from '../protection-words.js';
 
 interface HealthOptions {
   svg?: string;
@@ -15,7 +16,6 @@ interface HealthOptions {
 }
 
 const WORST_SHOWN = 10;
-const SHOWN_ID_CHARACTERS = 12;
 
 export function addHealthCommand(program: Command, context: CliContext): void {
   program
@@ -94,5 +94,5 @@ export function formatHealth(health: DriveHealth, withMap: boolean): string {
 }
 
 function nameOf(id: string, label: string): string {
-  return label === '' ? id.slice(0, SHOWN_ID_CHARACTERS) : label;
+  return label === '' ? shownId(id) : label;
 }

@@ -1,18 +1,17 @@
 import type { Command } from 'commander';
 import type { AddedHost, HostFigures, ProtectionFigures } from '../../drive/protection-control.js';
 import { UsageError } from '../../errors.js';
+import { isKeeping } from '../../hosts/plan-record.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { formatBytes, formatInstant, formatTable } from '../output.js';
 import { askProtection, hostsOnceMet } from '../protection-client.js';
-import { describeShortage, isShortOfHosts } from '../protection-words.js';
+import { describeShortage, isShortOfHosts, shownId } from '../protection-words.js';
 
 interface HostsOptions {
   label?: string;
   bootstrap?: string;
   json?: boolean;
 }
-
-const SHOWN_ID_CHARACTERS = 12;
 
 export function addHostsCommand(program: Command, context: CliContext): void {
   const hosts = program.command('hosts').description('the machines that keep a drive safe');
@@ -92,7 +91,7 @@ export function addHostsCommand(program: Command, context: CliContext): void {
 }
 
 function nameOf({ id, label }: HostFigures): string {
-  const shown = id.slice(0, SHOWN_ID_CHARACTERS);
+  const shown = shownId(id);
   return label === '' ? shown : `${label} (${shown})`;
 }
 
@@ -100,13 +99,13 @@ function formatHosts(hosts: readonly HostFigures[]): string {
   if (hosts.length === 0) return 'no hosts yet';
   const rows = hosts.map((host) => [
     String(host.index),
-    host.id.slice(0, SHOWN_ID_CHARACTERS),
+    shownId(host.id),
     host.label === '' ? '-' : host.label,
     host.status,
     formatReached(host),
     formatBytes(host.storedBytes),
     host.missingBytes === 0 ? '-' : formatBytes(host.missingBytes),
-    isKept(host) ? formatBytes(host.capacityBytes) : '-',
+    isKeeping(host.status) ? formatBytes(host.capacityBytes) : '-',
     formatAudits(host),
     host.reachable ? 'now' : formatSeen(host.lastSeenMs),
   ]);
@@ -114,13 +113,9 @@ function formatHosts(hosts: readonly HostFigures[]): string {
   return formatTable([[...head, 'LAST SEEN'], ...rows]);
 }
 
-/** Of others the drive asks nothing, whether or not they are there. */
-function isKept({ status }: HostFigures): boolean {
-  return status === 'active' || status === 'leaving';
-}
-
+/** Of those that keep nothing any more the drive asks nothing, whether or not they are there. */
 function formatReached(host: HostFigures): string {
-  if (!isKept(host)) return '-';
+  if (!isKeeping(host.status)) return '-';
   if (host.reachable) return 'connected';
   return host.missed ? 'missed' : 'not connected';
 }
