@@ -25,7 +25,9 @@ it is encoded and nothing is sent, and to one whose hosts fetch at the same time
 on machines of their own, take only what others leave of its processors (--equal: as much as others; --apart: hosts have one
 processor for themselves, and the writer with his mount has another one). Prints, for each, the
 medians of the time until all is written and committed, of the processor time of the mount meanwhile, and of its processor time
-until all that can be done in the background is; and what the hosts add, in percent.
+until all that can be done in the background is; and what the hosts add, in percent. Also how much longer each round took than
+that without hosts next to it: the median and the middle half of the rounds. That is the figure to go by: a machine that is
+slower for a minute makes whole rounds slower.
 
   --mib N       data of a round (192)
   --rounds N    rounds, after one that does not count (5)
@@ -75,10 +77,15 @@ function cpuMs(pid: number): number {
 }
 
 function median(numbers: readonly number[]): number {
+  return quantile(numbers, 0.5);
+}
+
+/** Between the two numbers next to it, in proportion. */
+function quantile(numbers: readonly number[], share: number): number {
   const sorted = [...numbers].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  if (sorted.length % 2 === 1) return sorted[middle] as number;
-  return ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+  const at = share * (sorted.length - 1);
+  const [low, high] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]] as [number, number];
+  return low + (high - low) * (at - Math.floor(at));
 }
 
 async function writeFiles(directory: string, round: number, content: Buffer): Promise<void> {
@@ -153,6 +160,14 @@ function tell(subjects: readonly Subject[], mib: number): void {
       `and in all ${cell(subject, 'allCpuMs')}`,
     ];
     console.log(`${subject.name}: ${parts.join(', ')}`);
+  }
+  const bare = (plain as Subject).measured;
+  for (const subject of subjects.slice(1)) {
+    const more = subject.measured.map(
+      ({ wallMs }, round) => wallMs / (bare[round] as Measured).wallMs - 1,
+    );
+    const [low, middle, high] = [0.25, 0.5, 0.75].map((share) => percent(quantile(more, share)));
+    console.log(`${subject.name}, round by round: ${middle} (middle half: ${low} to ${high})`);
   }
 }
 

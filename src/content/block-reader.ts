@@ -28,10 +28,11 @@ const hedge_look_ms = 50;
 const local_deadline_ms = 10_000;
 
 /**
- * The kernel asks twice: what failed as read-ahead it reads again at once. That second time fails at once, so that a
- * program learns of it after one deadline.
+ * What failed as read-ahead the kernel asks for again at once, a page at a time; and when pages before it could be read, a
+ * program is given those, and asks for the rest itself, which begins with read-ahead again. All of these fail at once, so
+ * that a program learns of it after one deadline.
  */
-const second_request_ms = 500;
+const asked_again_ms = 500;
 
 /** How often to look whether a log has followed to another fork. */
 const fork_look_ms = 50;
@@ -299,12 +300,13 @@ export class BlockReader {
     });
   }
 
-  /** Whether a wait for the block has just ended in vain; true once. */
+  /** Whether a wait for the block has just ended in vain. */
   #wasGivenUp(block: number): boolean {
     const at = this.#givenUpAt.get(block);
     if (at === undefined) return false;
+    if (performance.now() - at < asked_again_ms && !this.isLocal(block)) return true;
     this.#givenUpAt.delete(block);
-    return performance.now() - at < second_request_ms && !this.isLocal(block);
+    return false;
   }
 
   #start(block: number, isAhead = false): Fetch {

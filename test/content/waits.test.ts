@@ -1,9 +1,13 @@
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type Assertions } from 'brittle';
 import type { ChunkReference } from '../../src/content/content-store.js';
 import { InterruptedError, StoreError, UnavailableError } from '../../src/errors.js';
 import { randomBytes } from '../support/random-bytes.js';
 import { connect, failureOf, openChunkLog } from './support/chunk-store.js';
+
+/** What failed at its deadline fails at once when it is asked for again within less than this. */
+const ASKED_AGAIN_MS = 600;
 
 /** A log with one chunk, and a reader of it who knows the chunk and has no peer. */
 async function openPair(t: Assertions) {
@@ -23,15 +27,18 @@ test('waits: a missing block fails at the deadline, also a second time', async (
   }
 });
 
-test('waits: a second read right after the deadline fails at once, a third one waits', async (t) => {
+test('waits: reads right after the deadline fail at once, a later one waits', async (t) => {
   const { origin, reader, chunk, data } = await openPair(t);
   t.ok((await failureOf(() => reader.log.read(chunk, 0, 1, { deadlineMs: 20 }))) instanceof Error);
   // Would never end otherwise.
-  const second = await failureOf(() => reader.log.read(chunk, 0, 1, { deadlineMs: 600_000 }));
-  t.ok(second instanceof UnavailableError);
-  const third = reader.log.read(chunk, 0, chunk.length, { deadlineMs: 600_000 });
+  for (let i = 0; i < 3; i++) {
+    const again = await failureOf(() => reader.log.read(chunk, 0, 1, { deadlineMs: 600_000 }));
+    t.ok(again instanceof UnavailableError);
+  }
+  await sleep(ASKED_AGAIN_MS);
+  const later = reader.log.read(chunk, 0, chunk.length, { deadlineMs: 600_000 });
   connect(t, origin.store, reader.store);
-  t.ok((await third).equals(data));
+  t.ok((await later).equals(data));
 });
 
 test('waits: a second read right after the deadline waits when a peer came', async (t) => {
