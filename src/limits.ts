@@ -122,11 +122,7 @@ export const limits = {
   dedup_learn_ms_max: 5,
   dedup_rest_ms_min: 5,
   /** Blocks read from the store in one piece of work for a thread. */
-  store_read_blocks_max: 4,
-  /** Read in order, after so much the kernel may read ahead in the store's files, also in those opened meanwhile … */
-  store_stream_look_bytes: 4 << 20,
-  /** … until so long nothing was read in order. */
-  store_stream_rest_ms: 250,
+  store_read_blocks_max: 16,
   /** Read-ahead of one open file, in bytes. */
   readahead_bytes_max: 8 << 20,
 
@@ -160,6 +156,17 @@ export const limits = {
   new_file_record_bytes: 2048,
   /** Free space that the store leaves on its disk, so that deletes and commits still work. */
   store_reserve_bytes: 32 << 20,
+  /** A block of a log that is as large lies in a value file instead of the database, unless it is larger than that. */
+  value_bytes_min: 4096,
+  value_bytes_max: 16 << 20,
+  /** A value file that is as long gets no more values. After a loss of power the newest one or two are read. */
+  value_file_bytes_max: 1 << 30,
+  /** Value files that are kept open. */
+  value_files_open_max: 32,
+  /** Values that lie one behind the other are read as one up to this. */
+  value_read_bytes_max: 1 << 20,
+  /** Removed values whose place is not given back yet; a sweep finds what is more. */
+  values_freed_max: 65_536,
   /** RocksDB's memtable: written data waits there for its file, besides the write-ahead log. */
   store_write_buffer_bytes: 16 << 20,
   /** An idle mount moves it there when it holds as much. Each time makes files, which are not joined again. */

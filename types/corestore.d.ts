@@ -36,15 +36,24 @@ declare module 'corestore' {
     pushOnly?: boolean;
   }
 
+  export interface RocksBatchOptions {
+    /** Once it is flushed. Default false. */
+    autoDestroy?: boolean;
+  }
+
   export interface RocksReadBatch {
-    /** Settles after `tryFlush`. */
+    /** Settles after `flush` or `tryFlush`. */
     get(key: Buffer): Promise<Buffer | null>;
+    flush(): Promise<void>;
     tryFlush(): void;
     destroy(): void;
   }
 
   export interface RocksWriteBatch {
     tryPut(key: Buffer, value: Buffer): void;
+    tryDelete(key: Buffer): void;
+    /** Keys from `start` up to `end`. */
+    tryDeleteRange(start: Buffer, end: Buffer): void;
     flush(): Promise<void>;
     destroy(): void;
   }
@@ -52,6 +61,7 @@ declare module 'corestore' {
   export interface RocksIteratorOptions {
     gte?: Buffer;
     gt?: Buffer;
+    lt?: Buffer;
     /** Default true; else they are null. */
     values?: boolean;
     /** Entries read at once. */
@@ -62,8 +72,10 @@ declare module 'corestore' {
   export interface RocksDatabase {
     ready(): Promise<void>;
     iterator(options: RocksIteratorOptions): AsyncIterable<{ key: Buffer; value: Buffer | null }>;
-    read(): RocksReadBatch;
-    write(): RocksWriteBatch;
+    read(options?: RocksBatchOptions): RocksReadBatch;
+    write(options?: RocksBatchOptions): RocksWriteBatch;
+    /** Another one of the same database. `columnFamily` and `snapshot` are made of it. */
+    session(options?: Record<string, unknown>): RocksDatabase;
     flush(options?: Record<string, unknown>): Promise<void>;
     /** Merges the tables that hold the keys from `start` to `end`. */
     compactRange(start: Buffer, end: Buffer, options?: CompactRangeOptions): Promise<void>;

@@ -41,3 +41,55 @@ declare module 'hypercore-storage/lib/keys.js' {
     data(pointer: number): Buffer;
   };
 }
+
+/** What belongs together in the database, read and written in one piece. */
+declare module 'hypercore-storage/lib/tx.js' {
+  import type { RocksDatabase } from 'corestore';
+  import type View from 'hypercore-storage/lib/view.js';
+
+  /** Where a log's records are. */
+  export interface CorePointers {
+    corePointer: number;
+    dataPointer: number;
+    dependencies: readonly unknown[];
+  }
+
+  export interface Hints {
+    contiguousLength: number;
+    remoteContiguousLength: number;
+    recovering: number;
+  }
+
+  /** Settles after `tryFlush`. */
+  export class CoreRX {
+    constructor(
+      core: CorePointers,
+      database: Pick<RocksDatabase, 'read'>,
+      view: View,
+      treeCache: null,
+      stats: null,
+      fork: number,
+    );
+    getHints(): Promise<Hints | null>;
+    getBitfieldPage(page: number): Promise<Buffer | null>;
+    tryFlush(): void;
+  }
+
+  export class CoreTX {
+    constructor(
+      core: CorePointers,
+      database: Pick<RocksDatabase, 'write'>,
+      view: null,
+      changes: unknown[],
+    );
+    deleteBlock(block: number): void;
+    putBitfieldPage(page: number, bits: Buffer): void;
+    setHints(hints: Hints): void;
+    flush(): Promise<boolean>;
+  }
+}
+
+/** Changes that are not in the database yet. */
+declare module 'hypercore-storage/lib/view.js' {
+  export default class View {}
+}

@@ -10,7 +10,6 @@ import { limits } from '../limits.js';
 import { blockPaddingBytes, type LogEncryption } from '../log/encryption.js';
 import { LocalBlocks } from '../log/local-blocks.js';
 import { asShoalError } from '../log/store-errors.js';
-import { StoreStream } from '../log/store-stream.js';
 import type { BlockCache } from './block-cache.js';
 import { checkBlock, isBlock } from './block-format.js';
 import { BlockOpener } from './block-opener.js';
@@ -29,10 +28,10 @@ const local_deadline_ms = 10_000;
 
 /**
  * What failed as read-ahead the kernel asks for again at once, a page at a time; and when pages before it could be read, a
- * program is given those, and asks for the rest itself, which begins with read-ahead again. All of these fail at once, so
- * that a program learns of it after one deadline.
+ * program is given those, and asks for the rest itself, which begins with read-ahead again. All of these fail at once, each
+ * so soon after the one before, so that a program learns of it after one deadline.
  */
-const asked_again_ms = 500;
+const asked_again_ms = 50;
 
 /** How often to look whether a log has followed to another fork. */
 const fork_look_ms = 50;
@@ -66,13 +65,12 @@ export class BlockReader {
   readonly #cache: BlockCache;
   readonly #cacheBase: number;
   readonly #deadlineMs: number;
-  readonly #stream = new StoreStream();
   /** For blocks that are read ahead. */
   #opener: BlockOpener | null = null;
   readonly #diskCache: DiskCache | null;
   readonly #rescue: Rescue | null;
   readonly #fetches = new Map<number, Fetch>();
-  /** When a wait for a block came to its deadline. */
+  /** When a wait for a block came to its deadline, or was refused because of that. */
   readonly #givenUpAt = new Map<number, number>();
   readonly #peerRequests: PeerRequests;
   #hedging: NodeJS.Timeout | null = null;
@@ -257,7 +255,6 @@ export class BlockReader {
     this.#core.removeListener('peer-add', this.#onPeer);
     this.#core.removeListener('truncate', this.#onTruncate);
     this.#opener?.close();
-    this.#stream.close();
     this.#rescue?.close();
     if (this.#hedging !== null) clearInterval(this.#hedging);
     for (const [block, fetch] of this.#fetches) {
@@ -304,7 +301,11 @@ export class BlockReader {
   #wasGivenUp(block: number): boolean {
     const at = this.#givenUpAt.get(block);
     if (at === undefined) return false;
-    if (performance.now() - at < asked_again_ms && !this.isLocal(block)) return true;
+    const now = performance.now();
+    if (now - at < asked_again_ms && !this.isLocal(block)) {
+      this.#givenUpAt.set(block, now);
+      return true;
+    }
     this.#givenUpAt.delete(block);
     return false;
   }
@@ -377,7 +378,6 @@ export class BlockReader {
 
   /** Has a block decrypted where the cache keeps it; null when that cannot be, for whatever reason. */
   async #openAhead(block: number, stored: Buffer, core: CoreContext): Promise<Buffer | null> {
-    this.#stream.note(stored.length);
     this.#opener ??= new BlockOpener(this.#encryption.sealingKeys(core));
     if (!this.#opener.isReady) {
       this.#opener.noteOpenedHere(stored.length);

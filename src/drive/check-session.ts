@@ -3,7 +3,7 @@ import type Hypercore from 'hypercore';
 import type { NodeAddress } from 'hyperdht';
 import { CapabilityError, DamagedError, UnavailableError } from '../errors.js';
 import { asShoalError } from '../log/store-errors.js';
-import { StoreSync } from '../log/store-sync.js';
+import type { StoreSync } from '../log/store-sync.js';
 import { Swarm } from '../swarm/swarm.js';
 import { newestHead } from '../tree/hyperbee-tree.js';
 import { superblockKey } from '../tree/keys.js';
@@ -11,7 +11,7 @@ import { decodeSuperblock } from '../tree/superblock.js';
 import { TreeWalker } from '../tree/tree-walker.js';
 import { requireCapability } from './capability.js';
 import type { CheckedLogs } from './check-logs.js';
-import { type DriveKeys, DriveLogs, driveKeysOf, topicOf } from './drive-logs.js';
+import { type DriveKeys, DriveLogs, driveKeysOf, storeSyncOf, topicOf } from './drive-logs.js';
 import { type DriveState, isShorterThanRecorded, readState } from './drive-state.js';
 import { ForkGuard, ownFork } from './fork-guard.js';
 import type { DriveRecord, Home } from './home.js';
@@ -58,8 +58,7 @@ export class CheckSession {
       const state = await readState(paths.state);
       const keys = driveKeysOf(record.capability);
       driveLogs = await DriveLogs.open(paths.store, keys, true);
-      const flush = (): Promise<void> => (driveLogs as DriveLogs).store.storage.db.flush();
-      const storeSync = new StoreSync(paths.store, flush);
+      const storeSync = storeSyncOf(driveLogs.store);
       const logs = await openLogs(driveLogs, record, keys, state);
       return new CheckSession({ record, keys, state, lock }, driveLogs, storeSync, logs);
     } catch (error) {

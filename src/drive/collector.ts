@@ -14,6 +14,7 @@ import { localStretches, storedBytes } from '../log/hash-tree.js';
 import { removeBlocks } from '../log/remove-blocks.js';
 import { requireReadable } from '../log/require-readable.js';
 import { asShoalError } from '../log/store-errors.js';
+import { sweepValues } from '../log/values/after-power-loss.js';
 import { encodeCollection } from '../tree/collection-record.js';
 import { encodeGarbage, readGarbage } from '../tree/garbage-record.js';
 import type { HyperbeeTree } from '../tree/hyperbee-tree.js';
@@ -192,6 +193,7 @@ async function measure(
 /** Only a compaction that is told to look at all files moves what is left out of those with garbage. */
 export async function compactStore(storage: CoreStorage): Promise<void> {
   await storage.db.flush();
+  await sweepValues(storage);
   await storage.compact({
     blobGarbageCollectionPolicy: 1,
     blobGarbageCollectionAgeCutoff: 1,

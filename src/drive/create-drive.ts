@@ -5,7 +5,6 @@ import { defaultChunkerParameters } from '../content/chunker.js';
 import { CapabilityError } from '../errors.js';
 import { initialChanges } from '../fs/initial-tree.js';
 import { limits } from '../limits.js';
-import { StoreSync } from '../log/store-sync.js';
 import { HyperbeeTree } from '../tree/hyperbee-tree.js';
 import { COMPRESSIONS, type Compression, type Settings } from '../tree/settings-record.js';
 import { FORMAT_VERSION, type Superblock } from '../tree/superblock.js';
@@ -16,7 +15,7 @@ import {
   treeLogKeyOf,
   type WriteCapability,
 } from './capability.js';
-import { DriveLogs, driveKeysOf } from './drive-logs.js';
+import { DriveLogs, driveKeysOf, storeSyncOf } from './drive-logs.js';
 import { createState, writeState } from './drive-state.js';
 import { checkDriveName, type DrivePaths, type DriveRecord, type Home } from './home.js';
 import { deriveDriveId, type WriterKeys } from './key-derivation.js';
@@ -144,7 +143,7 @@ async function fillStore(
 ): Promise<void> {
   const keys = driveKeysOf(capability);
   const logs = await DriveLogs.open(paths.store, keys, false);
-  const sync = new StoreSync(paths.store);
+  const sync = storeSyncOf(logs.store);
   try {
     await logs.create(keys.writer as WriterKeys);
     const content: Hypercore = logs.content(superblock.writers[0]?.contentKey as Buffer, true);

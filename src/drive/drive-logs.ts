@@ -8,8 +8,11 @@ import { limits } from '../limits.js';
 import type { LogEncryption } from '../log/encryption.js';
 import { createEncryptionProvider } from '../log/encryption.js';
 import { asShoalError } from '../log/store-errors.js';
+import { StoreSync } from '../log/store-sync.js';
 import { syncDirectory, syncFile } from '../log/sync-file.js';
 import { cacheTreeNodes } from '../log/tree-node-cache.js';
+import { openValues } from '../log/values/after-power-loss.js';
+import { keepValuesInFiles, valuesOf } from '../log/values/value-database.js';
 import type { Capability } from './capability.js';
 import type { WriterKeys } from './key-derivation.js';
 import { deriveEncryptionSecret, deriveWriterKeys } from './key-derivation.js';
@@ -60,7 +63,10 @@ async function syncIdentity(directory: string): Promise<void> {
   await syncDirectory(directory);
 }
 
-/** The database of a store. `mayBeCopy`: also of one that was copied from another place. `cache`: it is to be bounded. */
+/**
+ * The database of a store, and its value files: call `openValues` when it is ready, before its logs are opened. `mayBeCopy`:
+ * also of one that was copied from another place. `cache`: it is to be bounded.
+ */
 export function openStorage(
   directory: string,
   mayBeCopy: boolean,
@@ -70,7 +76,18 @@ export function openStorage(
     cache === null
       ? {}
       : { writeBufferSize: cache.writeBufferBytes, blobFileSize: cache.blobFileBytes };
-  return new CoreStorage(directory, { ...STORAGE_OPTIONS, ...bounded, allowBackup: mayBeCopy });
+  const storage = new CoreStorage(directory, {
+    ...STORAGE_OPTIONS,
+    ...bounded,
+    allowBackup: mayBeCopy,
+  });
+  keepValuesInFiles(storage, cache?.blobFileBytes);
+  return storage;
+}
+
+/** fsync for a store that {@link openStorage} opened. */
+export function storeSyncOf({ storage }: Corestore): StoreSync {
+  return new StoreSync(storage.path, () => storage.db.flush(), valuesOf(storage).files);
 }
 
 /** Sessions of the logs of one drive in one store. */
@@ -100,6 +117,7 @@ export class DriveLogs {
     cacheTreeNodes(store);
     try {
       await store.ready();
+      await openValues(storage);
       await syncIdentity(directory);
     } catch (error) {
       // A store that fails leaves its database open. What that says is the same again.

@@ -1,12 +1,12 @@
 /** state.json: what a drive's last process left behind. */
 
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { StoreError } from '../errors.js';
 import { readVersionedJson, writeFileAtomically } from './atomic-file.js';
 import type { LogLengths } from './lease-messages.js';
 
-const STATE_FORMAT_VERSION = 1;
+/** Since version 2 large blocks lie in value files, which a program that knows only version 1 would take for damaged. */
+const STATE_FORMAT_VERSION = 2;
 const STORE_ID_BYTES = 16;
 
 /**
@@ -60,16 +60,6 @@ export function createState(lease: Lease): DriveState {
     takenOverAt: null,
     mayLack: false,
   };
-}
-
-/** Identity of this boot of the machine; empty where the system has none. */
-export async function readBootId(): Promise<string> {
-  try {
-    return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw error;
-  }
 }
 
 /**

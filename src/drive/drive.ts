@@ -11,9 +11,10 @@ import { CapabilityError } from '../errors.js';
 import type { Protector } from '../hosts/protector.js';
 import { StripeRescuer } from '../hosts/stripe-rescuer.js';
 import { limits } from '../limits.js';
+import { readBootId } from '../log/boot-id.js';
 import { SpaceGuard } from '../log/space-guard.js';
 import { asShoalError } from '../log/store-errors.js';
-import { StoreSync } from '../log/store-sync.js';
+import type { StoreSync } from '../log/store-sync.js';
 import { SyncJournal } from '../log/sync-journal.js';
 import { writeAheadBytes } from '../log/write-ahead-bytes.js';
 import { Swarm } from '../swarm/swarm.js';
@@ -25,8 +26,8 @@ import { type Capability, requireCapability } from './capability.js';
 import { type CheckLogsOptions, checkLogs } from './check-logs.js';
 import type { CheckReport } from './check-report.js';
 import { isWholeStore } from './check-session.js';
-import { type DriveKeys, DriveLogs, driveKeysOf, topicOf } from './drive-logs.js';
-import { createState, endedUncleanlyBeforeReboot, readBootId, readState } from './drive-state.js';
+import { type DriveKeys, DriveLogs, driveKeysOf, storeSyncOf, topicOf } from './drive-logs.js';
+import { createState, endedUncleanlyBeforeReboot, readState } from './drive-state.js';
 import { checkWriters, findSuperblock } from './find-superblock.js';
 import type { DrivePaths, DriveRecord, Home } from './home.js';
 import { deriveChunkerKey, deriveChunkHashKey } from './key-derivation.js';
@@ -441,7 +442,7 @@ async function openLocked(
     lock,
     stateFile,
     logs,
-    storeSync: new StoreSync(paths.store, () => logs.store.storage.db.flush()),
+    storeSync: storeSyncOf(logs.store),
     swarm,
     tree,
     content,

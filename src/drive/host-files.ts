@@ -7,7 +7,8 @@ import { readVersionedJson, writeFileAtomically } from './atomic-file.js';
 import type { Home } from './home.js';
 import { runningHolder, StoreLock } from './store-lock.js';
 
-const BOOK_FORMAT_VERSION = 1;
+/** Since version 2 large blocks lie in value files. */
+const BOOK_FORMAT_VERSION = 2;
 
 export interface HostPaths {
   directory: string;

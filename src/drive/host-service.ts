@@ -15,10 +15,11 @@ import { formatInvite } from '../hosts/invite.js';
 import { StorageHost } from '../hosts/storage-host.js';
 import { limits } from '../limits.js';
 import { asShoalError } from '../log/store-errors.js';
-import { StoreSync } from '../log/store-sync.js';
+import type { StoreSync } from '../log/store-sync.js';
 import { cacheTreeNodes } from '../log/tree-node-cache.js';
+import { openValues } from '../log/values/after-power-loss.js';
 import { controlSocketPath } from './control-socket-path.js';
-import { openStorage } from './drive-logs.js';
+import { openStorage, storeSyncOf } from './drive-logs.js';
 import type { Home } from './home.js';
 import { accountStore, bookStore, type HostPaths, lockHost, makeHostFolder } from './host-files.js';
 import { keptByHosts } from './own-host.js';
@@ -112,7 +113,7 @@ export class HostService {
       }
       const store = await openStore(paths.store, book.capacityBytes);
       undo.push(() => store.close());
-      const storeSync = new StoreSync(paths.store, () => store.storage.db.flush());
+      const storeSync = storeSyncOf(store);
       undo.push(() => storeSync.close());
       const saved = await accountStore(paths).load();
       const accounts = new Accounts(options.reciprocalRatio ?? null, saved?.accounts);
@@ -251,6 +252,7 @@ async function openStore(directory: string, capacityBytes: number): Promise<Core
   cacheTreeNodes(store);
   try {
     await store.ready();
+    await openValues(storage);
     return store;
   } catch (error) {
     // A store that fails leaves its database open. What that says is the same again.

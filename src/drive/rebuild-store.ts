@@ -1,11 +1,11 @@
-/** Makes the database of a store anew of all that can be read of it, for one with a damaged file. */
+/** Makes the database of a store anew of all that can be read of it, for one with a damaged file. Value files stay. */
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { CoreStorage as Storage } from 'corestore';
 import { DamagedError, NoSpaceError } from '../errors.js';
 import { asShoalError } from '../log/store-errors.js';
 import { type DamagedKeys, scanKeys } from '../log/store-scan.js';
 import { syncDirectory } from '../log/sync-file.js';
+import { type RawDatabase, valuesOf } from '../log/values/value-database.js';
 import { openStorage } from './drive-logs.js';
 import { DATABASE, finishReplacing, REPLACED } from './store-replacing.js';
 
@@ -68,7 +68,13 @@ async function copyStore(
     // Not more of it: what its first records say may be what cannot be read.
     await source.db.ready();
     await target.ready();
-    return await copyEntries(source, target, expected);
+    const copied = await copyEntries(
+      valuesOf(source).database,
+      valuesOf(target).database,
+      expected,
+    );
+    await target.db.flush();
+    return copied;
   } finally {
     await source.close();
     await target.close();
@@ -76,15 +82,15 @@ async function copyStore(
 }
 
 async function copyEntries(
-  source: Storage,
-  target: Storage,
+  source: RawDatabase,
+  target: RawDatabase,
   expected: Iterable<Buffer>,
 ): Promise<RebuiltStore> {
   const copied: RebuiltStore = { entries: 0, lostValues: 0 };
   let keys: Buffer[] = [];
   const copyKeys = async (): Promise<void> => {
-    const read = source.db.read();
-    const write = target.db.write();
+    const read = source.read();
+    const write = target.write();
     try {
       const values = keys.map((key) => read.get(key).catch(() => null));
       read.tryFlush();
@@ -104,7 +110,7 @@ async function copyEntries(
     keys = [];
   };
   const hidden: DamagedKeys[] = [];
-  for await (const found of scanKeys(source.db)) {
+  for await (const found of scanKeys(source)) {
     if (Buffer.isBuffer(found)) keys.push(found);
     else if (!found.isValue) hidden.push(found);
     if (keys.length >= KEYS_PER_WRITE) await copyKeys();
@@ -118,7 +124,6 @@ async function copyEntries(
   if (keys.length > 0) await copyKeys();
   // Those that were only expected may never have been there.
   copied.lostValues = lostValues;
-  await target.db.flush();
   return copied;
 }
 

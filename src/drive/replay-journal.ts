@@ -4,12 +4,11 @@ import type { ChunkPut } from '../content/content-store.js';
 import { DamagedError } from '../errors.js';
 import { decodeSyncEntry, type SyncBase, type SyncEntry, syncBaseOf } from '../fs/sync-entry.js';
 import { limits } from '../limits.js';
-import { StoreSync } from '../log/store-sync.js';
 import { readSyncJournal } from '../log/sync-journal.js';
 import { decodeCommit, encodeCommit } from '../tree/commit-record.js';
 import { HyperbeeTree } from '../tree/hyperbee-tree.js';
 import { commitKey } from '../tree/keys.js';
-import type { DriveLogs } from './drive-logs.js';
+import { type DriveLogs, storeSyncOf } from './drive-logs.js';
 import type { WriterKeys } from './key-derivation.js';
 
 export interface ReplayOptions {
@@ -50,7 +49,7 @@ export async function replayJournal(options: ReplayOptions): Promise<void> {
         return { key, value: encodeCommit({ ...decodeCommit(value), previous: tree.head }) };
       }),
     );
-    const storeSync = new StoreSync(options.storeDirectory);
+    const storeSync = storeSyncOf(logs.store);
     await storeSync.sync().finally(() => storeSync.close());
     log(`Committed version ${base.version + 1} from the journal of what was synced last`);
   } finally {

@@ -7,6 +7,9 @@ import { core as storageKeys } from 'hypercore-storage/lib/keys.js';
 import type { StoreSpace } from '../content/disk-cache.js';
 import { limits } from '../limits.js';
 import { asShoalError } from '../log/store-errors.js';
+import { sweepValues } from '../log/values/after-power-loss.js';
+import { valuesOf } from '../log/values/value-database.js';
+import { VALUES } from '../log/values/value-files.js';
 
 /** Values of RocksDB's options, by their names in `rocksdb-native`. */
 const FORCE = 1;
@@ -21,7 +24,9 @@ export function storeSpaceOf(
 ): StoreSpace {
   return {
     async usedBytes() {
-      const bytes = await diskUsage(join(store.storage.path, 'db'), isLasting);
+      const { path } = store.storage;
+      const bytes =
+        (await diskUsage(join(path, 'db'), isLasting)) + (await diskUsage(join(path, VALUES)));
       return Math.max(0, bytes - localBytes(tree));
     },
     async reclaim(share) {
@@ -31,8 +36,10 @@ export function storeSpaceOf(
 }
 
 /**
- * Gives back what removed blocks of a log take: merges the tables of its keys, so that a file of values in which nothing
- * is in use goes. `share` of all such files, the oldest, are emptied before: 0 none, 1 all. Throws StoreError, NoSpaceError.
+ * Gives back what removed blocks of a log take. Of what lies in the database itself (small blocks, and those of a store that
+ * is older than value files): merges the tables of its keys, so that a file of values in which nothing is in use goes.
+ * `share` of all such files, the oldest, are emptied before: 0 none, 1 all. With 1 also what nothing points to in the value
+ * files, and was not freed. Throws StoreError, NoSpaceError.
  */
 export async function reclaimSpace(store: Corestore, log: Hypercore, share: number): Promise<void> {
   const pointer = log.core?.state.storage.core.dataPointer;
@@ -40,7 +47,16 @@ export async function reclaimSpace(store: Corestore, log: Hypercore, share: numb
   // The library hands out slices of memory that it fills anew.
   const start = Buffer.from(storageKeys.data(pointer));
   const end = Buffer.from(storageKeys.data(pointer + 1));
+  const { files } = valuesOf(store.storage);
+  const freed = files.takeFreed();
   try {
+    // Not before it is durable that they are removed.
+    await store.storage.db.flush().catch((error: unknown) => {
+      files.free(freed);
+      throw error;
+    });
+    await files.release(freed);
+    if (share === 1) await sweepValues(store.storage);
     await store.storage.db.compactRange(start, end, {
       blobGarbageCollectionPolicy: share > 0 ? FORCE : DISABLE,
       blobGarbageCollectionAgeCutoff: share,

@@ -3,8 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeAddress } from 'hyperdht';
 import { CapabilityError, ReadOnlyError } from '../errors.js';
 import { limits } from '../limits.js';
-import { StoreSync } from '../log/store-sync.js';
-import { type DriveKeys, type DriveLogs, topicOf } from './drive-logs.js';
+import { type DriveKeys, type DriveLogs, storeSyncOf, topicOf } from './drive-logs.js';
 import { ForkGuard, ownFork } from './fork-guard.js';
 import type { DriveRecord } from './home.js';
 import type { WriterKeys } from './key-derivation.js';
@@ -238,6 +237,8 @@ export class WriterRole {
     const { name } = record;
     await recoverFromPowerLoss({ logs, contentKey, stateFile, name, offline, log, signal });
     await this.#replay(writer);
+    // What came back from peers, too: only then all that a head says to be there is safe again.
+    await this.#syncStore();
     await stateFile.update({ bootId, survived: null });
   }
 
@@ -275,7 +276,7 @@ export class WriterRole {
 
   /** What was fetched must be on the disk before this is the copy that the others follow. */
   async #syncStore(): Promise<void> {
-    const sync = new StoreSync(this.#options.storeDirectory);
+    const sync = storeSyncOf(this.#options.logs.store);
     try {
       await sync.sync();
     } finally {

@@ -92,8 +92,9 @@ export class HostBook {
     if (isBack || (capacityBytes !== null && capacityBytes !== book.#capacityBytes)) {
       book.#capacityBytes = capacityBytes;
       book.#isLeaving &&= !isBack;
-      await book.#save();
     }
+    // In any case, in the version that goes with what the store is like from now on.
+    await book.#save();
     return book;
   }
 

@@ -4,6 +4,7 @@ import type { CoreContext } from 'hypercore';
 import { DamagedError } from '../errors.js';
 import { isLogEncryption } from './encryption.js';
 import { rootsFromStore } from './hash-tree.js';
+import { asShoalError } from './store-errors.js';
 
 const PAGE_BLOCKS = 32_768;
 const LOOK_MAX = 16;
@@ -52,12 +53,10 @@ async function requireOwnBlocks(core: Hypercore): Promise<void> {
   const { encryption, core: context } = core;
   if (!isLogEncryption(encryption) || context === null) throw new Error('It has no encryption');
   let looked = 0;
-  for await (const { index, value } of context.state.storage.createBlockStream({
-    limit: LOOK_MAX,
-  })) {
+  for await (const { index } of context.state.storage.createBlockStream({ limit: LOOK_MAX })) {
     looked++;
     try {
-      encryption.open(index, value, context, false);
+      encryption.open(index, await storedBlock(context, index), context, true);
       return;
     } catch (error) {
       if (!(error instanceof DamagedError)) throw error;
@@ -65,6 +64,18 @@ async function requireOwnBlocks(core: Hypercore): Promise<void> {
   }
   if (looked === 0) return;
   throw new DamagedError("Cannot make a log's head anew: what is in the store is not this log's");
+}
+
+/** Throws DamagedError, and what the store throws. */
+async function storedBlock({ state }: CoreContext, index: number): Promise<Buffer> {
+  const read = state.storage.read();
+  const block = read.getBlock(index);
+  read.tryFlush();
+  const stored = await block.catch((error: unknown) => {
+    throw asShoalError(error, `read block ${index}`);
+  });
+  if (stored === null) throw new DamagedError(`Cannot read block ${index}: it is missing`);
+  return stored;
 }
 
 /** By the last leaf of its hash tree, which stays when a block is removed, or the last block. */

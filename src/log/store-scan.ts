@@ -5,6 +5,8 @@
  */
 import type { RocksDatabase } from 'corestore';
 
+type Database = Pick<RocksDatabase, 'iterator'>;
+
 /** Keys are shorter; a longer one is found by its beginning. */
 const KEY_BYTES = 24;
 const KEYS_PER_READ = 512;
@@ -20,10 +22,10 @@ export interface DamagedKeys {
 }
 
 /**
- * All keys in ascending order, and where some are hidden. Large values are read on the way. Passing what is hidden takes
+ * All keys in ascending order, and where some are hidden. Large values in the database are read on the way. Passing what is hidden takes
  * some milliseconds each time.
  */
-export async function* scanKeys(database: RocksDatabase): AsyncGenerator<Buffer | DamagedKeys> {
+export async function* scanKeys(database: Database): AsyncGenerator<Buffer | DamagedKeys> {
   let last: Buffer | null = null;
   // Reading many at a time loses those before the damage, which are then read one by one.
   let capacity = KEYS_PER_READ;
@@ -55,7 +57,7 @@ export async function* scanKeys(database: RocksDatabase): AsyncGenerator<Buffer 
 }
 
 /** The first key behind a hidden stretch; null when there is none. */
-async function nextReadable(database: RocksDatabase, after: Buffer | null): Promise<Buffer | null> {
+async function nextReadable(database: Database, after: Buffer | null): Promise<Buffer | null> {
   const end = 1n << KEY_BITS;
   // The greatest that is known to be in the stretch, and the least known to be behind it.
   let inside = after === null ? 0n : numberOf(after);
@@ -77,7 +79,7 @@ async function nextReadable(database: RocksDatabase, after: Buffer | null): Prom
 
 /** undefined: it cannot be read; null: there is none. */
 async function keyAtOrBehind(
-  database: RocksDatabase,
+  database: Database,
   number: bigint,
 ): Promise<Buffer | null | undefined> {
   const gte = Buffer.from(number.toString(16).padStart(2 * KEY_BYTES, '0'), 'hex');

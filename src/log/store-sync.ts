@@ -2,6 +2,17 @@ import { type FileHandle, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asShoalError } from './store-errors.js';
 import { openIfThere, syncDirectory } from './sync-file.js';
+import type { ValueRange } from './values/value-io.js';
+
+/** Values that lie beside the database. */
+export interface SyncedValues {
+  /** Makes durable what was written before the call. */
+  sync(): Promise<void>;
+  /** What was removed; its place may be given back once that is durable. */
+  takeFreed(): ValueRange[];
+  free(ranges: readonly ValueRange[]): void;
+  release(ranges: readonly ValueRange[]): Promise<void>;
+}
 
 interface WriteAheadFile {
   handle: FileHandle;
@@ -10,7 +21,7 @@ interface WriteAheadFile {
 }
 
 /**
- * fsync for a store. Hypercore and RocksDB never sync by themselves, and have no option to. What was appended lies in
+ * fsync for a store and its value files. Hypercore and RocksDB never sync by themselves, and have no option to. What was appended lies in
  * RocksDB's write-ahead files until RocksDB moves it to files that it does sync; so syncing every live write-ahead
  * file makes everything durable that was appended before the call.
  *
@@ -20,6 +31,7 @@ interface WriteAheadFile {
 export class StoreSync {
   readonly #folder: string;
   readonly #flush: (() => Promise<void>) | undefined;
+  readonly #values: SyncedValues | undefined;
   readonly #files = new Map<string, WriteAheadFile>();
   #running: Promise<void> | null = null;
   #next: Promise<void> | null = null;
@@ -31,9 +43,10 @@ export class StoreSync {
    *   `() => store.storage.db.flush()` (of `storage.rocks` it does nothing). After a sync that failed this is the only
    *   way on; without it every later sync fails as long as the file lives.
    */
-  constructor(storeDirectory: string, flush?: () => Promise<void>) {
+  constructor(storeDirectory: string, flush?: () => Promise<void>, values?: SyncedValues) {
     this.#folder = join(storeDirectory, 'db');
     this.#flush = flush;
+    this.#values = values;
   }
 
   /**
@@ -82,6 +95,19 @@ export class StoreSync {
 
   async #run(): Promise<void> {
     if (this.#closed) throw new Error('the store is closed');
+    const freed = this.#values?.takeFreed() ?? [];
+    // Both are waited for even if one fails: nothing may be left running when the store is closed.
+    const results = await Promise.allSettled([this.#syncDatabase(), this.#values?.sync()]);
+    for (const result of results) {
+      if (result.status === 'fulfilled') continue;
+      this.#values?.free(freed);
+      throw result.reason;
+    }
+    // Nobody waits for it: space comes back a moment later.
+    void this.#values?.release(freed);
+  }
+
+  async #syncDatabase(): Promise<void> {
     if (this.#flush !== undefined && this.#firstFailure() !== undefined) await this.#flush();
     const known = this.#datasyncAll([...this.#files.values()]);
     // Both are waited for even if one fails: nothing may be left running on handles that are being closed.

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { type Assertions, test } from 'brittle';
 import { exitCodes } from '../../src/cli/exit-codes.js';
 import { Home } from '../../src/drive/home.js';
+import { VALUES } from '../../src/log/values/value-files.js';
 import { contentOf } from '../durability/support/workload.js';
 import { errorCode } from '../sharing/support/shared-drive.js';
 import { type DriveMount, isRunning, Machine } from '../support/drive-mount.js';
@@ -105,13 +106,15 @@ async function driveInTwoFiles(
   const machine = Machine.forTest(t);
   let mount = await machine.createAndMount(DRIVE, ['--offline']);
   writeFileSync(join(mount.directory, 'first'), contentOf(0, FILE_BYTES), { flush: true });
-  await mount.unmount();
+  await mount.commit();
+  // After such an end blocks go to another file.
+  await mount.kill();
   const { store } = new Home(machine.home).paths(DRIVE);
-  const [largest] = filesOf(store, '.blob').sort((a, b) => b.bytes - a.bytes);
+  const file = join(store, VALUES, '00000001.values');
   mount = await machine.mount(DRIVE, ['--offline'], mount.directory);
   writeFileSync(join(mount.directory, 'second'), contentOf(1, FILE_BYTES), { flush: true });
   await mount.unmount();
-  return { machine, directory: mount.directory, file: String(largest?.path) };
+  return { machine, directory: mount.directory, file };
 }
 
 function filesOf(store: string, ending: string): { path: string; bytes: number }[] {

@@ -13,8 +13,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'brittle';
-import Corestore, { type CoreStorage } from 'corestore';
+import Corestore, { type CoreStorage as Storage } from 'corestore';
 import type Hypercore from 'hypercore';
+import CoreStorage from 'hypercore-storage';
 import { openStorage } from '../../src/drive/drive-logs.js';
 import { rebuildStore } from '../../src/drive/rebuild-store.js';
 import { finishReplacing } from '../../src/drive/store-replacing.js';
@@ -65,9 +66,9 @@ test('store - a damaged table: all that can be read is found, and copied', async
   });
 });
 
-test('store - a large value is damaged, or the file with all of them is gone', async (t) => {
+test('store - a large value in the database of an older store is damaged', async (t) => {
   const folder = temporaryFolder(t);
-  const blocks = await writeBlocks(folder, 20, LARGE_BYTES);
+  const blocks = await writeBlocks(folder, 20, LARGE_BYTES, new CoreStorage(folder));
   flipIn(folder, '.blob', blocks[7] as Buffer);
   const found = await keysOf(folder);
   t.alike(
@@ -157,8 +158,12 @@ test('store - a table that is cut short or gone cannot be opened', async (t) => 
   await t.exception(keysOf(folder));
 });
 
-async function withCore<T>(folder: string, run: (core: Hypercore) => Promise<T>): Promise<T> {
-  const store = new Corestore(openStorage(folder, true));
+async function withCore<T>(
+  folder: string,
+  run: (core: Hypercore) => Promise<T>,
+  storage = openStorage(folder, true),
+): Promise<T> {
+  const store = new Corestore(storage);
   try {
     const core = store.get({ name: 'log' });
     await core.ready();
@@ -169,12 +174,19 @@ async function withCore<T>(folder: string, run: (core: Hypercore) => Promise<T>)
   }
 }
 
-function writeBlocks(folder: string, count: number, bytes: number): Promise<Buffer[]> {
-  return withCore(folder, async (core) => {
+/** `storage`: one that keeps large blocks in the database makes a store that is older than value files. */
+function writeBlocks(
+  folder: string,
+  count: number,
+  bytes: number,
+  storage = openStorage(folder, true),
+): Promise<Buffer[]> {
+  const write = async (core: Hypercore): Promise<Buffer[]> => {
     const blocks = Array.from({ length: count }, () => randomBytes(bytes));
     await core.append(blocks);
     return blocks;
-  });
+  };
+  return withCore(folder, write, storage);
 }
 
 async function keysOf(folder: string): Promise<{ keys: Buffer[]; damaged: DamagedKeys[] }> {
@@ -210,7 +222,7 @@ async function refusalOfWrites(folder: string, key: Buffer): Promise<unknown> {
   }
 }
 
-async function put(storage: CoreStorage, key: Buffer): Promise<void> {
+async function put(storage: Storage, key: Buffer): Promise<void> {
   const write = storage.db.write();
   try {
     write.tryPut(key, Buffer.of(1));

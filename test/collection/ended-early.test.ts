@@ -4,6 +4,7 @@ import test, { type Assertions } from 'brittle';
 import { type CollectReport, collect } from '../../src/drive/collector.js';
 import { readOwedSpace } from '../../src/drive/owed-space.js';
 import { diskUsage } from '../../src/drive/store-space.js';
+import { VALUES } from '../../src/log/values/value-files.js';
 import { retentionKey } from '../../src/tree/keys.js';
 import { encodeRetention } from '../../src/tree/retention-record.js';
 import { caller, openFileSystem } from '../fs/support/open-file-system.js';
@@ -58,10 +59,10 @@ async function openDrive(t: Assertions) {
         { pause, compact },
       );
     },
-    /** What values take in the database's files. */
+    /** What blocks take in their files. */
     async valueBytes(): Promise<number> {
       await store.storage.db.flush();
-      return await diskUsage(join(folder, 'db'), (name) => name.endsWith('.blob'));
+      return await diskUsage(join(folder, VALUES));
     },
   };
 }

@@ -6,6 +6,7 @@ import type { ChunkReference } from '../../src/content/content-store.js';
 import { DamagedError } from '../../src/errors.js';
 import { limits } from '../../src/limits.js';
 import { createEncryptionProvider } from '../../src/log/encryption.js';
+import { VALUES } from '../../src/log/values/value-files.js';
 import { randomBytes } from '../support/random-bytes.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { failureOf, openChunkLog, openCore, secret } from './support/chunk-store.js';
@@ -75,7 +76,7 @@ test('hostile blocks: a byte changed on disk is a DamagedError, and the rest is 
   const stored = (await first.core.get(5, { raw: true })) as Buffer;
   await first.store.storage.db.flush();
   await first.close();
-  t.is(flipByte(join(directory, 'db'), stored.subarray(1000, 1032)), 1);
+  t.is(flipByte(join(directory, VALUES), stored.subarray(1000, 1032)), 1);
 
   const { log } = await openChunkLog(t, { directory });
   for (const [i, chunk] of chunks.entries()) {

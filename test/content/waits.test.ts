@@ -7,7 +7,7 @@ import { randomBytes } from '../support/random-bytes.js';
 import { connect, failureOf, openChunkLog } from './support/chunk-store.js';
 
 /** What failed at its deadline fails at once when it is asked for again within less than this. */
-const ASKED_AGAIN_MS = 600;
+const ASKED_AGAIN_MS = 100;
 
 /** A log with one chunk, and a reader of it who knows the chunk and has no peer. */
 async function openPair(t: Assertions) {

@@ -4,6 +4,8 @@
  *
  *   node dist/test/format/make-fixture.js test/format/v1
  *
+ * (`v2-value-files`: version 2 with a store that keeps large blocks in files.)
+ *
  * The secret of the drive in it is public, of course.
  */
 import {

@@ -8,6 +8,7 @@ import type { CheckReport } from '../../../src/drive/check-report.js';
 import { DriveLogs, driveKeysOf } from '../../../src/drive/drive-logs.js';
 import { Home } from '../../../src/drive/home.js';
 import { removeBlock } from '../../../src/log/hash-tree.js';
+import { VALUES } from '../../../src/log/values/value-files.js';
 import { findBytes, flipByte } from '../../durability/support/store-files.js';
 import { contentOf } from '../../durability/support/workload.js';
 import { type DriveMount, Machine } from '../../support/drive-mount.js';
@@ -168,6 +169,7 @@ export class SavedStore {
     // The file by which a store knows that it is no copy stays.
     this.#files = [
       { path: join(store, 'db'), copy: join(machine.folder, 'saved-db') },
+      { path: join(store, VALUES), copy: join(machine.folder, 'saved-values') },
       { path: state, copy: join(machine.folder, 'saved-state') },
     ];
     for (const { path, copy } of this.#files) cpSync(path, copy, { recursive: true });

@@ -1,12 +1,13 @@
 /** Chunk logs in temporary stores, and peers joined without a network. */
 import { PassThrough } from 'node:stream';
 import type { Assertions } from 'brittle';
-import Corestore from 'corestore';
+import type Corestore from 'corestore';
 import type Hypercore from 'hypercore';
 import { ChunkLog, type ChunkLogOptions } from '../../../src/content/chunk-log.js';
 import { Chunker, type ChunkerParameters } from '../../../src/content/chunker.js';
 import type { ChunkReference } from '../../../src/content/content-store.js';
 import { createEncryptionProvider } from '../../../src/log/encryption.js';
+import { openStore } from '../../support/open-store.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 export const secret = Buffer.alloc(32, 7);
@@ -38,7 +39,7 @@ export async function openCore(
   directory: string,
   key?: Buffer,
 ): Promise<{ store: Corestore; core: Hypercore }> {
-  const store = new Corestore(directory);
+  const store = openStore(directory);
   t.teardown(() => store.close(), { order: 10, force: true });
   const encryption = createEncryptionProvider(secret);
   const core = store.get(key === undefined ? { name: 'content', encryption } : { key, encryption });

@@ -1,16 +1,17 @@
 /** A drive's file system in this process: real store, real logs, no mount. */
-import Corestore from 'corestore';
+import type Corestore from 'corestore';
 import type Hypercore from 'hypercore';
 import type { Caller } from '../../../mount/file-system.js';
 import { ChunkLog } from '../../../src/content/chunk-log.js';
 import { Chunker, defaultChunkerParameters } from '../../../src/content/chunker.js';
+import { storeSyncOf } from '../../../src/drive/drive-logs.js';
 import { DriveFileSystem } from '../../../src/fs/drive-file-system.js';
 import { initialChanges } from '../../../src/fs/initial-tree.js';
 import type { Journal } from '../../../src/fs/journal-writer.js';
 import { createEncryptionProvider } from '../../../src/log/encryption.js';
-import { StoreSync } from '../../../src/log/store-sync.js';
 import { HyperbeeTree } from '../../../src/tree/hyperbee-tree.js';
 import { FORMAT_VERSION } from '../../../src/tree/superblock.js';
+import { openStore } from '../../support/open-store.js';
 
 const SECRET = Buffer.alloc(32, 7);
 
@@ -56,7 +57,7 @@ export async function openFileSystem(
   options: OpenOptions = {},
 ): Promise<OpenedFileSystem> {
   const { deadlineMs = 1000 } = options;
-  const store = new Corestore(folder);
+  const store = openStore(folder);
   await store.ready();
   const encryption = createEncryptionProvider(SECRET);
   const treeCore = store.get({ name: 'tree', encryption });
@@ -86,7 +87,7 @@ export async function openFileSystem(
     deadlineMs,
   });
   options.onTree?.(tree);
-  const storeSync = new StoreSync(folder);
+  const storeSync = storeSyncOf(store);
   const lines: string[] = [];
   const fileSystem = await DriveFileSystem.open({
     tree,
