@@ -274,9 +274,9 @@ test('chunk log: prefetch decrypts ahead what is on this machine', async (t) => 
   await first.close();
   const { log } = await openChunkLog(t, { directory, readaheadBytesMax: 2 << 20 });
   log.prefetch(chunks);
-  // The test's deadline ends this when it is never at hand.
-  while (!Buffer.isBuffer(log.read(chunks[20]!, 0, 10))) await new Promise((r) => setTimeout(r, 1));
-  t.ok(log.statistics().cachedBytes > 1 << 20, 'more than was read');
+  // In whatever order they come; the test's deadline ends this when they never do.
+  while (log.statistics().cachedBytes <= 1 << 20) await new Promise((r) => setTimeout(r, 1));
+  t.pass('nobody has read them');
   const inOrder = await readAll(log, chunks);
   t.ok(inOrder.equals(data));
   await log.close();

@@ -217,8 +217,8 @@ export class ValueFiles {
 
   /** To be called when the database is closed. Idempotent. Throws errors of the file system. */
   async close(): Promise<void> {
-    if (this.#opened === null) return;
-    await this.#opened.catch(() => undefined);
+    // Who only reads did not have to open them.
+    await this.#opened?.catch(() => undefined);
     try {
       await this.#releasing;
       await this.sync();

@@ -363,7 +363,15 @@ test('values - many files, few of them open', async (t) => {
     if (!value.equals(randomBytes(4 * KIB, i))) t.fail(`value ${i}`);
   }
   await files.close();
-  t.is(readdirSync('/proc/self/fd').filter((fd) => linkOf(fd).startsWith(here)).length, 0);
+  const opened = (): string[] =>
+    readdirSync('/proc/self/fd').filter((fd) => linkOf(fd).startsWith(here));
+  t.is(opened().length, 0);
+  await t.exception(files.read(pointers[0] as ValuePointer), /closed/);
+  const again = new ValueFiles(folder);
+  await again.read(pointers[1] as ValuePointer);
+  t.is(opened().length, 1);
+  await again.close();
+  t.is(opened().length, 0, 'also when it was only read');
 });
 
 function linkOf(fd: string): string {
