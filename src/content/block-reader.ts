@@ -31,7 +31,7 @@ const local_deadline_ms = 10_000;
  * program is given those, and asks for the rest itself, which begins with read-ahead again. All of these fail at once, each
  * so soon after the one before, so that a program learns of it after one deadline.
  */
-const asked_again_ms = 50;
+const asked_again_ms = 500;
 
 /** How often to look whether a log has followed to another fork. */
 const fork_look_ms = 50;
@@ -84,8 +84,7 @@ export class BlockReader {
     this.downloadedBytes += bytes;
   };
 
-  /** The log's blocks of an earlier fork are not what is wanted. */
-  expectedFork = 0;
+  #expectedFork = 0;
   /** Since this reader was opened. */
   downloadedBlocks = 0;
   downloadedBytes = 0;
@@ -127,7 +126,14 @@ export class BlockReader {
 
   /** The log has not followed to the fork that is wanted. */
   get isBehind(): boolean {
-    return this.#core.fork < this.expectedFork;
+    return this.#core.fork < this.#expectedFork;
+  }
+
+  /** A peer has said something new of the drive: the log's blocks of an earlier fork are not what is wanted. */
+  expectFork(fork: number): void {
+    this.#expectedFork = fork;
+    // Who answers may have what it did not give before.
+    this.#givenUpAt.clear();
   }
 
   /** From memory; as `BlockCache.get`. */

@@ -296,7 +296,7 @@ export class ChunkLog implements ContentStore {
   }
 
   expectFork(fork: number): void {
-    for (const reader of this.#readers.values()) reader.expectedFork = fork;
+    for (const reader of this.#readers.values()) reader.expectFork(fork);
   }
 
   statistics(): ContentStatistics {
