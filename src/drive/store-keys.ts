@@ -2,9 +2,8 @@
 
 import Hypercore from 'hypercore';
 import { core, store } from 'hypercore-storage/lib/keys.js';
+import { page_blocks } from '../log/bitfield-pages.js';
 import { WHOLE_HEAD } from '../tree/whole-head.js';
-
-const PAGE_BLOCKS = 32_768;
 
 /** A log, and how many blocks it may have. */
 export interface KnownLog {
@@ -21,7 +20,7 @@ export function* expectedKeys(logs: readonly KnownLog[]): Generator<Buffer> {
     yield Buffer.from(core.head(pointer));
     yield Buffer.from(core.hints(pointer));
     yield Buffer.from(core.userData(pointer, WHOLE_HEAD));
-    for (let page = 0; page * PAGE_BLOCKS < length; page++) {
+    for (let page = 0; page * page_blocks < length; page++) {
       yield Buffer.from(core.bitfield(pointer, page, 0));
     }
     for (let node = 0; node < 2 * length; node++) yield Buffer.from(core.tree(pointer, node));

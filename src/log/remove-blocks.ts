@@ -1,6 +1,7 @@
 /** Takes blocks out of the local store, many at once. */
 import type Hypercore from 'hypercore';
 import type { CoreContext } from 'hypercore';
+import { clearBit, pageOf, readPages } from './bitfield-pages.js';
 import { localStretches, storedBytes } from './hash-tree.js';
 import { asShoalError } from './store-errors.js';
 
@@ -8,8 +9,6 @@ import { asShoalError } from './store-errors.js';
 const REMOVED_PER_WRITE_MAX = 4096;
 /** A mark for a whole stretch makes every later read a little slower, many marks for single blocks do not. */
 const RANGE_BLOCKS_MIN = 256;
-/** Blocks whose bits lie in one page of the stored bitfield. */
-const PAGE_BLOCKS = 32_768;
 /** Of so many blocks peers are told one by one; of more they are told anew what is here. */
 const TOLD_BLOCKS_MAX = 1024;
 /** Blocks in one message to a peer. */
@@ -100,7 +99,10 @@ async function removeStretches(context: CoreContext, stretches: readonly Stretch
   const first = stretches[0]?.[0] ?? 0;
   await state.mutex.lock();
   try {
-    const pages = await readPages(context, stretches);
+    const read = state.storage.read();
+    const pagesRead = readPages(read, pagesOf(stretches));
+    read.tryFlush();
+    const pages = await pagesRead;
     const write = state.createWriteBatch();
     for (const [start, end] of stretches) {
       for (let block = start; block < end; block++) clearBit(pages, block);
@@ -127,29 +129,12 @@ async function removeStretches(context: CoreContext, stretches: readonly Stretch
   }
 }
 
-async function readPages(
-  { state }: CoreContext,
-  stretches: readonly Stretch[],
-): Promise<Map<number, Buffer>> {
+function pagesOf(stretches: readonly Stretch[]): Set<number> {
   const numbers = new Set<number>();
   for (const [start, end] of stretches) {
-    const last = Math.floor((end - 1) / PAGE_BLOCKS);
-    for (let page = Math.floor(start / PAGE_BLOCKS); page <= last; page++) numbers.add(page);
+    for (let page = pageOf(start); page <= pageOf(end - 1); page++) numbers.add(page);
   }
-  const read = state.storage.read();
-  const pages = [...numbers].map(async (page) => {
-    const stored = await read.getBitfieldPage(page);
-    // What was read may be shared with other readers.
-    return [page, Buffer.from(stored ?? Buffer.alloc(PAGE_BLOCKS / 8))] as const;
-  });
-  read.tryFlush();
-  return new Map(await Promise.all(pages));
-}
-
-function clearBit(pages: ReadonlyMap<number, Buffer>, block: number): void {
-  const page = pages.get(Math.floor(block / PAGE_BLOCKS)) as Buffer;
-  const bit = block % PAGE_BLOCKS;
-  page[bit >>> 3] = (page[bit >>> 3] as number) & ~(1 << (bit & 7));
+  return numbers;
 }
 
 /**

@@ -2,13 +2,12 @@
 import type Hypercore from 'hypercore';
 import type { CoreContext } from 'hypercore';
 import { DamagedError } from '../errors.js';
+import { page_blocks, page_bytes, pageOf, setBit } from './bitfield-pages.js';
 import { isLogEncryption } from './encryption.js';
 import { rootsFromStore } from './hash-tree.js';
 import { asShoalError } from './store-errors.js';
 
-const PAGE_BLOCKS = 32_768;
 const LOOK_MAX = 16;
-const PAGE_BYTES = PAGE_BLOCKS / 8;
 
 /**
  * Writes the head of a log anew, if there is none, of the blocks and hashes that are in the store. It lacks the signature:
@@ -98,19 +97,17 @@ async function missingPages(
 ): Promise<ReadonlyMap<number, Buffer>> {
   const missing = new Map<number, Buffer>();
   const read = state.storage.read();
-  const pages = Array.from({ length: Math.ceil(length / PAGE_BLOCKS) }, (_, page) =>
+  const pages = Array.from({ length: Math.ceil(length / page_blocks) }, (_, page) =>
     read.getBitfieldPage(page),
   );
   read.tryFlush();
   for (const [page, bits] of (await Promise.all(pages)).entries()) {
-    if (bits === null) missing.set(page, Buffer.alloc(PAGE_BYTES));
+    if (bits === null) missing.set(page, Buffer.alloc(page_bytes));
   }
   if (missing.size === 0) return missing;
   for await (const { index } of state.storage.createBlockStream()) {
-    const bits = missing.get(Math.floor(index / PAGE_BLOCKS));
-    if (bits === undefined) continue;
-    const bit = index % PAGE_BLOCKS;
-    bits[bit >>> 3] = (bits[bit >>> 3] as number) | (1 << (bit & 7));
+    const bits = missing.get(pageOf(index));
+    if (bits !== undefined) setBit(bits, index);
   }
   return missing;
 }

@@ -6,6 +6,7 @@ import type { CoreStorage } from 'corestore';
 import { core as storageKeys } from 'hypercore-storage/lib/keys.js';
 import { CoreRX, CoreTX } from 'hypercore-storage/lib/tx.js';
 import View from 'hypercore-storage/lib/view.js';
+import { clearBit, pageOf, readPages } from '../bitfield-pages.js';
 import { readBootId } from '../boot-id.js';
 import { asShoalError } from '../store-errors.js';
 import { blockOfKey, dataOfKey } from './record-key.js';
@@ -16,8 +17,6 @@ import { decodePointer, type ValuePointer } from './value-pointer.js';
 const ENTRIES_PER_READ = 64;
 /** Values that are looked at together. */
 const CHECKED_AT_ONCE = 16;
-/** Blocks whose bits lie in one page of the stored bitfield. */
-const PAGE_BLOCKS = 32_768;
 
 interface PointedBlock {
   /** Number of the log's data in the store. */
@@ -127,21 +126,14 @@ async function isReadable(files: ValueFiles, pointer: ValuePointer): Promise<boo
 /** As if these blocks, ascending, had never come. In one write. */
 async function drop(database: RawDatabase, data: number, blocks: readonly number[]): Promise<void> {
   const core = { corePointer: 0, dataPointer: data, dependencies: [] };
-  const numbers = [...new Set(blocks.map((block) => Math.floor(block / PAGE_BLOCKS)))];
   const read = new CoreRX(core, database, new View(), null, null, -1);
-  const hintsRead = read.getHints();
-  const pagesRead = Promise.all(numbers.map((number) => read.getBitfieldPage(number)));
+  const results = Promise.all([read.getHints(), readPages(read, new Set(blocks.map(pageOf)))]);
   read.tryFlush();
-  const [hints, stored] = await Promise.all([hintsRead, pagesRead]);
-  const pages = new Map(
-    numbers.map((number, i) => [number, Buffer.from(stored[i] ?? Buffer.alloc(PAGE_BLOCKS / 8))]),
-  );
+  const [hints, pages] = await results;
   const write = new CoreTX(core, database, null, []);
   for (const block of blocks) {
     write.deleteBlock(block);
-    const page = pages.get(Math.floor(block / PAGE_BLOCKS)) as Buffer;
-    const bit = block % PAGE_BLOCKS;
-    page[bit >>> 3] = (page[bit >>> 3] as number) & ~(1 << (bit & 7));
+    clearBit(pages, block);
   }
   for (const [number, page] of pages) write.putBitfieldPage(number, page);
   const first = blocks[0] as number;
