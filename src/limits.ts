@@ -47,12 +47,14 @@ export const limits = {
   /** Changed inodes and directories that it takes up at once; with more, fsync commits. */
   sync_journal_records_max: 64,
   /** An entry of the sync journal that the main thread may write itself. */
-  direct_write_bytes_max: 64 << 10,
-  /** After one that took longer, in microseconds, a thread of the pool writes the next ones: */
-  direct_write_us_max: 1000,
+  in_place_write_bytes_max: 64 << 10,
+  /** A stretch of the chunk log that it may read itself: the largest chunk that is written. */
+  in_place_read_bytes_max: 260 << 10,
+  /** After one that took longer, in microseconds, a thread of the pool does the next ones: */
+  in_place_us_max: 1000,
   /** so many, and twice as many after each further slow one, up to the maximum. */
-  direct_write_rest_min: 8,
-  direct_write_rest_max: 128,
+  in_place_rest_min: 8,
+  in_place_rest_max: 128,
   /** Inodes held in memory beyond those in use. */
   cached_inodes_max: 65_536,
   /** Directories whose names are held in memory, in names over all of them. */
@@ -161,6 +163,9 @@ export const limits = {
   value_bytes_max: 16 << 20,
   /** A value file that is as long gets no more values. After a loss of power the newest one or two are read. */
   value_file_bytes_max: 1 << 30,
+  /** Pages of 64 pointers to values in memory, and those that are being read from the database. */
+  pointer_pages_max: 1024,
+  pointer_pages_loading_max: 8,
   /** Value files that are kept open. */
   value_files_open_max: 32,
   /** Values that lie one behind the other are read as one up to this. */

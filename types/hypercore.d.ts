@@ -350,7 +350,15 @@ declare module 'hypercore' {
     static defaultStorage(storage: unknown, options?: Record<string, unknown>): unknown;
 
     readonly core: CoreContext | null;
-    readonly state: { readonly storage: { read(): CoreReadBatch } | null } | null;
+    readonly state: {
+      readonly storage: {
+        read(): CoreReadBatch;
+        /** What all logs of the store are in. */
+        readonly store: import('corestore').CoreStorage;
+        /** `dependencies`: logs of which this one has the beginning. */
+        readonly core: { readonly dataPointer: number; readonly dependencies: readonly unknown[] };
+      } | null;
+    } | null;
     readonly key: Buffer;
     readonly discoveryKey: Buffer;
     readonly id: string;

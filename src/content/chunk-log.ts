@@ -220,6 +220,8 @@ export class ChunkLog implements ContentStore {
     const ready = reader.cached(chunk.block);
     if (ready !== undefined) return sliceChunk(ready, chunk, offset, length);
     this.#expectInOwnLog(chunk);
+    const now = reader.readNow(chunk.block);
+    if (now !== null) return sliceChunk(now, chunk, offset, length);
     return reader
       .fetch(chunk.block, options)
       .then((block) => copyOf(sliceChunk(block, chunk, offset, length)));
@@ -245,6 +247,8 @@ export class ChunkLog implements ContentStore {
     const ready = reader.cached(chunk.block);
     if (ready !== undefined) return decompressed(ready);
     this.#expectInOwnLog(chunk);
+    const now = reader.readNow(chunk.block);
+    if (now !== null) return decompressed(now);
     return reader.fetch(chunk.block, options).then(decompressed);
   }
 

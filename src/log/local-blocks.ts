@@ -1,8 +1,18 @@
 import type Hypercore from 'hypercore';
+import { limits } from '../limits.js';
+import { InPlaceIo } from './in-place-io.js';
+import { findValuesOf } from './values/value-database.js';
 
 interface Wanted {
   block: number;
   resolve: (stored: Promise<Buffer | null> | null) => void;
+}
+
+/** A stretch of a stored block. */
+export interface StoredStretch {
+  /** Of its first byte in the block. */
+  offset: number;
+  length: number;
 }
 
 /**
@@ -12,6 +22,7 @@ interface Wanted {
 export class LocalBlocks {
   readonly #core: Hypercore;
   readonly #blocksMax: number;
+  readonly #inPlace = new InPlaceIo(limits.in_place_read_bytes_max);
   #wanted: Wanted[] = [];
 
   /**
@@ -30,6 +41,30 @@ export class LocalBlocks {
       if (this.#wanted.length === 1) Promise.resolve().then(() => this.#read());
       else if (this.#wanted.length >= this.#blocksMax) this.#read();
     });
+  }
+
+  /**
+   * A block, or a stretch of it, waiting for the disk in place; `choose` is told how long the block is. In memory that is
+   * the caller's alone, and not checked. Null says nothing: it is not known where the block lies, or the disk is slow.
+   */
+  now(block: number, choose: (storedBytes: number) => StoredStretch | null): Buffer | null {
+    const storage = this.#core.closing === null ? this.#core.state?.storage : null;
+    if (storage === null || storage === undefined || storage.core.dependencies.length > 0) {
+      return null;
+    }
+    const values = findValuesOf(storage.store);
+    const pointer = values?.pointers.peek(storage.core.dataPointer, block) ?? null;
+    const stretch = pointer === null ? null : choose(pointer.length);
+    if (values === null || pointer === null || stretch === null) return null;
+    if (!this.#inPlace.admits(stretch.length)) return null;
+    const bytes = Buffer.allocUnsafeSlow(stretch.length);
+    try {
+      const isRead = this.#inPlace.run(() => values.files.readNow(pointer, stretch.offset, bytes));
+      return isRead ? bytes : null;
+    } catch {
+      // Read again by the pool, it fails again, and says so.
+      return null;
+    }
   }
 
   #read(): void {

@@ -8,8 +8,8 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import sodium from 'sodium-native';
 import { limits } from '../limits.js';
-import { DirectWrites } from './direct-write.js';
 import { blockPaddingBytes, openWith, type SealingKeys, sealWith } from './encryption.js';
+import { InPlaceIo } from './in-place-io.js';
 import { asShoalError } from './store-errors.js';
 import { openIfThere, syncDirectory } from './sync-file.js';
 
@@ -35,7 +35,7 @@ function slotsOf(bytes: number): number {
 export class SyncJournal {
   readonly #path: string;
   readonly #key: Buffer;
-  readonly #direct = new DirectWrites();
+  readonly #direct = new InPlaceIo(limits.in_place_write_bytes_max);
   #file: FileHandle | null = null;
   #opening: Promise<void> | null = null;
   #buffer = Buffer.alloc(16 * SLOT_BYTES);

@@ -29,6 +29,16 @@ export function mayHoldBlocks(start: Buffer, end: Buffer): boolean {
   return isOneKind ? kind === BLOCK : true;
 }
 
+/** The key of a block. @param data Number of the log's data in the store. */
+export function blockKey(data: number, block: number): Buffer {
+  return Buffer.concat([
+    Buffer.of(DATA),
+    encodedNumber(data),
+    Buffer.of(BLOCK),
+    encodedNumber(block),
+  ]);
+}
+
 /** The number of a block, of its key. */
 export function blockOfKey(key: Buffer): number {
   return numberAt(key, 1 + numberBytes(key[1]) + 1);
@@ -37,6 +47,22 @@ export function blockOfKey(key: Buffer): number {
 /** The number of a log's data in the store, of the key of one of its records. */
 export function dataOfKey(key: Buffer): number {
   return numberAt(key, 1);
+}
+
+function encodedNumber(value: number): Buffer {
+  if (value < 0xfc) return Buffer.of(value);
+  const bytes = Buffer.alloc(9);
+  if (value <= 0xffff) {
+    bytes[0] = 0xfc;
+    bytes.writeUInt16BE(value, 1);
+  } else if (value <= 0xffff_ffff) {
+    bytes[0] = 0xfd;
+    bytes.writeUInt32BE(value, 1);
+  } else {
+    bytes[0] = 0xfe;
+    bytes.writeBigUInt64BE(BigInt(value), 1);
+  }
+  return bytes.subarray(0, numberBytes(bytes[0]));
 }
 
 function numberAt(key: Buffer, at: number): number {

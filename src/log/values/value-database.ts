@@ -7,6 +7,7 @@ import type {
   RocksWriteBatch,
 } from 'corestore';
 import { limits } from '../../limits.js';
+import { PointerPages } from './pointer-pages.js';
 import { isBlockKey, isHeadKey, mayHoldBlocks } from './record-key.js';
 import { ValueFiles, type WrittenValues } from './value-files.js';
 import { decodePointer, encodePointer, isPointer, type ValuePointer } from './value-pointer.js';
@@ -18,6 +19,7 @@ const LOOKED_UP_MAX = 64;
 export interface StoredValues {
   files: ValueFiles;
   database: RawDatabase;
+  pointers: PointerPages;
 }
 
 /** The database's own functions. */
@@ -41,7 +43,8 @@ export function keepValuesInFiles(storage: CoreStorage, fileBytesMax?: number): 
     write: db.write.bind(db),
     iterator: db.iterator.bind(db),
   };
-  redirect(db, files);
+  const pointers = new PointerPages(database);
+  redirect(db, files, pointers);
   const close = storage.close.bind(storage);
   storage.close = async () => {
     try {
@@ -50,29 +53,34 @@ export function keepValuesInFiles(storage: CoreStorage, fileBytesMax?: number): 
       await files.close();
     }
   };
-  const values = { files, database };
+  const values = { files, database, pointers };
   known.set(storage, values);
   return values;
 }
 
+/** Null for a storage that keeps its values itself. */
+export function findValuesOf(storage: CoreStorage): StoredValues | null {
+  return known.get(storage) ?? null;
+}
+
 /** Throws an Error for a storage that keeps its values itself. */
 export function valuesOf(storage: CoreStorage): StoredValues {
-  const values = known.get(storage);
-  if (values === undefined) throw new Error('The store keeps no values in files');
+  const values = findValuesOf(storage);
+  if (values === null) throw new Error('The store keeps no values in files');
   return values;
 }
 
-function redirect(db: RocksDatabase, files: ValueFiles): void {
+function redirect(db: RocksDatabase, files: ValueFiles, pointers: PointerPages): void {
   const read = db.read.bind(db);
   const write = db.write.bind(db);
   const session = db.session.bind(db);
   db.read = (options) => new ValueReadBatch(read, options, files);
   db.write = (options) =>
-    new ValueWriteBatch({ read, iterator: db.iterator.bind(db) }, write(options), files);
+    new ValueWriteBatch({ read, iterator: db.iterator.bind(db) }, write(options), files, pointers);
   // Snapshots and column families are made of it, too.
   db.session = (options) => {
     const made = session(options);
-    redirect(made, files);
+    redirect(made, files, pointers);
     return made;
   };
 }
@@ -142,6 +150,7 @@ class ValueWriteBatch implements RocksWriteBatch {
   readonly #database: Pick<RawDatabase, 'read' | 'iterator'>;
   readonly #batch: RocksWriteBatch;
   readonly #files: ValueFiles;
+  readonly #pointers: PointerPages;
   readonly #changes: Change[] = [];
   /** Of blocks. */
   readonly #values: Buffer[] = [];
@@ -152,10 +161,12 @@ class ValueWriteBatch implements RocksWriteBatch {
     database: Pick<RawDatabase, 'read' | 'iterator'>,
     batch: RocksWriteBatch,
     files: ValueFiles,
+    pointers: PointerPages,
   ) {
     this.#database = database;
     this.#batch = batch;
     this.#files = files;
+    this.#pointers = pointers;
   }
 
   tryPut(key: Buffer, value: Buffer): void {
@@ -175,14 +186,29 @@ class ValueWriteBatch implements RocksWriteBatch {
     this.#changes.push({ kind: 'delete-range', start, end });
   }
 
-  flush(): Promise<void> {
-    if (this.#values.length > 0 || this.#removesBlocks) return this.#flushWithValues();
-    this.#hand([]);
-    return this.#batch.flush();
+  async flush(): Promise<void> {
+    this.#forgetPointers();
+    try {
+      if (this.#values.length > 0 || this.#removesBlocks) await this.#flushWithValues();
+      else {
+        this.#hand([]);
+        await this.#batch.flush();
+      }
+    } finally {
+      this.#forgetPointers();
+    }
   }
 
   destroy(): void {
     this.#batch.destroy();
+  }
+
+  #forgetPointers(): void {
+    for (const change of this.#changes) {
+      if (change.kind === 'delete-range') {
+        if (mayHoldBlocks(change.start, change.end)) this.#pointers.forgetAll();
+      } else if (isBlockKey(change.key)) this.#pointers.forget(change.key);
+    }
   }
 
   async #flushWithValues(): Promise<void> {

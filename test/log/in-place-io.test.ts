@@ -1,13 +1,13 @@
 import test from 'brittle';
 import { limits } from '../../src/limits.js';
-import { DirectWrites } from '../../src/log/direct-write.js';
+import { InPlaceIo } from '../../src/log/in-place-io.js';
 
-const { direct_write_bytes_max, direct_write_rest_max, direct_write_rest_min } = limits;
+const { in_place_write_bytes_max, in_place_rest_max, in_place_rest_min } = limits;
 
 /** Writes on a disk that takes so long for each. */
 function writesOn(diskUs: () => number) {
   let nowMs = 0;
-  const writes = new DirectWrites(() => nowMs);
+  const writes = new InPlaceIo(in_place_write_bytes_max, () => nowMs);
   /** Whether it was done in place. */
   const write = (bytes = 4096): boolean => {
     if (!writes.admits(bytes)) return false;
@@ -32,17 +32,17 @@ test('a quick disk is written to in place', (t) => {
 
 test('a large entry never is', (t) => {
   const { write } = writesOn(() => 100);
-  t.absent(write(direct_write_bytes_max + 1));
-  t.ok(write(direct_write_bytes_max));
+  t.absent(write(in_place_write_bytes_max + 1));
+  t.ok(write(in_place_write_bytes_max));
 });
 
 test('a slow disk is tried ever less often', (t) => {
   const { rest } = writesOn(() => 10_000);
   t.is(rest(), 0);
   const rests = Array.from({ length: 10 }, rest);
-  t.is(rests[0], direct_write_rest_min);
-  t.is(rests[1], 2 * direct_write_rest_min);
-  t.is(rests.at(-1), direct_write_rest_max);
+  t.is(rests[0], in_place_rest_min);
+  t.is(rests[1], 2 * in_place_rest_min);
+  t.is(rests.at(-1), in_place_rest_max);
 });
 
 test('a disk that was slow once is trusted again', (t) => {
@@ -51,15 +51,15 @@ test('a disk that was slow once is trusted again', (t) => {
   rest();
   rest();
   us = 100;
-  t.is(rest(), 2 * direct_write_rest_min);
+  t.is(rest(), 2 * in_place_rest_min);
   us = 10_000;
   t.is(rest(), 0, 'a quick one was trusted');
-  t.is(rest(), direct_write_rest_min, 'and the next slow one counts as the first');
+  t.is(rest(), in_place_rest_min, 'and the next slow one counts as the first');
 });
 
 test('one that fails takes its time, too', (t) => {
   let nowMs = 0;
-  const writes = new DirectWrites(() => nowMs);
+  const writes = new InPlaceIo(in_place_write_bytes_max, () => nowMs);
   t.ok(writes.admits(1));
   t.exception(
     () =>

@@ -1,0 +1,84 @@
+/**
+ * Where neighbouring blocks of a log lie, kept in memory. A look into the database costs two changes of threads, which is more
+ * than a small read of the disk takes.
+ */
+import { limits } from '../../limits.js';
+import { blockKey, blockOfKey, dataOfKey } from './record-key.js';
+import type { RawDatabase } from './value-database.js';
+import { decodePointer, type ValuePointer } from './value-pointer.js';
+
+/** Blocks of one look into the database. */
+const PAGE_BLOCKS = 64;
+
+/** By block; none for what is not in a value file. */
+type Page = Map<number, ValuePointer>;
+
+export class PointerPages {
+  readonly #database: Pick<RawDatabase, 'iterator'>;
+  /** By the number of a log's data in the store and that of the page; used longest ago first. */
+  readonly #pages = new Map<string, Page>();
+  #loading = 0;
+
+  constructor(database: Pick<RawDatabase, 'iterator'>) {
+    this.#database = database;
+  }
+
+  /**
+   * Where a block lies, if that is known now: else it begins to find out. @param data Number of the log's data in the store.
+   * What it answers was true a moment ago: the place may have been given back since.
+   */
+  peek(data: number, block: number): ValuePointer | null {
+    const name = nameOf(data, block);
+    const page = this.#pages.get(name);
+    if (page === undefined) {
+      void this.#load(name, data, block);
+      return null;
+    }
+    this.#pages.delete(name);
+    this.#pages.set(name, page);
+    return page.get(block) ?? null;
+  }
+
+  /** To be called before and after the record of a block is changed: what was read meanwhile may be from before. */
+  forget(key: Buffer): void {
+    this.#pages.delete(nameOf(dataOfKey(key), blockOfKey(key)));
+  }
+
+  /** The same for all blocks. */
+  forgetAll(): void {
+    this.#pages.clear();
+  }
+
+  /** Never rejects: who reads a block is told what is wrong. */
+  async #load(name: string, data: number, block: number): Promise<void> {
+    if (this.#loading >= limits.pointer_pages_loading_max) return;
+    // Empty until it is loaded. One that is forgotten meanwhile is nobody's.
+    const page: Page = new Map();
+    this.#pages.set(name, page);
+    const first = block - (block % PAGE_BLOCKS);
+    const range = {
+      gte: blockKey(data, first),
+      lt: blockKey(data, first + PAGE_BLOCKS),
+      capacity: PAGE_BLOCKS,
+    };
+    this.#loading++;
+    try {
+      for await (const { key, value } of this.#database.iterator(range)) {
+        const pointer = value === null ? null : decodePointer(value);
+        if (pointer !== null) page.set(blockOfKey(key), pointer);
+      }
+    } catch {
+      if (this.#pages.get(name) === page) this.#pages.delete(name);
+    } finally {
+      this.#loading--;
+    }
+    for (const oldest of this.#pages.keys()) {
+      if (this.#pages.size <= limits.pointer_pages_max) break;
+      this.#pages.delete(oldest);
+    }
+  }
+}
+
+function nameOf(data: number, block: number): string {
+  return `${data} ${Math.floor(block / PAGE_BLOCKS)}`;
+}

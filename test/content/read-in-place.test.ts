@@ -1,0 +1,88 @@
+/** Single blocks of a fast disk are read in place, and what is read so is no different. */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'brittle';
+import type { ChunkReference } from '../../src/content/content-store.js';
+import { DamagedError } from '../../src/errors.js';
+import { removeBlocks } from '../../src/log/remove-blocks.js';
+import { randomBytes } from '../support/random-bytes.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+import { failureOf, type OpenChunkLog, openChunkLog, putAll } from './support/chunk-store.js';
+
+const KIB = 1 << 10;
+
+/** A log that was just opened, in which each read is tried until it comes in place. */
+async function openAgain(t: Parameters<typeof openChunkLog>[0], seed: number) {
+  const directory = temporaryFolder(t, 'in-place');
+  const first = await openChunkLog(t, { directory });
+  const data = randomBytes(4 << 20, seed);
+  const chunks = putAll(first.log, data);
+  await first.log.drain();
+  await first.close();
+  return { directory, data, chunks, opened: await openChunkLog(t, { directory }) };
+}
+
+/** Bytes that came without a wait, once they do; undefined when they never do. */
+async function readNow(
+  { log }: OpenChunkLog,
+  chunk: ChunkReference,
+  offset: number,
+  length: number,
+): Promise<Buffer | undefined> {
+  for (let i = 0; i < 50; i++) {
+    const part = log.read(chunk, offset, length);
+    if (!(part instanceof Promise)) return Buffer.from(part);
+    await part;
+    log.releaseMemory();
+  }
+  return undefined;
+}
+
+test('in place - single blocks come at once, and are what was written', async (t) => {
+  const { data, chunks, opened } = await openAgain(t, 1);
+  let start = 0;
+  for (const chunk of chunks) {
+    opened.log.releaseMemory();
+    const bytes = await readNow(opened, chunk, 10, 4 * KIB);
+    t.ok(bytes?.equals(data.subarray(start + 10, start + 10 + 4 * KIB)));
+    start += chunk.length;
+  }
+});
+
+test('in place - a damaged block is an error, as ever', async (t) => {
+  const { directory, chunks, opened } = await openAgain(t, 2);
+  const chunk = chunks[5] as ChunkReference;
+  t.ok(await readNow(opened, chunk, 0, KIB));
+  opened.log.releaseMemory();
+  const folder = join(directory, 'core');
+  for (const name of readdirSync(folder).filter((file) => file.endsWith('.values'))) {
+    const bytes = readFileSync(join(folder, name));
+    writeFileSync(
+      join(folder, name),
+      bytes.map((byte) => byte ^ 1),
+    );
+  }
+  t.ok((await failureOf(() => opened.log.read(chunk, 0, KIB))) instanceof DamagedError);
+});
+
+test('in place - a removed block is not there any more', async (t) => {
+  const { chunks, opened } = await openAgain(t, 3);
+  const chunk = chunks[5] as ChunkReference;
+  t.ok(await readNow(opened, chunk, 0, KIB));
+  opened.log.releaseMemory();
+  await removeBlocks(opened.core, [[chunk.block, chunk.block + 1]]);
+  t.ok((await failureOf(() => opened.log.read(chunk, 0, KIB, { deadlineMs: 50 }))) !== undefined);
+});
+
+test('in place - while another block is read, one waits for the pool', async (t) => {
+  const { chunks, opened } = await openAgain(t, 4);
+  const [one, other] = [chunks[5], chunks[9]] as [ChunkReference, ChunkReference];
+  t.ok(await readNow(opened, one, 0, KIB));
+  t.ok(await readNow(opened, other, 0, KIB));
+  opened.log.releaseMemory();
+  opened.log.prefetch([one]);
+  await new Promise((resolve) => process.nextTick(resolve));
+  const isReading = opened.log.read(one, 0, KIB) instanceof Promise;
+  t.ok(isReading);
+  t.ok(opened.log.read(other, 0, KIB) instanceof Promise);
+});
