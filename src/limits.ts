@@ -166,6 +166,11 @@ export const limits = {
   /** Pages of 64 pointers to values in memory, and those that are being read from the database. */
   pointer_pages_max: 1024,
   pointer_pages_loading_max: 8,
+  /** A read of a chunk that reads no more than it must of a block, and how often that is done before all of the block is read. */
+  part_bytes_max: 16 << 10,
+  part_reads_max: 3,
+  /** Blocks of which that is known. */
+  part_read_blocks_max: 8192,
   /** Value files that are kept open. */
   value_files_open_max: 32,
   /** Values that lie one behind the other are read as one up to this. */

@@ -50,8 +50,9 @@ const fileKinds: readonly [RegExp, WorkKind][] = [
   [/\/mount\/(kernel\/(fuse-device|request-loop)|system\/libc)\.js/, 'kernel'],
   [/\/src\/content\/(chunk-hash|chunker)\.js/, 'hash'],
   [/\/src\/content\/(zstd|compressible)\.js/, 'compress'],
-  [/\/src\/content\/copy-bytes\.js/, 'copy'],
-  [/\/src\/log\/encryption\.js/, 'encrypt'],
+  [/\/src\/log\/copy-bytes\.js/, 'copy'],
+  [/\/src\/log\/(aead|encryption|sectors)\.js/, 'encrypt'],
+  [/\/src\/log\/values\//, 'store'],
   [/\/dist\/(src|mount)\//, 'Shoal'],
   [/\/node_modules\//, 'log and tree'],
 ];

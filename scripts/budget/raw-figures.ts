@@ -10,7 +10,7 @@ import { chunkHash } from '../../src/content/chunk-hash.js';
 import { Chunker, defaultChunkerParameters } from '../../src/content/chunker.js';
 import { openStorage } from '../../src/drive/drive-logs.js';
 import { limits } from '../../src/limits.js';
-import { blockPaddingBytes, openWith, sealWith } from '../../src/log/encryption.js';
+import { blockPaddingBytes, openWith, sealWith } from '../../src/log/aead.js';
 import { leafHash } from '../../src/log/leaf-hashes.js';
 import { LocalBlocks } from '../../src/log/local-blocks.js';
 import { command } from '../../test/support/command.js';

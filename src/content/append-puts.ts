@@ -23,7 +23,8 @@ export async function appendPuts(core: Hypercore, puts: readonly ChunkPut[]): Pr
   if (core.core === null || !isLogEncryption(core.encryption)) {
     throw new StoreError('Cannot append to the chunk log: it was opened without its encryption');
   }
-  const sealer = new BlockSealer(core.encryption.sealingKeys(core.core));
+  // In one piece, which every drive may have.
+  const sealer = new BlockSealer(core.encryption.sealingKeys(core.core), 'whole');
   const space = new SealSpace(limits.block_bytes_max + blockRoomBytes);
   const sealedCore = core.session();
   try {
@@ -35,9 +36,12 @@ export async function appendPuts(core: Hypercore, puts: readonly ChunkPut[]): Pr
           `Cannot append block ${block} of the chunk log: it has ${core.length} blocks`,
         );
       }
-      const sealed = await sealer.seal(space, [
-        { bytes: plaintext.length, compress, copyTo: (target) => plaintext.copy(target) },
-      ]);
+      const copyTo = (target: Buffer): number => plaintext.copy(target);
+      const sealed = await sealer.seal(
+        space,
+        [{ bytes: plaintext.length, compress, copyTo }],
+        block,
+      );
       await sealedCore.append(sealed);
     }
   } catch (error) {

@@ -1,7 +1,10 @@
 import type Hypercore from 'hypercore';
 import { InterruptedError, type ShoalError, StoreError } from '../errors.js';
 import { limits } from '../limits.js';
-import { blockPaddingBytes, type LogEncryption } from '../log/encryption.js';
+import { blockPaddingBytes } from '../log/aead.js';
+import { copyBytes } from '../log/copy-bytes.js';
+import type { LogEncryption } from '../log/encryption.js';
+import { type BlockLayout, plainBytesOf } from '../log/sectors.js';
 import type { SpaceGuard } from '../log/space-guard.js';
 import { asShoalError } from '../log/store-errors.js';
 import {
@@ -11,7 +14,6 @@ import {
   packedChunkBytesMax,
 } from './block-format.js';
 import { BlockSealer, blockRoomBytes, type Plaintext, SealSpace } from './block-sealer.js';
-import { copyBytes } from './copy-bytes.js';
 import { PutNotes } from './put-notes.js';
 
 /** A batch of blocks is ended by this many bytes, too. */
@@ -74,6 +76,8 @@ export interface AppenderOptions {
   /** Ready. Nothing but this object may append to it. Stays the caller's to close. */
   core: Hypercore;
   encryption: LogEncryption;
+  /** How blocks are sealed. */
+  layout: BlockLayout;
   spaceGuard?: SpaceGuard | undefined;
   pendingBytesMax?: number | undefined;
   /** Takes the plaintext of each block of small chunks over once it is in the log. */
@@ -92,6 +96,7 @@ export class Appender {
   readonly #spaces = [new SealSpace(space_bytes), new SealSpace(space_bytes)] as const;
   #spacesUsed = 0;
   readonly #sealer: BlockSealer;
+  readonly #layout: BlockLayout;
   readonly #spaceGuard: SpaceGuard | undefined;
   readonly #pendingBytesMax: number;
   readonly #onPackAppended: (block: number, data: Buffer) => void;
@@ -115,13 +120,15 @@ export class Appender {
     await sealedCore.ready();
     await sealedCore.setEncryption(null);
     if (options.core.core === null) throw new StoreError('Cannot open the chunk log: it is closed');
-    const sealer = new BlockSealer(options.encryption.sealingKeys(options.core.core));
+    const keys = options.encryption.sealingKeys(options.core.core);
+    const sealer = new BlockSealer(keys, options.layout);
     return new Appender(options, sealedCore, sealer);
   }
 
   private constructor(options: AppenderOptions, sealedCore: Hypercore, sealer: BlockSealer) {
     this.#core = options.core;
     this.#sealer = sealer;
+    this.#layout = options.layout;
     this.#sealedCore = sealedCore;
     this.#spaceGuard = options.spaceGuard;
     this.#pendingBytesMax = options.pendingBytesMax ?? limits.pending_append_bytes_max;
@@ -305,7 +312,7 @@ export class Appender {
     if (count === 0) return null;
     const blocks = this.#queue.slice(start, start + count);
     const space = this.#spaces[this.#spacesUsed++ % 2] as SealSpace;
-    const sealed = this.#sealer.seal(space, blocks.map(plaintextOf));
+    const sealed = this.#sealer.seal(space, blocks.map(plaintextOf), this.#first + start);
     sealed.catch(() => undefined);
     return { blocks, sealed };
   }
@@ -365,11 +372,17 @@ export class Appender {
     this.#queue.splice(0, count);
     for (const [index, block] of blocks.entries()) {
       this.#pendingBytes -= block.used - blockHeaderBytes;
-      this.#savedBytes += block.used + blockPaddingBytes - (lengths[index] as number);
+      this.#savedBytes += block.used - this.#plainBytes(lengths[index] as number);
       // The kernel has what was written; only small files are soon read again from here.
       if ('data' in block) this.#onPackAppended(first + index, trim(block));
       else block.release?.();
     }
+  }
+
+  /** Of the plaintext, compressed or not. */
+  #plainBytes(sealedBytes: number): number {
+    const inSectors = this.#layout === 'sectors' ? plainBytesOf(sealedBytes) : null;
+    return inSectors ?? sealedBytes - blockPaddingBytes;
   }
 
   /** References to pending blocks hold numbers already, so at any other length they would name others' data. */

@@ -1,5 +1,5 @@
 import { limits } from '../limits.js';
-import { copyBytes } from './copy-bytes.js';
+import { copyBytes } from '../log/copy-bytes.js';
 
 interface Place {
   start: number;

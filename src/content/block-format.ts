@@ -26,12 +26,13 @@ export const packBytesMax = 64 << 10;
 
 /** Whether a plaintext is of a layout that this program knows. */
 export function isBlock(block: Buffer): boolean {
-  return block.length > blockHeaderBytes && block[0] === blockVersion;
+  const { length } = block;
+  return length > blockHeaderBytes && length <= limits.block_bytes_max && block[0] === blockVersion;
 }
 
 /** Throws DamagedError unless `block`, the plaintext of block `index`, is one that this program can have written. */
 export function checkBlock(block: Buffer, index: number): void {
-  if (block.length <= blockHeaderBytes) {
+  if (block.length <= blockHeaderBytes || block.length > limits.block_bytes_max) {
     throw new DamagedError(
       `Cannot read block ${index} of the chunk log: it has ${block.length} bytes`,
     );

@@ -1,12 +1,15 @@
 import { Worker } from 'node:worker_threads';
 import { limits } from '../limits.js';
-import type { SealingKeys } from '../log/encryption.js';
+import type { SealingKeys } from '../log/aead.js';
+import type { BlockLayout } from '../log/sectors.js';
 import type { OpenReply, OpenRequest, OpenThreadData } from './open-messages.js';
 
 const noMemory = new SharedArrayBuffer(0);
 
 interface Wanted {
   block: Buffer;
+  index: number;
+  layout: BlockLayout;
   resolve: (isOpen: boolean) => void;
 }
 
@@ -64,14 +67,15 @@ export class BlockOpener {
   }
 
   /**
-   * Decrypts a stored block in place; the plaintext begins behind the padding. Resolves with false when the block is not
-   * authentic, or the thread failed: its memory may hold anything then. Never rejects.
+   * Decrypts a stored block in place. Resolves with false when the block is not authentic, or the thread failed: its memory
+   * may hold anything then. Never rejects.
    *
-   * @param block In a SharedArrayBuffer; nobody else may use its memory meanwhile.
+   * @param block In a SharedArrayBuffer; nobody else may use its memory meanwhile. Sectors have been gathered.
+   * @param index Its number in the log.
    */
-  open(block: Buffer): Promise<boolean> {
+  open(block: Buffer, index: number, layout: BlockLayout): Promise<boolean> {
     return new Promise((resolve) => {
-      this.#wanted.push({ block, resolve });
+      this.#wanted.push({ block, index, layout, resolve });
       if (this.#wanted.length === 1) queueMicrotask(() => this.#handOver());
     });
   }
@@ -105,9 +109,10 @@ export class BlockOpener {
   }
 
   #ask(memory: SharedArrayBuffer, list: Wanted[]): void {
-    const starts = list.map(({ block }) => block.byteOffset);
-    const lengths = list.map(({ block }) => block.length);
-    const request: OpenRequest = { memory, starts, lengths };
+    const blocks = list.map(({ block, index, layout }) => {
+      return { start: block.byteOffset, length: block.length, index, layout };
+    });
+    const request: OpenRequest = { memory, blocks };
     const thread = this.#startedThread();
     this.#underWay.push(list);
     // While somebody waits for it, the process must not end.

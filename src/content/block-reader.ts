@@ -7,15 +7,18 @@ import Hypercore, {
 } from 'hypercore';
 import { DamagedError, InterruptedError, StoreError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
-import { blockPaddingBytes, type LogEncryption } from '../log/encryption.js';
+import { blockPaddingBytes } from '../log/aead.js';
+import { copyBytes, copyOf } from '../log/copy-bytes.js';
+import type { LogEncryption } from '../log/encryption.js';
 import { LocalBlocks } from '../log/local-blocks.js';
+import { gatherSectors, sectoredBytes } from '../log/sectors.js';
 import { asShoalError } from '../log/store-errors.js';
 import type { BlockCache } from './block-cache.js';
 import { checkBlock, isBlock } from './block-format.js';
 import { BlockOpener } from './block-opener.js';
 import type { BlockRescuer, RescuedBlock } from './block-rescuer.js';
+import { BlocksInPlace } from './blocks-in-place.js';
 import type { ReadOptions } from './content-store.js';
-import { copyBytes, copyOf } from './copy-bytes.js';
 import type { DiskCache } from './disk-cache.js';
 import { hedge_ms } from './late-requests.js';
 import { PeerRequests } from './peer-requests.js';
@@ -72,6 +75,7 @@ export class BlockReader {
   readonly #fetches = new Map<number, Fetch>();
   /** When a wait for a block came to its deadline, or was refused because of that. */
   readonly #givenUpAt = new Map<number, number>();
+  readonly #inPlace: BlocksInPlace;
   readonly #peerRequests: PeerRequests;
   #hedging: NodeJS.Timeout | null = null;
   #closed = false;
@@ -108,6 +112,7 @@ export class BlockReader {
     this.#core = core;
     this.#local = new LocalBlocks(core, limits.store_read_blocks_max);
     this.#encryption = encryption;
+    this.#inPlace = new BlocksInPlace(core, this.#local, encryption);
     this.#cache = cache;
     this.#cacheBase = writer * cacheKeysPerLog;
     this.#deadlineMs = deadlineMs;
@@ -205,26 +210,22 @@ export class BlockReader {
    * shares memory with the cache. Null says nothing.
    */
   readNow(block: number): Buffer | null {
-    const { core } = this.#core;
-    if (this.#closed || core === null || !this.#isAlone(block)) return null;
-    const stored = this.#local.now(block, (length) => ({ offset: 0, length }));
-    if (stored === null) return null;
-    try {
-      const plain = this.#encryption.open(block, stored, core, true);
-      checkBlock(plain, block);
-      this.remember(block, plain);
-      this.#diskCache?.touch(block);
-      return plain;
-    } catch {
-      // It was removed a moment ago, or is damaged: `fetch` finds out.
-      return null;
-    }
+    const plain = this.#isAlone(block) ? this.#inPlace.block(block) : null;
+    if (plain !== null) this.remember(block, plain);
+    return plain;
   }
 
-  /** Whether the block is on this machine, and no other is being read. */
+  /** As {@link BlocksInPlace.part}, under the same conditions. */
+  readPart(block: number, offset: number, length: number): Buffer | null {
+    return this.#isAlone(block) ? this.#inPlace.part(block, offset, length) : null;
+  }
+
+  /** Whether the block is on this machine, and no other is being read; then it counts as used. */
   #isAlone(block: number): boolean {
-    if (this.#fetches.size > 0 || this.isBehind || !this.isLocal(block)) return false;
-    return (this.#diskCache?.removal(block) ?? null) === null;
+    if (this.#closed || this.#fetches.size > 0 || this.isBehind) return false;
+    if (!this.isLocal(block) || (this.#diskCache?.removal(block) ?? null) !== null) return false;
+    this.#diskCache?.touch(block);
+    return true;
   }
 
   /**
@@ -378,7 +379,7 @@ export class BlockReader {
         throw new StoreError(`Cannot read block ${block} of the chunk log: it is missing`);
       }
       // Before the work of decrypting it.
-      if (stored.length > limits.block_bytes_max + blockPaddingBytes) {
+      if (stored.length > sectoredBytes(limits.block_bytes_max)) {
         throw new DamagedError(
           `Cannot read block ${block} of the chunk log: it has ${stored.length} bytes`,
         );
@@ -418,12 +419,13 @@ export class BlockReader {
     }
     const place = this.#cache.reserve(this.#cacheBase + block, stored.length);
     if (place === null) return null;
-    copyBytes(stored, place.memory);
-    const plain = (await this.#opener.open(place.memory))
-      ? place.memory.subarray(blockPaddingBytes)
-      : null;
+    const layout = this.#encryption.layoutOf(core);
+    const start =
+      layout === 'sectors' ? gatherSectors(stored, place.memory) : wholeInto(stored, place.memory);
+    const isOpen = start !== null && (await this.#opener.open(place.memory, block, layout));
+    const plain = isOpen ? place.memory.subarray(start) : null;
     const isGood = plain !== null && isBlock(plain);
-    place.settle(isGood ? blockPaddingBytes : null);
+    place.settle(isGood ? start : null);
     return isGood ? plain : null;
   }
 
@@ -458,6 +460,12 @@ export class BlockReader {
       for (const peer of [...replicator.peers]) replicator.updatePeer(peer);
     }, hedge_look_ms);
   }
+}
+
+/** Copies a block that was sealed in one piece; answers where its plaintext will begin. */
+function wholeInto(stored: Buffer, memory: Buffer): number {
+  copyBytes(stored, memory);
+  return blockPaddingBytes;
 }
 
 function interruptedError(block: number): InterruptedError {

@@ -1,7 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import { limits } from '../limits.js';
-import { blockPaddingBytes, type SealingKeys } from '../log/encryption.js';
+import type { SealingKeys } from '../log/aead.js';
 import { setLeafHash } from '../log/leaf-hashes.js';
+import { type BlockLayout, sectoredBytes } from '../log/sectors.js';
 import { sealBlock } from './seal-block.js';
 import {
   hashBytes,
@@ -13,21 +14,28 @@ import { frameBytesMax } from './zstd.js';
 
 const noMemory = new SharedArrayBuffer(0);
 
-/** What a block may take besides its plaintext while it is sealed. */
-export const blockRoomBytes = blockPaddingBytes + frameBytesMax;
+/** What a block may take besides its plaintext while it is compressed. */
+export const blockRoomBytes: number = frameBytesMax;
 
 /** Memory in which the blocks of one batch are gathered and sealed. Used again for a later one. */
 export class SealSpace {
   readonly memory: SharedArrayBuffer;
+  readonly sealed: SharedArrayBuffer;
   readonly hashes: SharedArrayBuffer;
   readonly #bytes: Buffer;
+  readonly #sealed: Buffer;
   #rooms: SealRoom[] = [];
+  #plaintexts: Buffer[] = [];
   #blocks: Buffer[] = [];
   #usedBytes = 0;
 
   /** @param bytes For the blocks of a batch, each with {@link blockRoomBytes}. */
   constructor(bytes: number) {
     this.memory = new SharedArrayBuffer(bytes);
+    // In sectors a block takes no less than in one piece, and each may end with a short one.
+    const shortSectors = limits.append_batch_blocks_max * sectoredBytes(1);
+    this.sealed = new SharedArrayBuffer(sectoredBytes(bytes) + shortSectors);
+    this.#sealed = Buffer.from(this.sealed);
     this.hashes = new SharedArrayBuffer(limits.append_batch_blocks_max * hashBytes);
     this.#bytes = Buffer.from(this.memory);
   }
@@ -36,7 +44,12 @@ export class SealSpace {
     return this.#rooms;
   }
 
-  /** The rooms' memory. */
+  /** The rooms of the plaintexts. */
+  get plaintexts(): readonly Buffer[] {
+    return this.#plaintexts;
+  }
+
+  /** The rooms of the sealed blocks. */
   get blocks(): readonly Buffer[] {
     return this.#blocks;
   }
@@ -47,16 +60,21 @@ export class SealSpace {
 
   /** Puts the plaintexts in place of what was there. */
   fill(plaintexts: readonly Plaintext[]): void {
+    this.#plaintexts = [];
     this.#blocks = [];
     this.#rooms = [];
     this.#usedBytes = 0;
+    let sealedStart = 0;
     for (const { bytes: plainBytes, compress, copyTo } of plaintexts) {
-      const bytes = blockPaddingBytes + plainBytes + (compress ? frameBytesMax : 0);
+      const bytes = plainBytes + (compress ? frameBytesMax : 0);
+      const sealedBytes = sectoredBytes(bytes);
       const room = this.#bytes.subarray(this.#usedBytes, this.#usedBytes + bytes);
-      copyTo(room.subarray(blockPaddingBytes, blockPaddingBytes + plainBytes));
-      this.#rooms.push({ bytes, plainBytes, compress });
-      this.#blocks.push(room);
+      copyTo(room.subarray(0, plainBytes));
+      this.#rooms.push({ bytes, plainBytes, sealedBytes, compress });
+      this.#plaintexts.push(room);
+      this.#blocks.push(this.#sealed.subarray(sealedStart, sealedStart + sealedBytes));
       this.#usedBytes += bytes;
+      sealedStart += sealedBytes;
     }
   }
 }
@@ -80,6 +98,7 @@ interface Waiter {
  */
 export class BlockSealer {
   readonly #keys: SealingKeys;
+  readonly #layout: BlockLayout;
   readonly #program: URL;
   readonly #startBytes: number;
   /** Of large batches, sealed without a thread since there was one. */
@@ -92,43 +111,50 @@ export class BlockSealer {
   #waiting: Waiter[] = [];
 
   /**
+   * @param layout How blocks are sealed.
    * @param program What the thread runs.
    * @param startBytes Of large batches, after which it is started.
    */
   constructor(
     keys: SealingKeys,
+    layout: BlockLayout,
     program = new URL('./seal-thread.js', import.meta.url),
     startBytes: number = limits.thread_start_bytes,
   ) {
     this.#keys = keys;
+    this.#layout = layout;
     this.#program = program;
     this.#startBytes = startBytes;
   }
 
-  /** Gathers the blocks in `space` and seals them there; answers them, in order. */
-  async seal(space: SealSpace, plaintexts: readonly Plaintext[]): Promise<Buffer[]> {
+  /**
+   * Gathers the blocks in `space` and seals them there; answers them, in order. @param first Number of the first one in its
+   * log.
+   */
+  async seal(space: SealSpace, plaintexts: readonly Plaintext[], first: number): Promise<Buffer[]> {
     space.fill(plaintexts);
     if (space.usedBytes >= limits.seal_thread_batch_bytes_min && !this.#threadFailed) {
       try {
         // Until a new thread works, the main thread can do much.
-        if (this.isReady) return await this.#sealInThread(space);
+        if (this.isReady) return await this.#sealInThread(space, first);
         this.#sealedHere += space.usedBytes;
       } catch {
-        // Without a thread it takes longer, that is all. Some blocks may be encrypted by now, so all are gathered anew.
+        // Without a thread it takes longer, that is all. Some blocks may be compressed by now, so all are gathered anew.
         this.#threadFailed = true;
         space.fill(plaintexts);
       }
     }
-    return space.blocks.map((block, index) =>
-      block.subarray(0, sealBlock(this.#keys, block, space.rooms[index] as SealRoom)),
-    );
+    return space.blocks.map((block, i) => {
+      const [plain, room] = [space.plaintexts[i] as Buffer, space.rooms[i] as SealRoom];
+      return block.subarray(0, sealBlock(this.#keys, this.#layout, first + i, plain, room, block));
+    });
   }
 
   /** Whether a batch that is handed over now is worked on at once; else a thread is started, once that is worth it. */
   get isReady(): boolean {
     const isWorthIt = this.#sealedHere >= this.#startBytes;
     if (isWorthIt && this.#thread === null && !this.#threadFailed) {
-      const nothing = { memory: noMemory, hashes: noMemory, rooms: [] };
+      const nothing = { memory: noMemory, sealed: noMemory, hashes: noMemory, rooms: [], first: 0 };
       this.#ask(nothing).catch(() => {
         this.#threadFailed = true;
       });
@@ -150,9 +176,9 @@ export class BlockSealer {
     this.#waiting = [];
   }
 
-  async #sealInThread(space: SealSpace): Promise<Buffer[]> {
-    const { memory, hashes, rooms } = space;
-    const request: SealRequest = { memory, hashes, rooms: [...rooms] };
+  async #sealInThread(space: SealSpace, first: number): Promise<Buffer[]> {
+    const { memory, sealed, hashes, rooms } = space;
+    const request: SealRequest = { memory, sealed, hashes, rooms: [...rooms], first };
     const lengths = await this.#ask(request);
     return space.blocks.map((room, index) => {
       const block = room.subarray(0, lengths[index]);
@@ -173,7 +199,7 @@ export class BlockSealer {
 
   #startedThread(): Worker {
     if (this.#thread !== null) return this.#thread;
-    const workerData: SealThreadData = this.#keys;
+    const workerData: SealThreadData = { ...this.#keys, layout: this.#layout };
     const thread = new Worker(this.#program, { workerData });
     thread.on('message', (lengths: number[]) => {
       this.#isReady = true;

@@ -2,7 +2,9 @@ import type Hypercore from 'hypercore';
 import { DamagedError, ReadOnlyError, StoreError } from '../errors.js';
 import { limits } from '../limits.js';
 import type { BlockSet } from '../log/block-set.js';
+import { copyOf } from '../log/copy-bytes.js';
 import { isLogEncryption, type LogEncryption } from '../log/encryption.js';
+import type { BlockLayout } from '../log/sectors.js';
 import type { SpaceGuard } from '../log/space-guard.js';
 import { asShoalError } from '../log/store-errors.js';
 import { Appender } from './appender.js';
@@ -28,7 +30,6 @@ import type {
   ContentStore,
   ReadOptions,
 } from './content-store.js';
-import { copyOf } from './copy-bytes.js';
 import type { DiskCache } from './disk-cache.js';
 import { PeersWithAll } from './peers-with-all.js';
 import { Readahead } from './readahead.js';
@@ -45,6 +46,8 @@ export interface ChunkLogOptions {
   /** Whose log `core` is. Default: `writer`, or 0 to read only. */
   coreWriter?: number;
   chunker: Chunker;
+  /** How new blocks are sealed. Default: in sectors. */
+  layout?: BlockLayout;
   /** Key of the chunks' hashes, 32 bytes. */
   hashKey: Buffer;
   /** Whether new chunks are compressed where that is worth it. Default: they are not. */
@@ -144,6 +147,7 @@ export class ChunkLog implements ContentStore {
       const appender = await Appender.open({
         core,
         encryption: encryptionOf(core),
+        layout: options.layout ?? 'sectors',
         spaceGuard: options.spaceGuard,
         pendingBytesMax: options.pendingBytesMax,
         onPackAppended: (block, data) => readers.get(coreWriter)?.remember(block, data),
@@ -220,11 +224,27 @@ export class ChunkLog implements ContentStore {
     const ready = reader.cached(chunk.block);
     if (ready !== undefined) return sliceChunk(ready, chunk, offset, length);
     this.#expectInOwnLog(chunk);
-    const now = reader.readNow(chunk.block);
-    if (now !== null) return sliceChunk(now, chunk, offset, length);
+    const now = this.#readNow(reader, chunk, offset, length);
+    if (now !== null) return now;
     return reader
       .fetch(chunk.block, options)
       .then((block) => copyOf(sliceChunk(block, chunk, offset, length)));
+  }
+
+  /** From the disk in place; null where that is not the quickest. */
+  #readNow(
+    reader: BlockReader,
+    chunk: ChunkReference,
+    offset: number,
+    length: number,
+  ): Buffer | null {
+    // Of small ones that share a block others are most likely wanted next.
+    if (chunk.length >= packedChunkBytesMax && length <= limits.part_bytes_max) {
+      const part = reader.readPart(chunk.block, chunk.offset + offset, length);
+      if (part !== null) return part;
+    }
+    const block = reader.readNow(chunk.block);
+    return block && sliceChunk(block, chunk, offset, length);
   }
 
   #readCompressed(

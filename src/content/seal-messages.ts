@@ -3,26 +3,35 @@
 /** Of a hash in a log's Merkle tree. */
 export const hashBytes = 32;
 
+import type { BlockLayout } from '../log/sectors.js';
+
 export interface SealThreadData {
+  layout: BlockLayout;
   key: Uint8Array;
   associatedData: Uint8Array;
 }
 
-/** The room of a block: for its padding, then the plaintext, then what it takes to compress it. It is sealed in place. */
+/** Where a block's plaintext lies, with room for what it takes to compress it, and where it goes when it is sealed. */
 export interface SealRoom {
-  /** Bytes of the whole room. */
+  /** Bytes of the room of the plaintext. */
   bytes: number;
   /** Bytes of the plaintext. */
   plainBytes: number;
+  /** Bytes of the room of the sealed block. */
+  sealedBytes: number;
   /** Whether all behind the plaintext's header is a chunk to be compressed. */
   compress: boolean;
 }
 
 /** Answered with the sealed blocks' lengths in bytes; requests are answered in order. */
 export interface SealRequest {
-  /** The blocks' rooms one behind the other. */
+  /** The plaintexts' rooms one behind the other. */
   memory: SharedArrayBuffer;
+  /** The same of the sealed blocks. */
+  sealed: SharedArrayBuffer;
   /** Where their hashes go, {@link hashBytes} each. */
   hashes: SharedArrayBuffer;
   rooms: SealRoom[];
+  /** Number of the first block in its log. */
+  first: number;
 }

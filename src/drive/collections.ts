@@ -5,7 +5,7 @@ import { limits } from '../limits.js';
 import { asShoalError } from '../log/store-errors.js';
 import { retentionKey } from '../tree/keys.js';
 import { encodeRetention, type Retention, readRetention } from '../tree/retention-record.js';
-import { FORMAT_VERSION } from '../tree/superblock.js';
+import { RECORDS_FORMAT_VERSION } from '../tree/superblock.js';
 import type { VersionPoint } from '../tree/version-point.js';
 import { type CollectReport, collect, dropCollected } from './collector.js';
 import type { Drive } from './drive.js';
@@ -87,7 +87,7 @@ export class Collections {
     const { committer } = this.#fileSystem;
     if (this.#inUse().length > 0) await this.#checkInUse(retention);
     const change = { key: retentionKey, value: encodeRetention(retention) };
-    committer.putDriveRecord(change, FORMAT_VERSION);
+    committer.putDriveRecord(change, RECORDS_FORMAT_VERSION);
     await committer.commit();
   }
 

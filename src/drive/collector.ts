@@ -29,7 +29,7 @@ import {
 } from '../tree/keys.js';
 import { type Retention, readRetention } from '../tree/retention-record.js';
 import { decodeSegment, LOST_SEGMENT } from '../tree/segment-record.js';
-import { FORMAT_VERSION } from '../tree/superblock.js';
+import { RECORDS_FORMAT_VERSION } from '../tree/superblock.js';
 import type { Head } from '../tree/tree.js';
 import { TreeMarker } from '../tree/tree-marker.js';
 import type { VersionPoint } from '../tree/version-point.js';
@@ -375,7 +375,7 @@ class Collection {
   #putRecords(kept: KeptVersions, found: Garbage): void {
     const { committer } = this.#parts.fileSystem;
     const put = (key: Buffer, value: Buffer | null): void =>
-      committer.putDriveRecord({ key, value }, FORMAT_VERSION);
+      committer.putDriveRecord({ key, value }, RECORDS_FORMAT_VERSION);
     put(collectionKey, encodeCollection(kept.record));
     for (const log of [GarbageLog.tree, GarbageLog.chunks]) {
       const blocks = log === GarbageLog.tree ? found.tree : found.chunks;

@@ -21,7 +21,7 @@ import { Swarm } from '../swarm/swarm.js';
 import { HyperbeeTree } from '../tree/hyperbee-tree.js';
 import { readProtection } from '../tree/protection-record.js';
 import { readSettings } from '../tree/settings-record.js';
-import type { Superblock } from '../tree/superblock.js';
+import { blockLayoutOf, type Superblock } from '../tree/superblock.js';
 import { type Capability, requireCapability } from './capability.js';
 import { type CheckLogsOptions, checkLogs } from './check-logs.js';
 import type { CheckReport } from './check-report.js';
@@ -415,6 +415,7 @@ async function openLocked(
   }
   const content = await ChunkLog.open({
     core: contentCore,
+    layout: blockLayoutOf(superblock),
     diskCache: cache?.disk ?? null,
     rescuer: offline
       ? null

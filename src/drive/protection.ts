@@ -21,7 +21,7 @@ import { ServingTurns } from '../swarm/serving-turns.js';
 import { readGarbage } from '../tree/garbage-record.js';
 import { collectionKey, GarbageLog, protectionKey } from '../tree/keys.js';
 import { encodeProtection, readProtection } from '../tree/protection-record.js';
-import { FORMAT_VERSION } from '../tree/superblock.js';
+import { RECORDS_FORMAT_VERSION } from '../tree/superblock.js';
 import { readVersionedJson, writeFileAtomically } from './atomic-file.js';
 import type { Drive } from './drive.js';
 import type { Home } from './home.js';
@@ -110,7 +110,7 @@ export class Protection {
         stripeKey: keys.stripeLog.key,
         parityKey: keys.parityLog.key,
       });
-      fileSystem.committer.putDriveRecord({ key: protectionKey, value }, FORMAT_VERSION);
+      fileSystem.committer.putDriveRecord({ key: protectionKey, value }, RECORDS_FORMAT_VERSION);
       await fileSystem.commit();
     }
     return await this.#opened();

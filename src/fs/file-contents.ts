@@ -3,9 +3,9 @@
  * Methods are synchronous over what is in memory (see `not-in-memory.ts`), except that reading chunks may wait.
  */
 import type { ChunkReference, ContentStore, ReadOptions } from '../content/content-store.js';
-import { copyOf } from '../content/copy-bytes.js';
 import { UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
+import { copyOf } from '../log/copy-bytes.js';
 import {
   type Extent,
   firstEndingBehind,

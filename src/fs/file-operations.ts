@@ -1,9 +1,9 @@
 /** Operations on open files. */
 import { setImmediate } from 'node:timers/promises';
 import type { Answer, Caller, OpenAnswer, WriteOptions } from '../../mount/file-system.js';
-import { copyOf } from '../content/copy-bytes.js';
 import { InterruptedError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
+import { copyOf } from '../log/copy-bytes.js';
 import { HandleTable } from './handle-table.js';
 import { type Inode, S_ISGID, S_ISUID, S_IXGRP, segmentOf } from './inode.js';
 import { isKept, requireNoPath } from './kept-inodes.js';

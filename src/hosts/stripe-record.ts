@@ -3,7 +3,7 @@
  * used. Signed, not encrypted. Documented in docs/format.md.
  */
 import { limits } from '../limits.js';
-import { blockPaddingBytes } from '../log/encryption.js';
+import { sectoredBytes } from '../log/sectors.js';
 import {
   decodeRecord,
   encodeRecord,
@@ -18,7 +18,7 @@ import {
 const STRIPE_VERSION = 1;
 const HASH_BYTES = 32;
 /** A stored block: with what encryption puts in front. */
-const STORED_BYTES_MAX = limits.block_bytes_max + blockPaddingBytes;
+const STORED_BYTES_MAX = sectoredBytes(limits.block_bytes_max);
 /** In place of the hash of a block that is missing. */
 const NO_HASH: Buffer = Buffer.alloc(HASH_BYTES);
 

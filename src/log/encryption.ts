@@ -1,76 +1,24 @@
 import type { CoreContext, EncryptionProvider } from 'hypercore';
 import { DamagedError } from '../errors.js';
+import { blockPaddingBytes, decryptWith, openWith, type SealingKeys, sealWith } from './aead.js';
 import { deriveKey } from './derive-key.js';
-import { sodium } from './sodium.js';
-
-const nonceBytes = 24;
-const tagBytes = 16;
-
-/** In front of every block: a random nonce, then the tag. */
-export const blockPaddingBytes = nonceBytes + tagBytes;
+import { type BlockLayout, openSectors } from './sectors.js';
 
 const keyContext = 'shoal log key 1';
 
 /** An encryption provider that can also work on blocks outside of Hypercore, which would copy them first. */
 export interface LogEncryption extends EncryptionProvider {
-  /** Encrypts `plain` into `block`, 40 bytes longer; `plain` may be the end of `block`. */
+  /** As {@link sealWith}. */
   seal(plain: Buffer, block: Buffer, core: CoreContext): void;
-  /** For {@link sealWith} and {@link openWith}, in another thread. */
+  /** For sealing and opening elsewhere, such as in another thread. */
   sealingKeys(core: CoreContext): SealingKeys;
+  /** How the block that was opened last was sealed: the next one most likely is, too. */
+  layoutOf(core: CoreContext): BlockLayout;
   /**
-   * The plaintext of a stored block: with `inPlace` in that block's memory, else in a buffer of its own.
-   * Throws DamagedError when the block does not authenticate.
+   * The plaintext of a stored block, of either layout: with `inPlace` it may be in that block's memory, else in a buffer of its
+   * own. Throws DamagedError when the block does not authenticate.
    */
   open(index: number, block: Buffer, core: CoreContext, inPlace: boolean): Buffer;
-}
-
-/** What the blocks of one log are encrypted with. */
-export interface SealingKeys {
-  key: Buffer;
-  associatedData: Buffer;
-}
-
-/** As {@link LogEncryption.seal}. */
-export function sealWith(keys: SealingKeys, plain: Uint8Array, block: Uint8Array): void {
-  const nonce = block.subarray(0, nonceBytes);
-  sodium.randombytes_buf(nonce);
-  sodium.crypto_aead_xchacha20poly1305_ietf_encrypt_detached(
-    block.subarray(blockPaddingBytes),
-    block.subarray(nonceBytes, blockPaddingBytes),
-    plain,
-    keys.associatedData,
-    null,
-    nonce,
-    keys.key,
-  );
-}
-
-/**
- * Decrypts a stored block in its own memory; answers the plaintext there, or null when the block is not authentic. Its
- * memory may hold anything then.
- */
-export function openWith(keys: SealingKeys, block: Buffer): Buffer | null {
-  if (block.length < blockPaddingBytes) return null;
-  const cipher = block.subarray(blockPaddingBytes);
-  try {
-    decryptInto(cipher, cipher, block, keys);
-  } catch {
-    return null;
-  }
-  return cipher;
-}
-
-/** Throws when the block does not authenticate. */
-function decryptInto(plain: Buffer, cipher: Buffer, block: Buffer, keys: SealingKeys): void {
-  sodium.crypto_aead_xchacha20poly1305_ietf_decrypt_detached(
-    plain,
-    null,
-    cipher,
-    block.subarray(nonceBytes, blockPaddingBytes),
-    keys.associatedData,
-    block.subarray(0, nonceBytes),
-    keys.key,
-  );
 }
 
 /** Whether a core's encryption is one of `createEncryptionProvider`. */
@@ -85,38 +33,50 @@ export function isLogEncryption(
  * each log. The nonce is random, not the block's number: a store that was put back from an older copy would else use
  * a nonce twice. Where a block stands in its log is vouched for by the log's signed tree.
  *
- * Stored block: nonce (24 bytes), tag (16 bytes), ciphertext (as long as the plaintext).
+ * Stored block: nonce (24 bytes), tag (16 bytes), ciphertext (as long as the plaintext). Blocks that are appended by
+ * `Appender` may be in sectors instead (`sectors.ts`).
  *
  * @param secret 32 bytes that every reader of the drive has.
  */
 export function createEncryptionProvider(secret: Buffer): LogEncryption {
-  const keys = new WeakMap<CoreContext, Buffer>();
-  const keyOf = (core: CoreContext): Buffer => {
-    let key = keys.get(core);
-    if (key === undefined) {
-      key = deriveKey(secret, keyContext, core.key);
-      keys.set(core, key);
+  const known = new WeakMap<CoreContext, { keys: SealingKeys; layout: BlockLayout }>();
+  const about = (core: CoreContext): { keys: SealingKeys; layout: BlockLayout } => {
+    let found = known.get(core);
+    if (found === undefined) {
+      const key = deriveKey(secret, keyContext, core.key);
+      found = { keys: { key, associatedData: core.key }, layout: 'sectors' };
+      known.set(core, found);
     }
-    return key;
+    return found;
   };
 
-  const sealingKeys = (core: CoreContext): SealingKeys => ({
-    key: keyOf(core),
-    associatedData: core.key,
-  });
   const seal = (plain: Buffer, block: Buffer, core: CoreContext): void =>
-    sealWith(sealingKeys(core), plain, block);
+    sealWith(about(core).keys, plain, block);
 
   const open = (index: number, block: Buffer, core: CoreContext, inPlace: boolean): Buffer => {
-    checkLength(index, block, core);
-    const cipher = block.subarray(blockPaddingBytes);
-    const plain = inPlace ? cipher : Buffer.allocUnsafeSlow(cipher.length);
-    try {
-      decryptInto(plain, cipher, block, sealingKeys(core));
-    } catch (error) {
-      throw damaged(core, index, 'wrong key or damaged block', error);
+    if (block.length < blockPaddingBytes) {
+      throw damaged(
+        core,
+        index,
+        `damaged block, it has ${block.length} bytes, at least 40 expected`,
+      );
     }
-    return plain;
+    const log = about(core);
+    const { keys } = log;
+    // What is not authentic is cleared where it is decrypted in place, so only the last attempt may do that.
+    const attempts: Record<BlockLayout, (isLast: boolean) => Buffer | null> = {
+      sectors: () => openSectors(keys, index, block),
+      whole: (isLast) => openWhole(keys, block, inPlace && isLast),
+    };
+    const other = log.layout === 'whole' ? 'sectors' : 'whole';
+    const plain = attempts[log.layout](false);
+    if (plain !== null) return plain;
+    const opened = attempts[other](true);
+    if (opened !== null) {
+      log.layout = other;
+      return opened;
+    }
+    throw damaged(core, index, 'wrong key or damaged block');
   };
 
   return {
@@ -124,23 +84,23 @@ export function createEncryptionProvider(secret: Buffer): LogEncryption {
     // Hypercore hands in copies, so both work where the block lies.
     encrypt: (_index, block, _fork, core) => seal(block.subarray(blockPaddingBytes), block, core),
     decrypt: (index, block, core) => {
-      open(index, block, core, true);
+      const { keys } = about(core);
+      if (openWith(keys, block) === null) throw damaged(core, index, 'wrong key or damaged block');
     },
     seal,
-    sealingKeys,
+    sealingKeys: (core) => about(core).keys,
+    layoutOf: (core) => about(core).layout,
     open,
   };
 }
 
-function checkLength(index: number, block: Buffer, core: CoreContext): void {
-  if (block.length >= blockPaddingBytes) return;
-  throw damaged(core, index, `damaged block, it has ${block.length} bytes, at least 40 expected`);
+function openWhole(keys: SealingKeys, block: Buffer, inPlace: boolean): Buffer | null {
+  const cipher = block.subarray(blockPaddingBytes);
+  const plain = inPlace ? cipher : Buffer.allocUnsafeSlow(cipher.length);
+  return decryptWith(keys, block, cipher, plain) ? plain : null;
 }
 
-function damaged(core: CoreContext, index: number, why: string, cause?: unknown): DamagedError {
+function damaged(core: CoreContext, index: number, why: string): DamagedError {
   const log = core.key.toString('hex', 0, 4);
-  return new DamagedError(
-    `Cannot read block ${index} of log '${log}': ${why}`,
-    cause === undefined ? {} : { cause },
-  );
+  return new DamagedError(`Cannot read block ${index} of log '${log}': ${why}`);
 }

@@ -44,10 +44,16 @@ export class LocalBlocks {
   }
 
   /**
-   * A block, or a stretch of it, waiting for the disk in place; `choose` is told how long the block is. In memory that is
-   * the caller's alone, and not checked. Null says nothing: it is not known where the block lies, or the disk is slow.
+   * A block, or a stretch of it, waiting for the disk in place; `choose` is told how long the block is. It is not checked. Null
+   * says nothing: it is not known where the block lies, or the disk is slow.
+   *
+   * @param memory Where it goes, if it has room. Default: new memory.
    */
-  now(block: number, choose: (storedBytes: number) => StoredStretch | null): Buffer | null {
+  now(
+    block: number,
+    choose: (storedBytes: number) => StoredStretch | null,
+    memory?: Buffer,
+  ): Buffer | null {
     const storage = this.#core.closing === null ? this.#core.state?.storage : null;
     if (storage === null || storage === undefined || storage.core.dependencies.length > 0) {
       return null;
@@ -57,7 +63,10 @@ export class LocalBlocks {
     const stretch = pointer === null ? null : choose(pointer.length);
     if (values === null || pointer === null || stretch === null) return null;
     if (!this.#inPlace.admits(stretch.length)) return null;
-    const bytes = Buffer.allocUnsafeSlow(stretch.length);
+    const bytes =
+      memory !== undefined && memory.length >= stretch.length
+        ? memory.subarray(0, stretch.length)
+        : Buffer.allocUnsafeSlow(stretch.length);
     try {
       const isRead = this.#inPlace.run(() => values.files.readNow(pointer, stretch.offset, bytes));
       return isRead ? bytes : null;

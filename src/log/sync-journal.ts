@@ -8,7 +8,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import sodium from 'sodium-native';
 import { limits } from '../limits.js';
-import { blockPaddingBytes, openWith, type SealingKeys, sealWith } from './encryption.js';
+import { blockPaddingBytes, openWith, type SealingKeys, sealWith } from './aead.js';
 import { InPlaceIo } from './in-place-io.js';
 import { asShoalError } from './store-errors.js';
 import { openIfThere, syncDirectory } from './sync-file.js';

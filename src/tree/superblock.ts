@@ -1,6 +1,7 @@
 /** The superblock: what a reader must know before anything else of a drive. */
 import { DamagedError, FormatVersionError } from '../errors.js';
 import { limits } from '../limits.js';
+import type { BlockLayout } from '../log/sectors.js';
 import {
   decodeRecord,
   encodeRecord,
@@ -15,7 +16,13 @@ import { superblockKey } from './keys.js';
 import type { TreeReadOptions, TreeView } from './tree.js';
 
 /** Version of everything in the tree and the chunk log, of new drives. Older ones stay what they are until they need it. */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
+
+/** Needed by a drive with records of collections, protection or usage; older ones get it with the first of these. */
+export const RECORDS_FORMAT_VERSION = 2;
+
+/** From this on new blocks of the chunk log are in sectors. */
+const SECTORS_FORMAT_VERSION = 3;
 
 /** Inode numbers stay below 2^52 with so many. */
 const WRITERS_MAX = 4096;
@@ -44,6 +51,11 @@ export interface Superblock {
   chunker: ChunkSizes;
   /** Chunk references and inode numbers carry an index into this table. */
   writers: WriterLogs[];
+}
+
+/** How new blocks of a drive's chunk log are sealed. */
+export function blockLayoutOf({ formatVersion }: Superblock): BlockLayout {
+  return formatVersion >= SECTORS_FORMAT_VERSION ? 'sectors' : 'whole';
 }
 
 export function encodeSuperblock(superblock: Superblock): Buffer {

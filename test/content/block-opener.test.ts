@@ -3,17 +3,34 @@ import test from 'brittle';
 import type { CoreContext } from 'hypercore';
 import { BlockCache } from '../../src/content/block-cache.js';
 import { BlockOpener } from '../../src/content/block-opener.js';
-import { blockPaddingBytes, createEncryptionProvider } from '../../src/log/encryption.js';
+import { blockPaddingBytes } from '../../src/log/aead.js';
+import { createEncryptionProvider } from '../../src/log/encryption.js';
+import { gatherSectors, sealSectors, sector_bytes, sectoredBytes } from '../../src/log/sectors.js';
 import { randomBytes } from '../support/random-bytes.js';
 
 const encryption = createEncryptionProvider(Buffer.alloc(32, 1));
 const core = { key: Buffer.alloc(32, 2) } as CoreContext;
 const keys = encryption.sealingKeys(core);
 
+const INDEX = 7;
+
 function shared(plain: Buffer): Buffer {
   const block = Buffer.from(new SharedArrayBuffer(plain.length + blockPaddingBytes));
   encryption.seal(plain, block, core);
   return block;
+}
+
+/** The same in sectors, gathered. */
+function gathered(plain: Buffer): Buffer {
+  const sealed = Buffer.alloc(sectoredBytes(plain.length));
+  sealSectors(keys, INDEX, plain, sealed);
+  const block = Buffer.from(new SharedArrayBuffer(sealed.length));
+  gatherSectors(sealed, block);
+  return block;
+}
+
+function open(opener: BlockOpener, block: Buffer): Promise<boolean> {
+  return opener.open(block, INDEX, 'whole');
 }
 
 function plainOf(block: Buffer): Buffer {
@@ -26,12 +43,28 @@ test('block opener: decrypts in place, in order, whatever is asked at once', asy
   const plain = [70_000, 1, 65_537].map((bytes, i) => randomBytes(bytes, i));
   const blocks = plain.map(shared);
   const later = shared(randomBytes(5000, 9));
-  const first = Promise.all(blocks.map((block) => opener.open(block)));
+  const first = Promise.all(blocks.map((block) => open(opener, block)));
   await Promise.resolve();
-  t.ok(await opener.open(later));
+  t.ok(await open(opener, later));
   t.alike(await first, [true, true, true]);
   t.alike(blocks.map(plainOf), plain);
   t.alike(plainOf(later), randomBytes(5000, 9));
+});
+
+test('block opener: decrypts sectors where they were gathered', async (t) => {
+  const opener = new BlockOpener(keys, undefined, 0);
+  t.teardown(() => opener.close());
+  const plain = [70_000, 1, sector_bytes, 2 * sector_bytes + 1].map((n, i) => randomBytes(n, i));
+  const blocks = plain.map(gathered);
+  const bad = gathered(randomBytes(30_000, 9));
+  bad[20_000] = (bad[20_000] as number) ^ 1;
+  const all = [...blocks, bad].map((block) => opener.open(block, INDEX, 'sectors'));
+  t.alike(await Promise.all(all), [true, true, true, true, false]);
+  for (const [i, block] of blocks.entries()) {
+    t.alike(block.subarray(block.length - (plain[i] as Buffer).length), plain[i]);
+  }
+  t.absent(await opener.open(gathered(randomBytes(100, 1)), INDEX + 1, 'sectors'), 'another block');
+  t.absent(await opener.open(gathered(randomBytes(100, 1)), INDEX, 'whole'));
 });
 
 test('block opener: says which block is not authentic', async (t) => {
@@ -40,17 +73,17 @@ test('block opener: says which block is not authentic', async (t) => {
   const [good, bad, short] = [shared(randomBytes(100, 1)), shared(randomBytes(100, 2)), 0];
   bad[50] = (bad[50] as number) ^ 1;
   const tooShort = Buffer.from(new SharedArrayBuffer(blockPaddingBytes - 1 + short));
-  const opened = await Promise.all([good, bad, tooShort].map((block) => opener.open(block)));
+  const opened = await Promise.all([good, bad, tooShort].map((block) => open(opener, block)));
   t.alike(opened, [true, false, false]);
   t.ok(opener.isUsable);
 });
 
 test('block opener: released, it starts another thread; closed, nobody waits', async (t) => {
   const opener = new BlockOpener(keys, undefined, 0);
-  t.ok(await opener.open(shared(randomBytes(100, 1))));
+  t.ok(await open(opener, shared(randomBytes(100, 1))));
   opener.release();
-  t.ok(await opener.open(shared(randomBytes(100, 2))));
-  const waiting = opener.open(shared(randomBytes(100, 3)));
+  t.ok(await open(opener, shared(randomBytes(100, 2))));
+  const waiting = open(opener, shared(randomBytes(100, 3)));
   await Promise.resolve();
   opener.close();
   t.is(await waiting, false);
@@ -62,7 +95,7 @@ test('block opener: says when its thread works', async (t) => {
   t.teardown(() => opener.close());
   t.absent(opener.isReady, 'it starts');
   while (!opener.isReady) await setImmediate();
-  t.ok(await opener.open(shared(randomBytes(100, 1))));
+  t.ok(await open(opener, shared(randomBytes(100, 1))));
   opener.release();
   t.absent(opener.isReady);
 });
@@ -71,7 +104,7 @@ test('block opener: a thread that fails is done without', async (t) => {
   const program = new URL('data:text/javascript,throw new Error("broken")');
   const opener = new BlockOpener(keys, program, 0);
   t.teardown(() => opener.close());
-  t.is(await opener.open(shared(randomBytes(100, 1))), false);
+  t.is(await open(opener, shared(randomBytes(100, 1))), false);
   t.absent(opener.isUsable);
   t.absent(opener.isReady);
 });

@@ -4,6 +4,7 @@ import type { CoreContext } from 'hypercore';
 import crypto from 'hypercore-crypto';
 import { BlockSealer, type Plaintext, SealSpace } from '../../src/content/block-sealer.js';
 import { limits } from '../../src/limits.js';
+import { blockPaddingBytes, openWith } from '../../src/log/aead.js';
 import { createEncryptionProvider } from '../../src/log/encryption.js';
 import { leafHash } from '../../src/log/leaf-hashes.js';
 import { randomBytes } from '../support/random-bytes.js';
@@ -11,6 +12,8 @@ import { randomBytes } from '../support/random-bytes.js';
 const encryption = createEncryptionProvider(Buffer.alloc(32, 1));
 const core = { key: Buffer.alloc(32, 2) } as CoreContext;
 const spaceBytes = 3 << 20;
+/** Number of the first block in its log. */
+const FIRST = 1000;
 
 function plaintextsOf(blocks: Buffer[]): Plaintext[] {
   return blocks.map((block) => ({
@@ -21,7 +24,7 @@ function plaintextsOf(blocks: Buffer[]): Plaintext[] {
 }
 
 function opened(blocks: Buffer[]): Buffer[] {
-  return blocks.map((block, i) => encryption.open(i, block, core, false));
+  return blocks.map((block, i) => encryption.open(FIRST + i, block, core, false));
 }
 
 const large = [100_000, 1, 65_537, 500_000].map((bytes, i) => randomBytes(bytes, i));
@@ -32,38 +35,68 @@ async function untilReady(sealer: BlockSealer): Promise<void> {
 }
 
 test('block sealer: large batches in a thread, small ones at once, for the same result', async (t) => {
-  const sealer = new BlockSealer(encryption.sealingKeys(core), undefined, 0);
+  const sealer = new BlockSealer(encryption.sealingKeys(core), 'sectors', undefined, 0);
   t.teardown(() => sealer.close());
   const space = new SealSpace(spaceBytes);
-  t.alike(opened(await sealer.seal(space, plaintextsOf(large))), large, 'while it starts');
+  t.alike(opened(await sealer.seal(space, plaintextsOf(large), FIRST)), large, 'while it starts');
   await untilReady(sealer);
   for (const plain of [large, small, [...large].reverse(), large]) {
-    const sealed = await sealer.seal(space, plaintextsOf(plain));
+    const sealed = await sealer.seal(space, plaintextsOf(plain), FIRST);
     t.alike(opened(sealed), plain);
     for (const block of sealed) t.alike(crypto.data(block), leafHash(Buffer.from(block)));
   }
 });
 
+test('block sealer: in one piece, as older drives have their blocks', async (t) => {
+  const sealer = new BlockSealer(encryption.sealingKeys(core), 'whole', undefined, 0);
+  t.teardown(() => sealer.close());
+  const space = new SealSpace(spaceBytes);
+  for (const where of ['here', 'in a thread']) {
+    const sealed = await sealer.seal(space, plaintextsOf(large), FIRST);
+    const lengths = large.map(({ length }) => length + blockPaddingBytes);
+    t.alike(
+      sealed.map(({ length }) => length),
+      lengths,
+      where,
+    );
+    t.alike(
+      sealed.map((block) => openWith(encryption.sealingKeys(core), block)),
+      large,
+    );
+    await untilReady(sealer);
+  }
+});
+
+test('block sealer: many blocks that end with a short sector have room', async (t) => {
+  const sealer = new BlockSealer(encryption.sealingKeys(core), 'sectors', undefined, 0);
+  t.teardown(() => sealer.close());
+  const blocks = Array.from({ length: limits.append_batch_blocks_max }, (_, i) =>
+    randomBytes(8193, i),
+  );
+  const space = new SealSpace(blocks.length * 8193);
+  t.alike(opened(await sealer.seal(space, plaintextsOf(blocks), FIRST)), blocks);
+});
+
 test('block sealer: two batches at once stay apart', async (t) => {
-  const sealer = new BlockSealer(encryption.sealingKeys(core), undefined, 0);
+  const sealer = new BlockSealer(encryption.sealingKeys(core), 'sectors', undefined, 0);
   t.teardown(() => sealer.close());
   const batches = [large, [...large].reverse()];
   await untilReady(sealer);
   const sealed = await Promise.all(
-    batches.map((plain) => sealer.seal(new SealSpace(spaceBytes), plaintextsOf(plain))),
+    batches.map((plain) => sealer.seal(new SealSpace(spaceBytes), plaintextsOf(plain), FIRST)),
   );
   t.alike(sealed.map(opened), batches);
 });
 
 test('block sealer: released, it starts another thread', async (t) => {
-  const sealer = new BlockSealer(encryption.sealingKeys(core), undefined, 0);
+  const sealer = new BlockSealer(encryption.sealingKeys(core), 'sectors', undefined, 0);
   t.teardown(() => sealer.close());
   const space = new SealSpace(spaceBytes);
   await untilReady(sealer);
-  await sealer.seal(space, plaintextsOf(large));
+  await sealer.seal(space, plaintextsOf(large), FIRST);
   sealer.release();
   t.absent(sealer.isReady);
-  t.alike(opened(await sealer.seal(space, plaintextsOf(large))), large);
+  t.alike(opened(await sealer.seal(space, plaintextsOf(large), FIRST)), large);
 });
 
 test('block sealer: a thread that fails half-way through a batch is done without', async (t) => {
@@ -75,19 +108,19 @@ test('block sealer: a thread that fails half-way through a batch is done without
       throw new Error('broken');
     });`;
   const url = new URL(`data:text/javascript,${encodeURIComponent(program)}`);
-  const sealer = new BlockSealer(encryption.sealingKeys(core), url, 0);
+  const sealer = new BlockSealer(encryption.sealingKeys(core), 'sectors', url, 0);
   t.teardown(() => sealer.close());
   const space = new SealSpace(spaceBytes);
   await untilReady(sealer);
   t.ok(large.reduce((sum, block) => sum + block.length, 0) > limits.seal_thread_batch_bytes_min);
-  t.alike(opened(await sealer.seal(space, plaintextsOf(large))), large);
+  t.alike(opened(await sealer.seal(space, plaintextsOf(large), FIRST)), large);
   t.absent(sealer.isReady);
-  t.alike(opened(await sealer.seal(space, plaintextsOf(large))), large, 'nor asked again');
+  t.alike(opened(await sealer.seal(space, plaintextsOf(large), FIRST)), large, 'nor asked again');
 });
 
 test('block sealer: a thread is started when there is much to do', async (t) => {
   const bytes = large.reduce((sum, block) => sum + block.length, 0);
-  const sealer = new BlockSealer(encryption.sealingKeys(core), undefined, 2 * bytes);
+  const sealer = new BlockSealer(encryption.sealingKeys(core), 'sectors', undefined, 2 * bytes);
   t.teardown(() => sealer.close());
   let threads = 0;
   const count = () => threads++;
@@ -101,13 +134,13 @@ test('block sealer: a thread is started when there is much to do', async (t) => 
   };
   const space = new SealSpace(spaceBytes);
   t.absent(await isStarted());
-  await sealer.seal(space, plaintextsOf(large));
-  await sealer.seal(space, plaintextsOf(small));
+  await sealer.seal(space, plaintextsOf(large), FIRST);
+  await sealer.seal(space, plaintextsOf(small), FIRST);
   t.absent(await isStarted());
-  await sealer.seal(space, plaintextsOf(large));
+  await sealer.seal(space, plaintextsOf(large), FIRST);
   t.ok(await isStarted());
   await untilReady(sealer);
   sealer.release();
-  await sealer.seal(space, plaintextsOf(large));
+  await sealer.seal(space, plaintextsOf(large), FIRST);
   t.absent(sealer.isReady, 'counted anew');
 });

@@ -7,7 +7,13 @@ import { DamagedError } from '../../src/errors.js';
 import { removeBlocks } from '../../src/log/remove-blocks.js';
 import { randomBytes } from '../support/random-bytes.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
-import { failureOf, type OpenChunkLog, openChunkLog, putAll } from './support/chunk-store.js';
+import {
+  failureOf,
+  type OpenChunkLog,
+  openChunkLog,
+  putAll,
+  readAll,
+} from './support/chunk-store.js';
 
 const KIB = 1 << 10;
 
@@ -47,6 +53,47 @@ test('in place - single blocks come at once, and are what was written', async (t
     t.ok(bytes?.equals(data.subarray(start + 10, start + 10 + 4 * KIB)));
     start += chunk.length;
   }
+});
+
+test('in place - a part is read without the rest, until enough was', async (t) => {
+  const { data, chunks, opened } = await openAgain(t, 5);
+  const index = chunks.findIndex(({ length }) => length > 60 * KIB);
+  const chunk = chunks[index] as ChunkReference;
+  const start = chunks.slice(0, index).reduce((sum, { length }) => sum + length, 0);
+  t.ok(await readNow(opened, chunk, 0, 32 * KIB), 'now it is known where it lies');
+  opened.log.releaseMemory();
+  for (const [i, from] of [0, 8 * KIB - 10, 50 * KIB].entries()) {
+    const bytes = opened.log.read(chunk, from, 4 * KIB) as Buffer;
+    t.alike(bytes, data.subarray(start + from, start + from + 4 * KIB));
+    t.is(opened.log.statistics().cachedBytes, 0, `part ${i}`);
+  }
+  t.ok(opened.log.read(chunk, 0, 4 * KIB) instanceof Buffer);
+  t.ok(opened.log.statistics().cachedBytes > chunk.length, 'then all of it');
+});
+
+test('in place - of small chunks that share a block all is read', async (t) => {
+  const directory = temporaryFolder(t, 'in-place');
+  const first = await openChunkLog(t, { directory });
+  const chunks = [1, 2, 3].map((seed) => first.log.put([randomBytes(5 * KIB, seed)]));
+  await first.close();
+  const opened = await openChunkLog(t, { directory });
+  t.alike(
+    await readNow(opened, chunks[1] as ChunkReference, 10, KIB),
+    randomBytes(5 * KIB, 2).subarray(10, 10 + KIB),
+  );
+  t.ok(opened.log.statistics().cachedBytes > 15 * KIB);
+});
+
+test('in place - a log whose blocks are in one piece is read as well', async (t) => {
+  const directory = temporaryFolder(t, 'in-place');
+  const first = await openChunkLog(t, { directory, layout: 'whole' });
+  const data = randomBytes(4 << 20, 6);
+  const chunks = putAll(first.log, data);
+  await first.close();
+  const opened = await openChunkLog(t, { directory });
+  const [chunk] = chunks as [ChunkReference];
+  t.alike(await readNow(opened, chunk, 10, KIB), data.subarray(10, 10 + KIB));
+  t.alike(await readAll(opened.log, chunks), data);
 });
 
 test('in place - a damaged block is an error, as ever', async (t) => {

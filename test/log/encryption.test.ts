@@ -2,7 +2,8 @@ import test, { type Assertions } from 'brittle';
 import Corestore from 'corestore';
 import type Hypercore from 'hypercore';
 import { DamagedError } from '../../src/errors.js';
-import { blockPaddingBytes, createEncryptionProvider } from '../../src/log/encryption.js';
+import { blockPaddingBytes } from '../../src/log/aead.js';
+import { createEncryptionProvider } from '../../src/log/encryption.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const secret = Buffer.alloc(32, 1);

@@ -1,5 +1,5 @@
 import test from 'brittle';
-import { copyBytes } from '../../src/content/copy-bytes.js';
+import { copyBytes } from '../../src/log/copy-bytes.js';
 import { randomBytes } from '../support/random-bytes.js';
 
 test('copy bytes: into memory of any kind, no more than what is there', (t) => {

@@ -1,0 +1,80 @@
+/**
+ * Blocks of the local store that the main thread reads itself, when one program reads here and there: a thread of the pool
+ * would have to be woken for the look into the database, and another one for the file.
+ */
+import type Hypercore from 'hypercore';
+import { limits } from '../limits.js';
+import type { LogEncryption } from '../log/encryption.js';
+import type { LocalBlocks } from '../log/local-blocks.js';
+import {
+  openStretch,
+  type SectorStretch,
+  sector_bytes,
+  sectoredBytes,
+  sectorsWith,
+} from '../log/sectors.js';
+import { checkBlock } from './block-format.js';
+
+/** The most that is read of a part, sealed. */
+const part_memory_bytes = sectoredBytes(limits.part_bytes_max + 2 * sector_bytes);
+
+/** Null is never an error: whoever reads in the common way finds out what is wrong, if anything is. */
+export class BlocksInPlace {
+  readonly #core: Hypercore;
+  readonly #local: LocalBlocks;
+  readonly #encryption: LogEncryption;
+  /** Blocks of which only a part was read lately: how often. */
+  readonly #partReads = new Map<number, number>();
+  /** What is read of them, sealed and opened; used again by the next. */
+  readonly #sealed = Buffer.alloc(part_memory_bytes);
+  readonly #opened = Buffer.alloc(part_memory_bytes);
+
+  constructor(core: Hypercore, local: LocalBlocks, encryption: LogEncryption) {
+    this.#core = core;
+    this.#local = local;
+    this.#encryption = encryption;
+  }
+
+  /** A block's plaintext, in memory that is the caller's alone. */
+  block(block: number): Buffer | null {
+    const { core } = this.#core;
+    if (core === null) return null;
+    const stored = this.#local.now(block, (length) => ({ offset: 0, length }));
+    if (stored === null) return null;
+    try {
+      const plain = this.#encryption.open(block, stored, core, true);
+      checkBlock(plain, block);
+      return plain;
+    } catch {
+      // It was removed a moment ago, or is damaged.
+      return null;
+    }
+  }
+
+  /**
+   * A stretch of a block's plaintext, of up to `part_bytes_max`, by reading little more than that of the disk. Null also for a
+   * block of which so much was read that the whole of it is the better read.
+   */
+  part(block: number, offset: number, length: number): Buffer | null {
+    const { core } = this.#core;
+    if (core === null || this.#encryption.layoutOf(core) !== 'sectors') return null;
+    const reads = this.#partReads.get(block) ?? 0;
+    if (reads >= limits.part_reads_max) return null;
+    let storedBytes = 0;
+    let stretch = null as SectorStretch | null;
+    const choose = (bytes: number): SectorStretch | null => {
+      storedBytes = bytes;
+      stretch = sectorsWith(bytes, offset, offset + length);
+      return stretch;
+    };
+    const sealed = this.#local.now(block, choose, this.#sealed);
+    if (sealed === null || stretch === null) return null;
+    const keys = this.#encryption.sealingKeys(core);
+    const plain = openStretch(keys, block, storedBytes, stretch, sealed, this.#opened);
+    if (plain === null) return null;
+    if (this.#partReads.size >= limits.part_read_blocks_max) this.#partReads.clear();
+    this.#partReads.set(block, reads + 1);
+    const start = offset - stretch.first * sector_bytes;
+    return Buffer.from(plain.subarray(start, start + length));
+  }
+}
