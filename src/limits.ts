@@ -50,6 +50,9 @@ export const limits = {
   in_place_write_bytes_max: 64 << 10,
   /** A stretch of the chunk log that it may read itself: the largest chunk that is written. */
   in_place_read_bytes_max: 260 << 10,
+  /** So many in a turn of the event loop; and after a slow one none for so many times what it took. */
+  in_place_reads_per_turn_max: 16,
+  in_place_read_pause_factor: 10,
   /** After one that took longer, in microseconds, a thread of the pool does the next ones: */
   in_place_us_max: 1000,
   /** so many, and twice as many after each further slow one, up to the maximum. */
@@ -171,6 +174,10 @@ export const limits = {
   part_reads_max: 3,
   /** Blocks of which that is known. */
   part_read_blocks_max: 8192,
+  /** Values that are to be durable are written past the kernel's cache when they are as much. */
+  direct_write_bytes_min: 256 << 10,
+  /** Memory for such writes; a multiple of 4,096. */
+  direct_write_memory_bytes: 4 << 20,
   /** Value files that are kept open. */
   value_files_open_max: 32,
   /** Values that lie one behind the other are read as one up to this. */

@@ -32,6 +32,8 @@ export class BlockCache {
   #memory: Buffer | null = null;
   /** Places in `#memory` that are being written to by others. */
   #reserved = new Set<Place>();
+  /** Places that were handed out in this turn of the event loop: who has them may still look at them. */
+  #lent = new Set<Place>();
   /** Where the next block goes. */
   #next = 0;
   #bytes = 0;
@@ -52,14 +54,19 @@ export class BlockCache {
     return this.#places.get(key)?.ready === true;
   }
 
-  /** The memory is used again: what this returns must be used before anything else is waited for. */
+  /**
+   * The memory is used again: what this returns must be used before anything else is waited for. Until then it stays as it is,
+   * whatever is put into the cache.
+   */
   get(key: number): Buffer | undefined {
     const place = this.#places.get(key);
     if (place?.ready !== true) return undefined;
+    if (this.#lent.size === 0) setImmediate(() => this.#lent.clear());
+    this.#lent.add(place);
     return this.#memory?.subarray(place.start + place.skip, place.start + place.length);
   }
 
-  /** Keeps a copy of `block`, unless it is larger than the cache, or would lie where a reserved place is. */
+  /** Keeps a copy of `block`, unless it is larger than the cache, or would lie where a reserved or lent place is. */
   set(key: number, block: Buffer): void {
     const place = this.#allocate(key, block.length);
     if (place === null || this.#memory === null) return;
@@ -103,6 +110,7 @@ export class BlockCache {
     this.#bytes = 0;
     this.#memory = null;
     this.#reserved = new Set();
+    this.#lent = new Set();
     this.#next = 0;
   }
 
@@ -116,8 +124,10 @@ export class BlockCache {
       this.#next = 0;
     }
     const start = this.#next;
-    for (const place of this.#reserved) {
-      if (place.start < start + length && start < place.start + place.length) return null;
+    for (const places of [this.#reserved, this.#lent]) {
+      for (const place of places) {
+        if (place.start < start + length && start < place.start + place.length) return null;
+      }
     }
     this.#dropFrom(start, start + length);
     const place = { start, length, skip: 0, ready: false };

@@ -216,8 +216,8 @@ export class BlockReader {
   }
 
   /** As {@link BlocksInPlace.part}, under the same conditions. */
-  readPart(block: number, offset: number, length: number): Buffer | null {
-    return this.#isAlone(block) ? this.#inPlace.part(block, offset, length) : null;
+  readPart(block: number, offset: number, length: number, end: number): Buffer | null {
+    return this.#isAlone(block) ? this.#inPlace.part(block, offset, length, end) : null;
   }
 
   /** Whether the block is on this machine, and no other is being read; then it counts as used. */

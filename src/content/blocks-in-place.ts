@@ -8,6 +8,7 @@ import type { LogEncryption } from '../log/encryption.js';
 import type { LocalBlocks } from '../log/local-blocks.js';
 import {
   openStretch,
+  plainBytesOf,
   type SectorStretch,
   sector_bytes,
   sectoredBytes,
@@ -53,9 +54,9 @@ export class BlocksInPlace {
 
   /**
    * A stretch of a block's plaintext, of up to `part_bytes_max`, by reading little more than that of the disk. Null also for a
-   * block of which so much was read that the whole of it is the better read.
+   * block of which so much was read that the whole of it is the better read. @param end Bytes that the block must have at least.
    */
-  part(block: number, offset: number, length: number): Buffer | null {
+  part(block: number, offset: number, length: number, end: number): Buffer | null {
     const { core } = this.#core;
     if (core === null || this.#encryption.layoutOf(core) !== 'sectors') return null;
     const reads = this.#partReads.get(block) ?? 0;
@@ -64,7 +65,8 @@ export class BlocksInPlace {
     let stretch = null as SectorStretch | null;
     const choose = (bytes: number): SectorStretch | null => {
       storedBytes = bytes;
-      stretch = sectorsWith(bytes, offset, offset + length);
+      const isLongEnough = (plainBytesOf(bytes) ?? 0) >= end;
+      stretch = isLongEnough ? sectorsWith(bytes, offset, offset + length) : null;
       return stretch;
     };
     const sealed = this.#local.now(block, choose, this.#sealed);

@@ -239,8 +239,10 @@ export class ChunkLog implements ContentStore {
     length: number,
   ): Buffer | null {
     // Of small ones that share a block others are most likely wanted next.
-    if (chunk.length >= packedChunkBytesMax && length <= limits.part_bytes_max) {
-      const part = reader.readPart(chunk.block, chunk.offset + offset, length);
+    const isAlone = chunk.length >= packedChunkBytesMax && chunk.offset >= blockHeaderBytes;
+    if (isAlone && length <= limits.part_bytes_max) {
+      const end = chunk.offset + chunk.length;
+      const part = reader.readPart(chunk.block, chunk.offset + offset, length, end);
       if (part !== null) return part;
     }
     const block = reader.readNow(chunk.block);

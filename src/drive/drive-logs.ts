@@ -95,11 +95,14 @@ export class DriveLogs {
   readonly store: Corestore;
   readonly keys: DriveKeys;
   readonly #encryption: LogEncryption;
+  readonly #treeEncryption: LogEncryption;
 
   private constructor(store: Corestore, keys: DriveKeys) {
     this.store = store;
     this.keys = keys;
-    this.#encryption = createEncryptionProvider(deriveEncryptionSecret(keys.readSecret));
+    const secret = deriveEncryptionSecret(keys.readSecret);
+    this.#encryption = createEncryptionProvider(secret);
+    this.#treeEncryption = createEncryptionProvider(secret, false);
   }
 
   /**
@@ -152,7 +155,7 @@ export class DriveLogs {
   /** A session of the tree's log. */
   tree(writable: boolean): Hypercore {
     const { writer, treeLogKey } = this.keys;
-    const encryption = this.#encryption;
+    const encryption = this.#treeEncryption;
     if (!writable || writer === null) {
       return this.store.get({ key: treeLogKey, encryption, writable: false });
     }

@@ -37,14 +37,18 @@ export function isLogEncryption(
  * `Appender` may be in sectors instead (`sectors.ts`).
  *
  * @param secret 32 bytes that every reader of the drive has.
+ * @param mayHaveSectors Whether a log may have blocks in sectors: that of the tree has none.
  */
-export function createEncryptionProvider(secret: Buffer): LogEncryption {
+export function createEncryptionProvider(secret: Buffer, mayHaveSectors = true): LogEncryption {
   const known = new WeakMap<CoreContext, { keys: SealingKeys; layout: BlockLayout }>();
   const about = (core: CoreContext): { keys: SealingKeys; layout: BlockLayout } => {
     let found = known.get(core);
     if (found === undefined) {
       const key = deriveKey(secret, keyContext, core.key);
-      found = { keys: { key, associatedData: core.key }, layout: 'sectors' };
+      found = {
+        keys: { key, associatedData: core.key },
+        layout: mayHaveSectors ? 'sectors' : 'whole',
+      };
       known.set(core, found);
     }
     return found;
@@ -63,6 +67,11 @@ export function createEncryptionProvider(secret: Buffer): LogEncryption {
     }
     const log = about(core);
     const { keys } = log;
+    if (!mayHaveSectors) {
+      const plain = openWhole(keys, block, inPlace);
+      if (plain === null) throw damaged(core, index, 'wrong key or damaged block');
+      return plain;
+    }
     // What is not authentic is cleared where it is decrypted in place, so only the last attempt may do that.
     const attempts: Record<BlockLayout, (isLast: boolean) => Buffer | null> = {
       sectors: () => openSectors(keys, index, block),

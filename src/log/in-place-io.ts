@@ -7,21 +7,28 @@ import { limits } from '../limits.js';
 
 export class InPlaceIo {
   readonly #bytesMax: number;
+  readonly #pauseFactor: number;
   readonly #now: () => number;
   /** Reads or writes that go through the pool before the next is tried in place. */
   #rest = 0;
   /** What a slow one makes of that. */
   #nextRest: number = limits.in_place_rest_min;
+  #pausedUntilMs = Number.NEGATIVE_INFINITY;
 
-  /** @param bytesMax What is larger takes long anyway. */
-  constructor(bytesMax: number, now = (): number => performance.now()) {
+  /**
+   * @param bytesMax What is larger takes long anyway.
+   * @param pauseFactor After a slow one, nothing is done in place for so many times what it took: where others wait for
+   * nothing of the sort, a disk that hangs must not stop them again and again.
+   */
+  constructor(bytesMax: number, pauseFactor = 0, now = (): number => performance.now()) {
     this.#bytesMax = bytesMax;
+    this.#pauseFactor = pauseFactor;
     this.#now = now;
   }
 
   /** Whether the next one, of so many bytes, is to be done in place. To be asked once for each. */
   admits(bytes: number): boolean {
-    if (bytes > this.#bytesMax) return false;
+    if (bytes > this.#bytesMax || this.#now() < this.#pausedUntilMs) return false;
     if (this.#rest === 0) return true;
     this.#rest--;
     return false;
@@ -33,9 +40,12 @@ export class InPlaceIo {
     try {
       return work();
     } finally {
-      if ((this.#now() - began) * 1000 <= limits.in_place_us_max) {
+      const now = this.#now();
+      const tookMs = now - began;
+      if (tookMs * 1000 <= limits.in_place_us_max) {
         this.#nextRest = limits.in_place_rest_min;
       } else {
+        this.#pausedUntilMs = now + this.#pauseFactor * tookMs;
         this.#rest = this.#nextRest;
         this.#nextRest = Math.min(2 * this.#nextRest, limits.in_place_rest_max);
       }

@@ -22,7 +22,12 @@ export interface StoredStretch {
 export class LocalBlocks {
   readonly #core: Hypercore;
   readonly #blocksMax: number;
-  readonly #inPlace = new InPlaceIo(limits.in_place_read_bytes_max);
+  readonly #inPlace = new InPlaceIo(
+    limits.in_place_read_bytes_max,
+    limits.in_place_read_pause_factor,
+  );
+  /** Done in this turn of the event loop. */
+  #inTurn = 0;
   #wanted: Wanted[] = [];
 
   /**
@@ -62,7 +67,13 @@ export class LocalBlocks {
     const pointer = values?.pointers.peek(storage.core.dataPointer, block) ?? null;
     const stretch = pointer === null ? null : choose(pointer.length);
     if (values === null || pointer === null || stretch === null) return null;
+    if (this.#inTurn >= limits.in_place_reads_per_turn_max) return null;
     if (!this.#inPlace.admits(stretch.length)) return null;
+    if (this.#inTurn++ === 0) {
+      setImmediate(() => {
+        this.#inTurn = 0;
+      });
+    }
     const bytes =
       memory !== undefined && memory.length >= stretch.length
         ? memory.subarray(0, stretch.length)

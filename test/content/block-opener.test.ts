@@ -109,7 +109,7 @@ test('block opener: a thread that fails is done without', async (t) => {
   t.absent(opener.isReady);
 });
 
-test('block cache: a reserved place is nobody else’s until it is settled', (t) => {
+test('block cache: a reserved place is nobody else’s until it is settled', async (t) => {
   const cache = new BlockCache(100);
   const place = cache.reserve(1, 40);
   if (place === null) throw new Error('There is no place');
@@ -124,9 +124,24 @@ test('block cache: a reserved place is nobody else’s until it is settled', (t)
   place.settle(10);
   t.alike(cache.get(1), Buffer.alloc(30, 1));
   t.alike(cache.get(2), Buffer.alloc(40, 2));
+  await setImmediate();
   cache.set(3, Buffer.alloc(40, 3));
   t.alike(cache.get(3), Buffer.alloc(40, 3));
   t.is(cache.get(1), undefined, 'the oldest goes first');
+});
+
+test('block cache: what was handed out stays as it is until something is waited for', async (t) => {
+  const cache = new BlockCache(100);
+  for (const key of [1, 2, 3]) cache.set(key, Buffer.alloc(30, key));
+  const lent = cache.get(1);
+  cache.set(4, Buffer.alloc(30, 4));
+  t.alike(lent, Buffer.alloc(30, 1));
+  t.absent(cache.has(4), 'there was no room');
+  t.is(cache.reserve(5, 30), null);
+  await setImmediate();
+  cache.set(6, Buffer.alloc(30, 6));
+  t.alike(cache.get(6), Buffer.alloc(30, 6));
+  t.is(cache.get(1), undefined);
 });
 
 test('block cache: blocks that are made late go when their turn comes', (t) => {

@@ -7,7 +7,7 @@ const { in_place_write_bytes_max, in_place_rest_max, in_place_rest_min } = limit
 /** Writes on a disk that takes so long for each. */
 function writesOn(diskUs: () => number) {
   let nowMs = 0;
-  const writes = new InPlaceIo(in_place_write_bytes_max, () => nowMs);
+  const writes = new InPlaceIo(in_place_write_bytes_max, 0, () => nowMs);
   /** Whether it was done in place. */
   const write = (bytes = 4096): boolean => {
     if (!writes.admits(bytes)) return false;
@@ -59,7 +59,7 @@ test('a disk that was slow once is trusted again', (t) => {
 
 test('one that fails takes its time, too', (t) => {
   let nowMs = 0;
-  const writes = new InPlaceIo(in_place_write_bytes_max, () => nowMs);
+  const writes = new InPlaceIo(in_place_write_bytes_max, 0, () => nowMs);
   t.ok(writes.admits(1));
   t.exception(
     () =>
@@ -70,4 +70,18 @@ test('one that fails takes its time, too', (t) => {
     /no room/,
   );
   t.absent(writes.admits(1));
+});
+
+test('after a slow one there is a pause, if that is wanted', (t) => {
+  let nowMs = 0;
+  const reads = new InPlaceIo(in_place_write_bytes_max, 100, () => nowMs);
+  t.ok(reads.admits(1));
+  reads.run(() => {
+    nowMs += 50;
+  });
+  nowMs += 4990;
+  for (let i = 0; i < 2 * in_place_rest_max; i++) t.absent(reads.admits(1));
+  nowMs += 20;
+  for (let i = 0; i < in_place_rest_min; i++) t.absent(reads.admits(1));
+  t.ok(reads.admits(1));
 });

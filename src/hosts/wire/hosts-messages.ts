@@ -3,6 +3,7 @@
  * Layout: docs/protocol.md.
  */
 import { limits } from '../../limits.js';
+import { sectoredBytes } from '../../log/sectors.js';
 import {
   decodeMessage,
   encodeMessage,
@@ -82,7 +83,7 @@ const UINT_BYTES_MAX = 9;
 const STATE_BYTES_MAX = 2 + UINT_BYTES_MAX * (17 + 3 * limits.plan_hosts_max);
 const REQUEST_BYTES_MAX = 2 + 2 * UINT_BYTES_MAX;
 /** A block of any of the logs as it is stored, at most. */
-export const STORED_BLOCK_BYTES_MAX = limits.block_bytes_max + 4096;
+export const STORED_BLOCK_BYTES_MAX = sectoredBytes(limits.block_bytes_max);
 const ANSWER_BYTES_MAX = 2 + 2 * UINT_BYTES_MAX + STORED_BLOCK_BYTES_MAX;
 const FORK_MAX = 2 ** 48;
 const ID_MAX = 2 ** 32;

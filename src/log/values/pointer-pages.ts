@@ -5,7 +5,7 @@
 import { limits } from '../../limits.js';
 import { blockKey, blockOfKey, dataOfKey } from './record-key.js';
 import type { RawDatabase } from './value-database.js';
-import { decodePointer, type ValuePointer } from './value-pointer.js';
+import { decodePointer, isPointer, type ValuePointer } from './value-pointer.js';
 
 /** Blocks of one look into the database. */
 const PAGE_BLOCKS = 64;
@@ -14,12 +14,12 @@ const PAGE_BLOCKS = 64;
 type Page = Map<number, ValuePointer>;
 
 export class PointerPages {
-  readonly #database: Pick<RawDatabase, 'iterator'>;
+  readonly #database: Pick<RawDatabase, 'iterator' | 'read'>;
   /** By the number of a log's data in the store and that of the page; used longest ago first. */
   readonly #pages = new Map<string, Page>();
   #loading = 0;
 
-  constructor(database: Pick<RawDatabase, 'iterator'>) {
+  constructor(database: Pick<RawDatabase, 'iterator' | 'read'>) {
     this.#database = database;
   }
 
@@ -49,6 +49,13 @@ export class PointerPages {
     this.#pages.clear();
   }
 
+  async #recordOf(key: Buffer): Promise<Buffer | null> {
+    const batch = this.#database.read({ autoDestroy: true });
+    const found = batch.get(key);
+    batch.tryFlush();
+    return await found;
+  }
+
   /** Never rejects: who reads a block is told what is wrong. */
   async #load(name: string, data: number, block: number): Promise<void> {
     if (this.#loading >= limits.pointer_pages_loading_max) return;
@@ -63,7 +70,10 @@ export class PointerPages {
     };
     this.#loading++;
     try {
+      // In an older store the blocks themselves would come with it, 64 at once.
+      if (isLargeBlock(await this.#recordOf(blockKey(data, block)))) return;
       for await (const { key, value } of this.#database.iterator(range)) {
+        if (isLargeBlock(value)) break;
         const pointer = value === null ? null : decodePointer(value);
         if (pointer !== null) page.set(blockOfKey(key), pointer);
       }
@@ -77,6 +87,11 @@ export class PointerPages {
       this.#pages.delete(oldest);
     }
   }
+}
+
+/** Of a store that keeps it in the database. */
+function isLargeBlock(record: Buffer | null): boolean {
+  return record !== null && record.length >= limits.value_bytes_min && !isPointer(record);
 }
 
 function nameOf(data: number, block: number): string {

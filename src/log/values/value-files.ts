@@ -4,14 +4,16 @@
  * copy it four times: measured, a third of a mount's time when it streams from a peer, and more than that when it writes.
  */
 import { readSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { trim } from 'fs-native-extensions';
 import { limits } from '../../limits.js';
 import { readBootId } from '../boot-id.js';
 import { syncDirectory } from '../sync-file.js';
 import { crc32 } from './checksum.js';
+import { aligned, DirectWriter, type UseFile } from './direct-writer.js';
 import { type OpenMark, OpenMarkFile } from './open-mark.js';
+import { numberOfName, OpenValueFiles } from './open-value-files.js';
 import { PageMap } from './page-map.js';
 import {
   corruptionAt,
@@ -30,8 +32,6 @@ import type { ValuePointer } from './value-pointer.js';
  */
 export const VALUES = 'core';
 const MARK = 'open.json';
-const SUFFIX = '.values';
-const NUMBER_DIGITS = 8;
 /** The file system cannot give back a part of a file. */
 const CANNOT_PUNCH = ['EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EINVAL'];
 
@@ -42,18 +42,12 @@ export interface WrittenValues {
   settle(): void;
 }
 
-interface OpenFile {
-  handle: Promise<FileHandle>;
-  /** Once it is open. */
-  fd: number | null;
-  users: number;
-}
-
 export class ValueFiles {
   readonly #directory: string;
   readonly #fileBytesMax: number;
   #opened: Promise<OpenMark | null> | null = null;
   readonly #mark: OpenMarkFile;
+  readonly #direct = new DirectWriter();
   #marking: Promise<void> | null = null;
   /** The mark is that of this process. */
   #isMarked = false;
@@ -64,10 +58,7 @@ export class ValueFiles {
   #end = 0;
   /** The last file on the disk. It stays, so that its number is not given away again. */
   #highest = 0;
-  /** Files that were begun and are not on the disk yet. */
-  readonly #fresh = new Set<number>();
-  /** Used longest ago first. */
-  readonly #files = new Map<number, OpenFile>();
+  readonly #files: OpenValueFiles;
   /** Files with values to which the database does not point yet: how many writes. */
   readonly #unsettled = new Map<number, number>();
   readonly #unsynced = new Set<number>();
@@ -85,6 +76,9 @@ export class ValueFiles {
   /** @param directory The store's. @param fileBytesMax A file that is as long gets no more values. */
   constructor(directory: string, fileBytesMax: number = limits.value_file_bytes_max) {
     this.#directory = join(directory, VALUES);
+    this.#files = new OpenValueFiles(this.#directory, (file) => {
+      this.#highest = Math.max(this.#highest, file);
+    });
     this.#mark = new OpenMarkFile(join(this.#directory, MARK));
     this.#fileBytesMax = fileBytesMax;
   }
@@ -120,7 +114,9 @@ export class ValueFiles {
   async write(values: readonly Buffer[], isDurable: boolean): Promise<WrittenValues> {
     await this.open();
     if (!this.#isMarked) await this.#writeMark();
-    const pointers = this.#allocate(values);
+    const bytes = values.reduce((sum, { length }) => sum + length, 0);
+    const isDirect = isDurable && bytes >= limits.direct_write_bytes_min && this.#direct.isUsable;
+    const pointers = this.#allocate(values, bytes, isDirect);
     const { file, offset } = pointers[0] as ValuePointer;
     this.#unsettled.set(file, (this.#unsettled.get(file) ?? 0) + 1);
     let isSettled = false;
@@ -132,8 +128,10 @@ export class ValueFiles {
       else this.#unsettled.set(file, left);
     };
     try {
-      await this.#use(file, async (handle) => {
-        await writeAll(handle.fd, values, offset);
+      const use: UseFile = (work) => this.#files.useDirect(file, work);
+      await this.#files.use(file, async (handle) => {
+        const isWritten = isDirect && (await this.#direct.write(use, values, offset));
+        if (!isWritten) await writeAll(handle.fd, values, offset);
         if (isDurable) await this.#datasync(file, handle);
         else this.#unsynced.add(file);
       });
@@ -146,7 +144,9 @@ export class ValueFiles {
     return { pointers, settle };
   }
 
-  /** Memory that is the caller's alone. Rejects with an error that says "Corruption" when the value is not what was written. */
+  /**
+   * Memory that is the caller's alone. Rejects with an error that says "Corruption" when the value is not what was written.
+   */
   read(pointer: ValuePointer): Promise<Buffer> {
     if (this.#isClosed) return Promise.reject(new Error('Corestore is closed'));
     return new Promise((resolve, reject) => {
@@ -162,10 +162,10 @@ export class ValueFiles {
    */
   readNow({ file, offset: start }: ValuePointer, offset: number, bytes: Buffer): boolean {
     if (this.#isClosed) return false;
-    const fd = this.#files.get(file)?.fd ?? null;
+    const fd = this.#files.fdOf(file);
     if (fd !== null) return readSync(fd, bytes, 0, bytes.length, start + offset) === bytes.length;
     // Who reads the whole value is told what is wrong.
-    this.#use(file, async () => undefined).catch(() => undefined);
+    this.#files.use(file, async () => undefined).catch(() => undefined);
     return false;
   }
 
@@ -211,7 +211,7 @@ export class ValueFiles {
       try {
         if (map.isEmpty && file < this.#highest) await this.#remove(file);
         else {
-          const size = await this.#use(file, async (handle) => (await handle.stat()).size);
+          const size = await this.#files.use(file, async (handle) => (await handle.stat()).size);
           await this.release([...map.free(size)].map((range) => ({ file, ...range })));
         }
       } catch (error) {
@@ -242,10 +242,8 @@ export class ValueFiles {
       this.#isMarked = false;
     } finally {
       this.#isClosed = true;
-      const files = [...this.#files.values()];
-      this.#files.clear();
-      // Its last user closes one that is in use.
-      for (const { handle, users } of files) if (users === 0) await (await handle).close();
+      this.#direct.close();
+      await this.#files.close();
     }
   }
 
@@ -257,7 +255,7 @@ export class ValueFiles {
     this.#highest = last;
     // Behind what a process left that did not close the files there may be anything.
     if (mark !== null || last === 0) this.#beginFile();
-    else this.#end = await this.#use(last, async (handle) => (await handle.stat()).size);
+    else this.#end = await this.#files.use(last, async (handle) => (await handle.stat()).size);
     const from = mark?.unsyncedFrom ?? this.#active;
     for (const file of files) if (file >= from && file < this.#active) this.#unsynced.add(file);
     this.#isTrusted =
@@ -269,7 +267,7 @@ export class ValueFiles {
     const files = [...this.#unsynced];
     for (const file of files) this.#unsynced.delete(file);
     const results = await Promise.allSettled(
-      files.map((file) => this.#use(file, (handle) => this.#datasync(file, handle))),
+      files.map((file) => this.#files.use(file, (handle) => this.#datasync(file, handle))),
     );
     let failure: unknown = this.#failed;
     for (const [i, result] of results.entries()) {
@@ -309,11 +307,8 @@ export class ValueFiles {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
       throw error;
     }
-    const isFile = new RegExp(`^\\d{${NUMBER_DIGITS},10}\\${SUFFIX}$`);
-    return names
-      .filter((name) => isFile.test(name))
-      .map((name) => Number.parseInt(name, 10))
-      .sort((a, b) => a - b);
+    const numbers = names.map(numberOfName).filter((number) => number !== null);
+    return numbers.sort((a, b) => a - b);
   }
 
   #writeMark(): Promise<void> {
@@ -348,9 +343,9 @@ export class ValueFiles {
       });
   }
 
-  /** All in one file, one behind the other. */
-  #allocate(values: readonly Buffer[]): ValuePointer[] {
-    const bytes = values.reduce((sum, { length }) => sum + length, 0);
+  /** All in one file, one behind the other; those that are written past the cache have their pages to themselves. */
+  #allocate(values: readonly Buffer[], bytes: number, isDirect: boolean): ValuePointer[] {
+    if (isDirect) this.#end = aligned(this.#end);
     if (this.#end > 0 && this.#end + bytes > this.#fileBytesMax) {
       this.#beginFile();
       // So that little has to be looked at after a loss of power, also where nobody asks for syncs.
@@ -358,7 +353,7 @@ export class ValueFiles {
         // Whoever asks for one is told.
       });
     }
-    return values.map((value) => {
+    const pointers = values.map((value) => {
       const pointer = {
         file: this.#active,
         offset: this.#end,
@@ -368,12 +363,14 @@ export class ValueFiles {
       this.#end += value.length;
       return pointer;
     });
+    if (isDirect) this.#end = aligned(this.#end);
+    return pointers;
   }
 
   #beginFile(): void {
     this.#active++;
     this.#end = 0;
-    this.#fresh.add(this.#active);
+    this.#files.begin(this.#active);
   }
 
   #read(): void {
@@ -386,7 +383,7 @@ export class ValueFiles {
     const { file, offset } = (run[0] as Reading).pointer;
     try {
       const values = run.map(({ pointer }) => Buffer.allocUnsafeSlow(pointer.length));
-      await this.#use(file, (handle) => readv(handle.fd, values, offset));
+      await this.#files.use(file, (handle) => readv(handle.fd, values, offset));
       for (const [i, { pointer, resolve, reject }] of run.entries()) {
         const value = values[i] as Buffer;
         // What a file that ends too early leaves unread is random.
@@ -411,7 +408,7 @@ export class ValueFiles {
     for (const [file, list] of byFile) {
       if (!this.#canPunch) return;
       try {
-        if (await this.#use(file, (handle) => this.#punch(file, handle, list))) {
+        if (await this.#files.use(file, (handle) => this.#punch(file, handle, list))) {
           await this.#remove(file);
         }
       } catch (error) {
@@ -434,60 +431,7 @@ export class ValueFiles {
   }
 
   async #remove(file: number): Promise<void> {
-    const opened = this.#files.get(file);
-    this.#files.delete(file);
     this.#unsynced.delete(file);
-    await rm(this.#pathOf(file), { force: true });
-    // Else its last user closes it.
-    if (opened?.users === 0) await (await opened.handle).close();
-  }
-
-  #pathOf(file: number): string {
-    return join(this.#directory, `${String(file).padStart(NUMBER_DIGITS, '0')}${SUFFIX}`);
-  }
-
-  async #use<T>(file: number, work: (handle: FileHandle) => Promise<T>): Promise<T> {
-    let opened = this.#files.get(file);
-    if (opened === undefined) opened = { handle: this.#openFile(file), fd: null, users: 0 };
-    else this.#files.delete(file);
-    this.#files.set(file, opened);
-    opened.users++;
-    let handle: FileHandle | null = null;
-    try {
-      handle = await opened.handle;
-      opened.fd = handle.fd;
-      return await work(handle);
-    } finally {
-      opened.users--;
-      if (handle === null) {
-        if (this.#files.get(file) === opened) this.#files.delete(file);
-      } else if (opened.users === 0 && this.#files.get(file) !== opened) await handle.close();
-      if (this.#files.size > limits.value_files_open_max) await this.#closeOldest();
-    }
-  }
-
-  async #openFile(file: number): Promise<FileHandle> {
-    if (!this.#fresh.has(file)) return await open(this.#pathOf(file), 'r+');
-    const handle = await open(this.#pathOf(file), 'wx+', 0o600);
-    try {
-      // Else a loss of power could take the file with what was synced in it.
-      await syncDirectory(this.#directory);
-    } catch (error) {
-      await handle.close();
-      await rm(this.#pathOf(file), { force: true });
-      throw error;
-    }
-    this.#fresh.delete(file);
-    this.#highest = Math.max(this.#highest, file);
-    return handle;
-  }
-
-  async #closeOldest(): Promise<void> {
-    for (const [file, { handle, users }] of this.#files) {
-      if (users > 0) continue;
-      this.#files.delete(file);
-      await (await handle).close();
-      return;
-    }
+    await this.#files.remove(file);
   }
 }
