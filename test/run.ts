@@ -46,7 +46,8 @@ async function main(filters: string[]): Promise<number> {
   let count = 0;
   const run = async (name: string) => {
     running.add(name);
-    add(await runTestFile(name, compiled(name), path.join(runFolder, String(count++))));
+    const folder = path.join(runFolder, String(count++));
+    add(await runTestFile(name, compiled(name), folder).catch((error) => notRun(name, error)));
     running.delete(name);
   };
   try {
@@ -77,6 +78,12 @@ function compiled(name: string): string {
 /** Begun first, so that a long file does not run alone at the end. */
 function takesLong(name: string): boolean {
   return /mount|end-to-end/.test(name);
+}
+
+/** The others go on: were the run to end with them under way, their mounts would hide what was wrong. */
+function notRun(name: string, error: unknown): FileResult {
+  const output = `${name} could not be run, or cleaned up: ${error instanceof Error ? error.stack : String(error)}`;
+  return { name, passed: 0, failed: 1, skipped: [], assertions: 0, seconds: 0, output };
 }
 
 function report(result: FileResult): void {
