@@ -12,6 +12,8 @@ import {
   planRecordKind,
 } from '../../src/hosts/plan-record.js';
 import { decodeStripe, encodeStripe, type StripeRecord } from '../../src/hosts/stripe-record.js';
+import { limits } from '../../src/limits.js';
+import { sectoredBytes } from '../../src/log/sectors.js';
 import { decodeProtection, encodeProtection } from '../../src/tree/protection-record.js';
 
 const copies: PlanEpoch = {
@@ -92,7 +94,10 @@ test('records for hosts that no owner makes are refused', (t) => {
       'an empty block with a hash',
       stripeOf({ data: [...stripe.data, { bytes: 0, leafHash: Buffer.alloc(32, 7) }] }),
     ],
-    ['a block above the limit', stripeOf({ ...blockOf(2 ** 20 + 41) })],
+    [
+      'a block above the limit',
+      stripeOf({ ...blockOf(sectoredBytes(limits.block_bytes_max) + 1) }),
+    ],
     ['ranges that touch', garbageOf([1, 5], [5, 6])],
     ['an empty range', garbageOf([4, 4])],
     ['a range behind the last block', garbageOf([4, 2 ** 30 + 1])],

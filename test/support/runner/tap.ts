@@ -27,7 +27,7 @@ export function parseTap(output: string): TapReport {
     complete: false,
     failureOutput: '',
   };
-  const failures: string[] = [];
+  let failures: string[] = [];
   let section: string[] = [];
   for (const line of output.split('\n')) {
     const result = TEST.exec(line);
@@ -39,7 +39,8 @@ export function parseTap(output: string): TapReport {
       else if (verdict === 'ok') report.passed.push(name);
       else {
         report.failed.push(name);
-        failures.push(...section, line);
+        // Not spread: there may be more lines than a call takes arguments.
+        failures = failures.concat(section, line);
       }
       section = [];
       continue;
@@ -48,7 +49,7 @@ export function parseTap(output: string): TapReport {
     if (ASSERTION.test(line)) report.assertions++;
     section.push(line);
   }
-  if (!report.complete) failures.push(...section);
+  if (!report.complete) failures = failures.concat(section);
   report.failureOutput = failures.filter((line) => line.trim() !== '').join('\n');
   return report;
 }
