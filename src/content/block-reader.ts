@@ -211,21 +211,23 @@ export class BlockReader {
    */
   readNow(block: number): Buffer | null {
     const plain = this.#isAlone(block) ? this.#inPlace.block(block) : null;
-    if (plain !== null) this.remember(block, plain);
+    if (plain === null) return null;
+    this.#diskCache?.touch(block);
+    this.remember(block, plain);
     return plain;
   }
 
   /** As {@link BlocksInPlace.part}, under the same conditions. */
   readPart(block: number, offset: number, length: number, end: number): Buffer | null {
-    return this.#isAlone(block) ? this.#inPlace.part(block, offset, length, end) : null;
+    const part = this.#isAlone(block) ? this.#inPlace.part(block, offset, length, end) : null;
+    if (part !== null) this.#diskCache?.touch(block);
+    return part;
   }
 
-  /** Whether the block is on this machine, and no other is being read; then it counts as used. */
+  /** Whether the block is on this machine, and no other is being read. */
   #isAlone(block: number): boolean {
     if (this.#closed || this.#fetches.size > 0 || this.isBehind) return false;
-    if (!this.isLocal(block) || (this.#diskCache?.removal(block) ?? null) !== null) return false;
-    this.#diskCache?.touch(block);
-    return true;
+    return this.isLocal(block) && (this.#diskCache?.removal(block) ?? null) === null;
   }
 
   /**

@@ -9,7 +9,6 @@ import type { LocalBlocks } from '../log/local-blocks.js';
 import {
   openStretch,
   plainBytesOf,
-  type SectorStretch,
   sector_bytes,
   sectoredBytes,
   sectorsWith,
@@ -40,7 +39,8 @@ export class BlocksInPlace {
   block(block: number): Buffer | null {
     const { core } = this.#core;
     if (core === null) return null;
-    const stored = this.#local.now(block, (length) => ({ offset: 0, length }));
+    const place = this.#local.place(block);
+    const stored = place && this.#local.now(place, { offset: 0, length: place.pointer.length });
     if (stored === null) return null;
     try {
       const plain = this.#encryption.open(block, stored, core, true);
@@ -61,16 +61,12 @@ export class BlocksInPlace {
     if (core === null || this.#encryption.layoutOf(core) !== 'sectors') return null;
     const reads = this.#partReads.get(block) ?? 0;
     if (reads >= limits.part_reads_max) return null;
-    let storedBytes = 0;
-    let stretch = null as SectorStretch | null;
-    const choose = (bytes: number): SectorStretch | null => {
-      storedBytes = bytes;
-      const isLongEnough = (plainBytesOf(bytes) ?? 0) >= end;
-      stretch = isLongEnough ? sectorsWith(bytes, offset, offset + length) : null;
-      return stretch;
-    };
-    const sealed = this.#local.now(block, choose, this.#sealed);
-    if (sealed === null || stretch === null) return null;
+    const place = this.#local.place(block);
+    const storedBytes = place?.pointer.length ?? 0;
+    if (place === null || (plainBytesOf(storedBytes) ?? 0) < end) return null;
+    const stretch = sectorsWith(storedBytes, offset, offset + length);
+    const sealed = stretch && this.#local.now(place, stretch, this.#sealed);
+    if (stretch === null || sealed === null) return null;
     const keys = this.#encryption.sealingKeys(core);
     const plain = openStretch(keys, block, storedBytes, stretch, sealed, this.#opened);
     if (plain === null) return null;

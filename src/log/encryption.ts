@@ -66,24 +66,17 @@ export function createEncryptionProvider(secret: Buffer, mayHaveSectors = true):
       );
     }
     const log = about(core);
-    const { keys } = log;
-    if (!mayHaveSectors) {
-      const plain = openWhole(keys, block, inPlace);
-      if (plain === null) throw damaged(core, index, 'wrong key or damaged block');
-      return plain;
-    }
-    // What is not authentic is cleared where it is decrypted in place, so only the last attempt may do that.
-    const attempts: Record<BlockLayout, (isLast: boolean) => Buffer | null> = {
-      sectors: () => openSectors(keys, index, block),
-      whole: (isLast) => openWhole(keys, block, inPlace && isLast),
-    };
     const other = log.layout === 'whole' ? 'sectors' : 'whole';
-    const plain = attempts[log.layout](false);
-    if (plain !== null) return plain;
-    const opened = attempts[other](true);
-    if (opened !== null) {
-      log.layout = other;
-      return opened;
+    const layouts: BlockLayout[] = mayHaveSectors ? [log.layout, other] : [log.layout];
+    for (const [i, layout] of layouts.entries()) {
+      // What is not authentic is cleared where it is decrypted in place, so only the last attempt may do that.
+      const plain =
+        layout === 'whole'
+          ? openWhole(log.keys, block, inPlace && i === layouts.length - 1)
+          : openSectors(log.keys, index, block);
+      if (plain === null) continue;
+      log.layout = layout;
+      return plain;
     }
     throw damaged(core, index, 'wrong key or damaged block');
   };

@@ -2,10 +2,18 @@ import type Hypercore from 'hypercore';
 import { limits } from '../limits.js';
 import { InPlaceIo } from './in-place-io.js';
 import { findValuesOf } from './values/value-database.js';
+import type { ValueFiles } from './values/value-files.js';
+import type { ValuePointer } from './values/value-pointer.js';
 
 interface Wanted {
   block: number;
   resolve: (stored: Promise<Buffer | null> | null) => void;
+}
+
+/** Where a stored block lies: true a moment ago, since it may be removed. */
+export interface StoredPlace {
+  files: ValueFiles;
+  pointer: ValuePointer;
 }
 
 /** A stretch of a stored block. */
@@ -48,25 +56,22 @@ export class LocalBlocks {
     });
   }
 
+  /** Where a block lies, if that is known without a wait. */
+  place(block: number): StoredPlace | null {
+    const storage = this.#storage();
+    if (storage === null || storage.core.dependencies.length > 0) return null;
+    const values = findValuesOf(storage.store);
+    const pointer = values?.pointers.peek(storage.core.dataPointer, block) ?? null;
+    return values === null || pointer === null ? null : { files: values.files, pointer };
+  }
+
   /**
-   * A block, or a stretch of it, waiting for the disk in place; `choose` is told how long the block is. It is not checked. Null
-   * says nothing: it is not known where the block lies, or the disk is slow.
+   * A stretch of a block, waiting for the disk in place. It is not checked. Null says nothing: the disk is slow, or has
+   * nothing there any more.
    *
    * @param memory Where it goes, if it has room. Default: new memory.
    */
-  now(
-    block: number,
-    choose: (storedBytes: number) => StoredStretch | null,
-    memory?: Buffer,
-  ): Buffer | null {
-    const storage = this.#core.closing === null ? this.#core.state?.storage : null;
-    if (storage === null || storage === undefined || storage.core.dependencies.length > 0) {
-      return null;
-    }
-    const values = findValuesOf(storage.store);
-    const pointer = values?.pointers.peek(storage.core.dataPointer, block) ?? null;
-    const stretch = pointer === null ? null : choose(pointer.length);
-    if (values === null || pointer === null || stretch === null) return null;
+  now({ files, pointer }: StoredPlace, stretch: StoredStretch, memory?: Buffer): Buffer | null {
     if (this.#inTurn >= limits.in_place_reads_per_turn_max) return null;
     if (!this.#inPlace.admits(stretch.length)) return null;
     if (this.#inTurn++ === 0) {
@@ -79,7 +84,7 @@ export class LocalBlocks {
         ? memory.subarray(0, stretch.length)
         : Buffer.allocUnsafeSlow(stretch.length);
     try {
-      const isRead = this.#inPlace.run(() => values.files.readNow(pointer, stretch.offset, bytes));
+      const isRead = this.#inPlace.run(() => files.readNow(pointer, stretch.offset, bytes));
       return isRead ? bytes : null;
     } catch {
       // Read again by the pool, it fails again, and says so.
@@ -87,12 +92,17 @@ export class LocalBlocks {
     }
   }
 
+  /** Null once the log is closed. */
+  #storage(): NonNullable<Hypercore['state']>['storage'] {
+    return this.#core.closing === null ? (this.#core.state?.storage ?? null) : null;
+  }
+
   #read(): void {
     const wanted = this.#wanted;
     if (wanted.length === 0) return;
     this.#wanted = [];
-    const storage = this.#core.closing === null ? this.#core.state?.storage : null;
-    if (storage === null || storage === undefined) {
+    const storage = this.#storage();
+    if (storage === null) {
       for (const { resolve } of wanted) resolve(null);
       return;
     }

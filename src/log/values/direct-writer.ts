@@ -38,17 +38,7 @@ export class DirectWriter {
    * anything may have been written then. Throws errors of the file system. @param offset A multiple of 4,096.
    */
   write(use: UseFile, values: readonly Buffer[], offset: number): Promise<boolean> {
-    const write = async (handle: FileHandle): Promise<boolean> => {
-      let at = offset;
-      for (const bytes of this.#filled(values)) {
-        const { bytesWritten } = await handle.write(bytes, 0, bytes.length, at);
-        // The common way goes on, or finds out why not.
-        if (bytesWritten !== bytes.length) return false;
-        at += bytesWritten;
-      }
-      return true;
-    };
-    const written = this.#last.then(async () => (await this.#try(() => use(write))) ?? false);
+    const written = this.#last.then(() => this.#write(use, values, offset));
     this.#last = written.catch(() => undefined);
     return written;
   }
@@ -58,14 +48,23 @@ export class DirectWriter {
     this.#memory = null;
   }
 
-  async #try<T>(work: () => Promise<T>): Promise<T | null> {
-    if (!this.#canWork) return null;
+  async #write(use: UseFile, values: readonly Buffer[], offset: number): Promise<boolean> {
+    if (!this.#canWork) return false;
     try {
-      return await work();
+      return await use(async (handle) => {
+        let at = offset;
+        for (const bytes of this.#filled(values)) {
+          const { bytesWritten } = await handle.write(bytes, 0, bytes.length, at);
+          // The common way goes on, or finds out why not.
+          if (bytesWritten !== bytes.length) return false;
+          at += bytesWritten;
+        }
+        return true;
+      });
     } catch (error) {
       if (!CANNOT.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
       this.#canWork = false;
-      return null;
+      return false;
     }
   }
 
