@@ -372,6 +372,8 @@ declare module 'hypercore' {
     readonly byteLength: number;
     readonly padding: number;
     readonly fork: number;
+    /** How often a block was not here when it was asked for, since the session was opened. */
+    readonly waits: number;
     readonly writable: boolean;
     readonly readable: boolean;
     readonly opened: boolean;

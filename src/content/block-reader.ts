@@ -83,6 +83,8 @@ export class BlockReader {
   readonly #onTruncate = (length: number): void => {
     this.#cache.deleteRange(this.#cacheBase + length, this.#cacheBase + cacheKeysPerLog);
   };
+  // Of requests of a closed core the library ends its own only.
+  readonly #onCoreClose = (): void => this.close();
   readonly #onDownload = (_index: number, bytes: number): void => {
     this.downloadedBlocks++;
     this.downloadedBytes += bytes;
@@ -123,6 +125,7 @@ export class BlockReader {
     core.on('download', this.#onDownload);
     core.on('peer-add', this.#onPeer);
     core.on('truncate', this.#onTruncate);
+    core.on('close', this.#onCoreClose);
   }
 
   get core(): Hypercore {
@@ -282,7 +285,7 @@ export class BlockReader {
     return this.fetch(block, options);
   }
 
-  /** Ends all waits with InterruptedError. The core stays open. Idempotent. */
+  /** Ends all waits with InterruptedError, as the end of the core does. The core stays open. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -290,6 +293,7 @@ export class BlockReader {
     this.#core.removeListener('download', this.#onDownload);
     this.#core.removeListener('peer-add', this.#onPeer);
     this.#core.removeListener('truncate', this.#onTruncate);
+    this.#core.removeListener('close', this.#onCoreClose);
     this.#opener?.close();
     this.#rescue?.close();
     if (this.#hedging !== null) clearInterval(this.#hedging);
