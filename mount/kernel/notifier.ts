@@ -61,7 +61,10 @@ export type OldestRequest = (...inodes: Ino[]) => number | null;
 export class Notifier implements KernelNotifier {
   readonly #write: NotificationWriter;
   readonly #oldestRequest: OldestRequest;
-  /** Waiting notifications by inode or directory; the first of each may be being written. */
+  /**
+   * Waiting notifications by inode or directory, those of attributes only by its negative: they wait for nothing, and so
+   * for no other either. The first of each may be being written.
+   */
   readonly #queues = new Map<Ino, Notification[]>();
   /** Inodes whose first notification could be written now. */
   #ready: Ino[] = [];
@@ -87,7 +90,7 @@ export class Notifier implements KernelNotifier {
 
   /** A negative offset leaves the data. */
   invalidateAttributes(ino: Ino): Promise<void> {
-    return this.#send(ino, [], () => inodeMessage(ino, -1, 0));
+    return this.#send(-ino, [], () => inodeMessage(ino, -1, 0));
   }
 
   /** Waits for the directory's lock. */

@@ -394,8 +394,8 @@ export class DriveFileSystem implements FileSystem {
     return this.#files.release(handle);
   }
 
-  fsync(): Answer<void> {
-    return this.#files.fsync();
+  fsync(ino: number): Answer<void> {
+    return this.#files.fsync(ino);
   }
 
   fallocate(
@@ -456,7 +456,7 @@ export class DriveFileSystem implements FileSystem {
   }
 
   fsyncdir(): Answer<void> {
-    return this.#files.fsync();
+    return this.#files.sync();
   }
 
   getxattr(ino: number, name: string, caller: Caller): Answer<Buffer> {
@@ -488,6 +488,6 @@ export class DriveFileSystem implements FileSystem {
   }
 
   syncfs(): Answer<void> {
-    return this.#files.fsync();
+    return this.#files.sync();
   }
 }

@@ -1,5 +1,5 @@
 /** Operations on open files. */
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Answer, Caller, OpenAnswer, WriteOptions } from '../../mount/file-system.js';
 import { InterruptedError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
@@ -19,10 +19,12 @@ const FALLOC_PUNCH_HOLE = 2;
 const FALLOC_ZERO_RANGE = 16;
 const SEEK_HOLE = 4;
 const SEGMENT = limits.segment_bytes;
-/** One copy_file_range answers for this much; the caller asks again for the rest. */
 /** A long fallocate lets others have their turn after so many segments. */
 const FALLOCATE_STEPS_PER_TURN = 256;
+/** One copy_file_range answers for this much; the caller asks again for the rest. */
 const COPY_BYTES_MAX = 256 << 20;
+/** An fsync waits this long for the kernel to take back the attributes it had. */
+const ATTRIBUTES_TOLD_MS_MAX = 2000;
 
 /** An open file. */
 interface FileHandle {
@@ -214,9 +216,16 @@ export class FileOperations {
     volume.table.dropKept(inode.ino);
   }
 
-  fsync(): Answer<void> {
-    if (this.#volume.readOnly) return;
-    return this.#volume.committer.sync();
+  async fsync(ino: number): Promise<void> {
+    const volume = this.#volume;
+    if (volume.readOnly) return;
+    await volume.committer.sync();
+    const told = volume.beingTold(ino);
+    if (told !== undefined) await briefly(told);
+  }
+
+  sync(): Answer<void> {
+    if (!this.#volume.readOnly) return this.#volume.committer.sync();
   }
 
   async fallocate(
@@ -354,6 +363,13 @@ export class FileOperations {
     }
     return Math.max(0, done);
   }
+}
+
+/** Who asks for attributes after an fsync gets those it made. But an fsync does not depend on it. */
+function briefly(told: Promise<void>): Promise<void> {
+  const enough = new AbortController();
+  const late = setTimeout(ATTRIBUTES_TOLD_MS_MAX, undefined, { signal: enough.signal });
+  return Promise.race([told, late.catch(() => undefined)]).finally(() => enough.abort());
 }
 
 /** See {@link modeWithoutSuidGid}. */

@@ -186,11 +186,8 @@ export class TreeRemover {
   }
 
   #tellLinks(file: Inode): void {
-    const { kernel, table, log } = this.#volume;
-    if (kernel === null || file.gone || !table.isRemembered(file.ino)) return;
-    kernel.invalidateAttributes(file.ino).catch((error: unknown) => {
-      log(`cannot tell the kernel of inode ${file.ino}: ${String(error)}`);
-    });
+    if (file.gone || !this.#volume.table.isRemembered(file.ino)) return;
+    this.#volume.tellAttributes(file.ino);
   }
 }
 

@@ -79,6 +79,8 @@ export class Volume {
   health: HealthTeller | null = null;
   /** The kernel goes by access lists. */
   posixAcl = false;
+  /** What the kernel is being told of the attributes of inodes. */
+  readonly #telling = new Map<number, Promise<void>>();
 
   constructor(options: VolumeOptions) {
     this.table = options.table;
@@ -158,9 +160,26 @@ export class Volume {
     const told = inode.surelyToldBlocks;
     if (isSoonAgain && blocks < 2 * told && told < 2 * blocks) return;
     inode.toldBlocks = TOLD_NOTHING;
-    this.kernel?.invalidateAttributes(inode.ino).catch((error: unknown) => {
-      this.log(`cannot tell the kernel of inode ${inode.ino}: ${String(error)}`);
-    });
+    this.tellAttributes(inode.ino);
+  }
+
+  /** The kernel is to ask anew. */
+  tellAttributes(ino: number): void {
+    if (this.kernel === null) return;
+    const told = this.kernel
+      .invalidateAttributes(ino)
+      .catch((error: unknown) =>
+        this.log(`cannot tell the kernel of inode ${ino}: ${String(error)}`),
+      )
+      .finally(() => {
+        if (this.#telling.get(ino) === told) this.#telling.delete(ino);
+      });
+    this.#telling.set(ino, told);
+  }
+
+  /** Resolves when the kernel has taken what {@link Volume.tellAttributes} told it; undefined when it has. Never rejects. */
+  beingTold(ino: number): Promise<void> | undefined {
+    return this.#telling.get(ino);
   }
 
   /**

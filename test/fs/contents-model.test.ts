@@ -93,7 +93,7 @@ async function step(
       if (copied > 0) model.write(to, Buffer.from(model.bytes.subarray(from, from + copied)));
       return `copy ${copied} from ${from} to ${to}`;
     }
-    await fileSystem.fsync();
+    await fileSystem.syncfs();
     return 'commit';
   } finally {
     await fileSystem.release(ino, handle);

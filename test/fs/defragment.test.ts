@@ -18,7 +18,7 @@ test('thousands of tiny writes into one segment end in few extents', async (t) =
     const data = Buffer.of(1 + (i % 255));
     expected[at] = data[0] as number;
     await fileSystem.write(ino, handle, at, data, options, caller);
-    if (i % 1000 === 999) await fileSystem.fsync();
+    if (i % 1000 === 999) await fileSystem.syncfs();
   }
   await fileSystem.setattr(ino, { size: expected.length }, caller);
   const answer = await fileSystem.read(ino, handle, 0, expected.length, caller);

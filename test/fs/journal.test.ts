@@ -50,24 +50,24 @@ const versionOf = (fileSystem: DriveFileSystem): number => fileSystem.figures().
 test('journal: a small change is noted, again with all that is not committed, until a commit', async (t) => {
   const { fileSystem, journal, close } = await open(t);
   const { ino, handle } = await create(fileSystem, 'file');
-  await fileSystem.fsync();
+  await fileSystem.syncfs();
   t.is(journal.entries.length, 0, 'there is nothing to continue before the first commit');
   const version = versionOf(fileSystem);
 
   const written = randomBytes(5000, 1);
   await fileSystem.write(ino, handle, 0, written, options, caller);
-  await fileSystem.fsync();
+  await fileSystem.syncfs();
   t.is(versionOf(fileSystem), version, 'no commit');
   t.is(journal.entries.length, 1);
   t.alike(
     journal.entries[0]?.puts.map(({ data }) => data),
     [written],
   );
-  await fileSystem.fsync();
+  await fileSystem.syncfs();
   t.is(journal.entries.length, 1, 'nothing new, no entry');
 
   await create(fileSystem, 'other');
-  await Promise.all([fileSystem.fsync(), fileSystem.fsync(), fileSystem.fsync()]);
+  await Promise.all([fileSystem.syncfs(), fileSystem.syncfs(), fileSystem.syncfs()]);
   t.is(journal.entries.length, 2, 'those who come together share one');
   const [first, second] = journal.entries as [SyncEntry, SyncEntry];
   t.alike([first.sequence, second.sequence], [0, 1]);
@@ -84,7 +84,7 @@ test('journal: a small change is noted, again with all that is not committed, un
   await fileSystem.commit();
   t.is(journal.restarts, restarts + 1, 'a commit begins it anew');
   await create(fileSystem, 'third');
-  await fileSystem.fsync();
+  await fileSystem.syncfs();
   t.is(journal.entries[0]?.base.version, version + 1);
   t.is(journal.entries[0]?.sequence, 0);
   await close();
@@ -93,10 +93,10 @@ test('journal: a small change is noted, again with all that is not committed, un
 test('journal: much is committed', async (t) => {
   const { fileSystem, journal, close } = await open(t);
   const { ino, handle } = await create(fileSystem, 'file');
-  await fileSystem.fsync();
+  await fileSystem.syncfs();
   let version = versionOf(fileSystem);
   const commits = async (what: string): Promise<void> => {
-    await fileSystem.fsync();
+    await fileSystem.syncfs();
     t.is(versionOf(fileSystem), ++version, what);
     t.is(journal.entries.length, 0);
   };
@@ -114,7 +114,7 @@ test('journal: much is committed', async (t) => {
   await commits('what cannot be written now');
   journal.isReady = true;
   await create(fileSystem, 'last');
-  await fileSystem.fsync();
+  await fileSystem.syncfs();
   t.is(journal.entries.length, 1, 'and then little is noted again');
   await close();
 });
@@ -122,11 +122,11 @@ test('journal: much is committed', async (t) => {
 test('journal: one that cannot be written makes fsync commit', async (t) => {
   const { fileSystem, journal, lines, close } = await open(t);
   await create(fileSystem, 'file');
-  await fileSystem.fsync();
+  await fileSystem.syncfs();
   const version = versionOf(fileSystem);
   journal.fails = true;
   await create(fileSystem, 'other');
-  await fileSystem.fsync();
+  await fileSystem.syncfs();
   t.is(versionOf(fileSystem), version + 1);
   t.ok(lines.some((line) => line.includes('journal cannot be written')));
   await close();
@@ -141,17 +141,17 @@ test('journal: what fails to be committed is not noted behind an older commit', 
     sync,
   });
   const { ino, handle } = await create(fileSystem, 'file');
-  await fileSystem.fsync();
+  await fileSystem.syncfs();
   fails = true;
   await create(fileSystem, 'other');
   await t.exception(fileSystem.commit(), /cannot sync/);
   await fileSystem.write(ino, handle, 0, Buffer.from('new'), options, caller);
-  await t.exception(async () => fileSystem.fsync(), /cannot sync/);
+  await t.exception(async () => fileSystem.syncfs(), /cannot sync/);
   t.is(journal.entries.length, 0);
   fails = false;
-  await fileSystem.fsync();
+  await fileSystem.syncfs();
   await create(fileSystem, 'fourth');
-  await fileSystem.fsync();
+  await fileSystem.syncfs();
   t.is(journal.entries.length, 1);
   await close();
 });

@@ -93,6 +93,23 @@ test('notifier - waits for requests on its inode, not for later ones for ever', 
   await held;
 });
 
+test('notifier - attributes do not wait behind what is held back', async (t) => {
+  const kernel = slowKernel();
+  let oldest: number | null = performance.now();
+  const notifier = new Notifier(kernel.write, () => oldest);
+  const pages = notifier.invalidateInode(1, 0, 0);
+  const attributes = notifier.invalidateAttributes(1);
+  await turn();
+  t.is(kernel.writing.length, 1);
+  t.is(kernel.writing[0]?.message.readBigInt64LE(24), -1n, 'that of the attributes');
+  kernel.take();
+  await attributes;
+  oldest = null;
+  notifier.requestsAnswered();
+  kernel.take();
+  await pages;
+});
+
 test('notifier - its queue is bounded, and the end wakes everybody', async (t) => {
   const kernel = slowKernel();
   const notifier = new Notifier(kernel.write, () => null);

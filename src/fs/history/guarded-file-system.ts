@@ -28,7 +28,7 @@ export abstract class GuardedFileSystem {
   }
 
   fsync(ino: number): Answer<void> {
-    return isHistory(ino) ? undefined : this.#drive.fsync();
+    return isHistory(ino) ? undefined : this.#drive.fsync(ino);
   }
 
   fsyncdir(ino: number): Answer<void> {
