@@ -119,6 +119,8 @@ export const hostLimits = {
   protector_interval_ms: 5000,
   /** A wait for the newest record of a stripe, at the start, when a peer is connected. */
   stripe_fetch_ms_max: 10_000,
+  /** At the start records of stripes that nobody connected has are waited for so long, before all behind them is encoded anew. */
+  stripes_awaited_ms: 60_000,
   /** A host that is asked to keep a drive must answer in this time, a connection included. */
   host_admission_ms_max: 30_000,
   /** The owner reads a random block back from a host so often, and sooner once one failed. */

@@ -55,6 +55,8 @@ export class Protection {
   #problem = '';
   #collection: Buffer | null | undefined;
   #turns: ServingTurns | null = null;
+  /** What nobody has brought until then is encoded anew. */
+  #stripesAwaitedUntilMs: number | null = null;
   #awaitedUntilMs = Number.NEGATIVE_INFINITY;
   #pace: WritingPace | null = null;
 
@@ -192,7 +194,9 @@ export class Protection {
       log,
     });
     try {
-      await protector.start(fork);
+      this.#stripesAwaitedUntilMs ??= performance.now() + limits.stripes_awaited_ms;
+      const awaitsStripes = drive.swarm !== null && performance.now() < this.#stripesAwaitedUntilMs;
+      await protector.start(fork, awaitsStripes);
     } catch (error) {
       await protector.close();
       throw error;

@@ -104,9 +104,9 @@ export class Protector {
 
   /**
    * Makes the logs fit each other, and begins. `fork`: what the logs of the stripes must at least have, since the chunk
-   * log went on under a new one. Throws what the store throws, and DamagedError.
+   * log went on under a new one. Throws what {@link StripeWriter.recover} throws.
    */
-  async start(fork: number): Promise<void> {
+  async start(fork: number, awaitsStripes: boolean): Promise<void> {
     const { swarm, logs, planLog, planKeyPair, sync, log } = this.#options;
     await this.#takeGarbage();
     const now = this.#options.version();
@@ -122,7 +122,7 @@ export class Protector {
     // The log may have been cut.
     this.#book.sentBlocks = Math.min(sentBlocks, logs.content.length);
     const epochs = nextEpochs(this.#epochInputs());
-    const lost = await this.#writer.recover(epochs, fork);
+    const lost = await this.#writer.recover(epochs, fork, awaitsStripes);
     if (lost !== null) await sync();
     if ((lost ?? 0) > 0) log(`Encoding ${lost} stripes anew: they are not those of the chunk log`);
     if (swarm !== null) {

@@ -102,13 +102,18 @@ export class StripeWriter {
 
   /**
    * Makes the logs fit: cuts off stripes that are not those of the chunk log (it went on under a new fork) and what a
-   * process that was ended left half done. `fork`: a new one has to be begun in any case.
-   * Resolves with the number of stripes that were cut off, null when nothing was changed. Throws UnavailableError when it
-   * cannot be told, and what the store throws.
+   * process that was ended left half done. `fork`: a new one has to be begun in any case. A stripe that is neither here
+   * nor on a connected machine is cut off, too, unless it is to be `awaited`.
+   * Resolves with the number of stripes that were cut off, null when nothing was changed. Throws UnavailableError for one
+   * that is awaited, and what the store throws.
    */
-  async recover(epochs: readonly PlanEpoch[], fork: number | null): Promise<number | null> {
+  async recover(
+    epochs: readonly PlanEpoch[],
+    fork: number | null,
+    awaited = false,
+  ): Promise<number | null> {
     const { stripes, parity } = this.#parts;
-    const sound = await this.#soundStripes(epochs);
+    const sound = await this.#soundStripes(epochs, awaited);
     const at = stripeAt(epochs, sound);
     const last = sound === 0 ? null : stripeAt(epochs, sound - 1);
     let parityLength = last === null ? 0 : last.parityBlock + last.epoch.parity;
@@ -132,7 +137,7 @@ export class StripeWriter {
   }
 
   /** How many stripes from the first on are whole and those of the chunk log. */
-  async #soundStripes(epochs: readonly PlanEpoch[]): Promise<number> {
+  async #soundStripes(epochs: readonly PlanEpoch[], awaited: boolean): Promise<number> {
     const { content, stripes, parity } = this.#parts;
     let count = Math.min(stripes.length, encodedLengths(epochs, content.length).stripes);
     // Who has just taken the writing over knows how long the log is, and may have nothing of it yet.
@@ -142,6 +147,11 @@ export class StripeWriter {
       if (place === null || place.parityBlock + place.epoch.parity > parity.length) continue;
       const block = await storedOrFetched(stripes, count - 1, waits);
       waits &&= block !== null;
+      if (block === null && awaited) {
+        throw new UnavailableError(
+          `Cannot go on with stripe ${count - 1} of the hosts: it is not here, and no connected machine has it; start a host, or try again in a moment`,
+        );
+      }
       if (block === null) continue;
       const isSame = await this.#isOfThisLog(place, decodeStripe(block));
       // A stripe without a block says nothing of the log.

@@ -170,6 +170,19 @@ test('stripe writer - a new fork of the chunk log keeps the stripes before it on
   t.is(await logs.writer.recover(epochs, 65_536), null);
 });
 
+test('stripe writer - a stripe that is not here is awaited before it is given up', async (t) => {
+  const logs = await openLogs(t);
+  const data = blocks(logs, 3 * K);
+  await logs.content.append(data);
+  await encodeAll(logs);
+  await removeBlocks(logs.stripes, [[1, 3]]);
+  await t.exception(() => logs.writer.recover(epochs, 65_536, true), UnavailableError);
+  t.alike([logs.stripes.length, logs.stripes.fork], [3, 0], 'nothing was changed');
+  t.is(await logs.writer.recover(epochs, 65_536, false), 2);
+  t.is(await encodeAll(logs), 2);
+  await checkStripes(t, logs, data);
+});
+
 test('stripe writer - refuses to protect a block whose bytes are damaged', async (t) => {
   const logs = await openLogs(t);
   const data = blocks(logs, K);
