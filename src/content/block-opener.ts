@@ -1,20 +1,27 @@
 import { Worker } from 'node:worker_threads';
 import { limits } from '../limits.js';
 import type { SealingKeys } from '../log/aead.js';
+import { alignedMemory } from '../log/direct-io.js';
 import type { BlockLayout } from '../log/sectors.js';
-import type { OpenReply, OpenRequest, OpenThreadData } from './open-messages.js';
+import type { BlockSource, OpenReply, OpenRequest, OpenThreadData } from './open-messages.js';
 
 const noMemory = new SharedArrayBuffer(0);
 
-interface Wanted {
-  block: Buffer;
+/** Which block of a log. */
+export interface BlockOfLog {
+  /** Its number. */
   index: number;
   layout: BlockLayout;
+}
+
+interface Wanted extends BlockOfLog {
+  block: Buffer;
+  source: BlockSource | null;
   resolve: (isOpen: boolean) => void;
 }
 
 /**
- * Decrypts blocks in a thread of its own, where they lie: a third of the work that the main thread has with a block that
+ * Reads and decrypts blocks in a thread of its own: most of the work that the main thread and the pool would have with a block that
  * is read ahead. Those asked for in one turn are handed over together.
  */
 export class BlockOpener {
@@ -57,7 +64,7 @@ export class BlockOpener {
    */
   get isReady(): boolean {
     const isWorthIt = this.#openedHere >= this.#startBytes;
-    if (isWorthIt && this.#thread === null && !this.#hasFailed) this.#ask(noMemory, []);
+    if (isWorthIt && this.#thread === null && !this.#hasFailed) this.#ask([]);
     return this.#isReady;
   }
 
@@ -71,11 +78,24 @@ export class BlockOpener {
    * may hold anything then. Never rejects.
    *
    * @param block In a SharedArrayBuffer; nobody else may use its memory meanwhile. Sectors have been gathered.
-   * @param index Its number in the log.
    */
-  open(block: Buffer, index: number, layout: BlockLayout): Promise<boolean> {
+  open(block: Buffer, which: BlockOfLog): Promise<boolean> {
+    return this.#want(block, null, which);
+  }
+
+  /**
+   * Reads a stored block, and decrypts it into other memory. Resolves with false also when it could not be read; else as
+   * {@link BlockOpener.open}.
+   *
+   * @param plain For the plaintext, and as long.
+   */
+  read(source: BlockSource, plain: Buffer, which: BlockOfLog): Promise<boolean> {
+    return this.#want(plain, source, which);
+  }
+
+  #want(block: Buffer, source: BlockSource | null, which: BlockOfLog): Promise<boolean> {
     return new Promise((resolve) => {
-      this.#wanted.push({ block, index, layout, resolve });
+      this.#wanted.push({ block, source, ...which, resolve });
       if (this.#wanted.length === 1) queueMicrotask(() => this.#handOver());
     });
   }
@@ -98,20 +118,27 @@ export class BlockOpener {
   #handOver(): void {
     const wanted = this.#wanted;
     this.#wanted = [];
-    const byMemory = new Map<SharedArrayBuffer, Wanted[]>();
+    // Who waits for the first is not to wait for the last.
+    let list: Wanted[] = [];
+    let bytes = 0;
     for (const one of wanted) {
-      const memory = one.block.buffer as unknown as SharedArrayBuffer;
-      const list = byMemory.get(memory);
-      if (list === undefined) byMemory.set(memory, [one]);
-      else list.push(one);
+      const isOther = list[0] !== undefined && memoryOf(list[0]) !== memoryOf(one);
+      if (isOther || (list.length > 0 && bytes + one.block.length > limits.value_read_bytes_max)) {
+        this.#ask(list);
+        list = [];
+        bytes = 0;
+      }
+      list.push(one);
+      bytes += one.block.length;
     }
-    for (const [memory, list] of byMemory) this.#ask(memory, list);
+    if (list.length > 0) this.#ask(list);
   }
 
-  #ask(memory: SharedArrayBuffer, list: Wanted[]): void {
-    const blocks = list.map(({ block, index, layout }) => {
-      return { start: block.byteOffset, length: block.length, index, layout };
+  #ask(list: Wanted[]): void {
+    const blocks = list.map(({ block, source, index, layout }) => {
+      return { start: block.byteOffset, length: block.length, index, layout, source };
     });
+    const memory = list[0] === undefined ? noMemory : memoryOf(list[0]);
     const request: OpenRequest = { memory, blocks };
     const thread = this.#startedThread();
     this.#underWay.push(list);
@@ -122,7 +149,10 @@ export class BlockOpener {
 
   #startedThread(): Worker {
     if (this.#thread !== null) return this.#thread;
-    const workerData: OpenThreadData = this.#keys;
+    const reading = Array.from({ length: limits.thread_reads_max }, () =>
+      alignedMemory(limits.thread_read_bytes_max),
+    );
+    const workerData: OpenThreadData = { ...this.#keys, reading };
     const thread = new Worker(this.#program, { workerData });
     thread.on('message', (reply: OpenReply) => {
       if (this.#thread !== thread) return;
@@ -148,4 +178,8 @@ export class BlockOpener {
   #giveUp(): void {
     for (const list of this.#underWay.splice(0)) for (const { resolve } of list) resolve(false);
   }
+}
+
+function memoryOf({ block }: Wanted): SharedArrayBuffer {
+  return block.buffer as unknown as SharedArrayBuffer;
 }

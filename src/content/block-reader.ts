@@ -1,22 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import Hypercore, {
-  type ActiveRequests,
-  type CoreContext,
-  type Download,
-  type GetOptions,
-} from 'hypercore';
+import Hypercore, { type ActiveRequests, type Download, type GetOptions } from 'hypercore';
 import { DamagedError, InterruptedError, StoreError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
-import { blockPaddingBytes } from '../log/aead.js';
-import { copyBytes, copyOf } from '../log/copy-bytes.js';
+import { copyOf } from '../log/copy-bytes.js';
 import type { LogEncryption } from '../log/encryption.js';
 import { LocalBlocks } from '../log/local-blocks.js';
-import { gatherSectors, sectoredBytes } from '../log/sectors.js';
+import { sectoredBytes } from '../log/sectors.js';
 import { asShoalError } from '../log/store-errors.js';
 import type { BlockCache } from './block-cache.js';
-import { checkBlock, isBlock } from './block-format.js';
-import { BlockOpener } from './block-opener.js';
+import { checkBlock } from './block-format.js';
 import type { BlockRescuer, RescuedBlock } from './block-rescuer.js';
+import { BlocksAhead } from './blocks-ahead.js';
 import { BlocksInPlace } from './blocks-in-place.js';
 import type { ReadOptions } from './content-store.js';
 import type { DiskCache } from './disk-cache.js';
@@ -69,7 +63,7 @@ export class BlockReader {
   readonly #cacheBase: number;
   readonly #deadlineMs: number;
   /** For blocks that are read ahead. */
-  #opener: BlockOpener | null = null;
+  readonly #ahead: BlocksAhead;
   readonly #diskCache: DiskCache | null;
   readonly #rescue: Rescue | null;
   readonly #fetches = new Map<number, Fetch>();
@@ -117,6 +111,7 @@ export class BlockReader {
     this.#inPlace = new BlocksInPlace(core, this.#local, encryption);
     this.#cache = cache;
     this.#cacheBase = writer * cacheKeysPerLog;
+    this.#ahead = new BlocksAhead(core, this.#local, encryption, cache, this.#cacheBase);
     this.#deadlineMs = deadlineMs;
     this.#diskCache = diskCache;
     const onRescued = ({ block, bytes }: RescuedBlock): void => diskCache?.note(block, bytes);
@@ -269,7 +264,7 @@ export class BlockReader {
 
   /** Lets go what is held to be fast. */
   releaseMemory(): void {
-    this.#opener?.release();
+    this.#ahead.release();
   }
 
   /** Waits for the log to follow to the fork that is wanted. */
@@ -294,7 +289,7 @@ export class BlockReader {
     this.#core.removeListener('peer-add', this.#onPeer);
     this.#core.removeListener('truncate', this.#onTruncate);
     this.#core.removeListener('close', this.#onCoreClose);
-    this.#opener?.close();
+    this.#ahead.close();
     this.#rescue?.close();
     if (this.#hedging !== null) clearInterval(this.#hedging);
     for (const [block, fetch] of this.#fetches) {
@@ -376,6 +371,8 @@ export class BlockReader {
       await this.#diskCache?.removal(block);
       if (this.isLocal(block)) this.#diskCache?.touch(block);
       else await this.#diskCache?.room();
+      const read = isAhead ? await this.#ahead.read(block) : null;
+      if (read !== null) return read;
       // Raw, since Hypercore would copy the block before it has it decrypted.
       const options = { raw: true, timeout: 0, activeRequests: requests, onwait };
       const stored =
@@ -390,7 +387,7 @@ export class BlockReader {
           `Cannot read block ${block} of the chunk log: it has ${stored.length} bytes`,
         );
       }
-      const opened = isAhead ? await this.#openAhead(block, stored, core.core) : null;
+      const opened = isAhead ? await this.#ahead.open(block, stored) : null;
       if (opened !== null) return opened;
       // A block from a peer is handed to everyone who waits for it; one from the disk is ours alone.
       const plain = this.#encryption.open(block, stored, core.core, !fromPeer);
@@ -414,25 +411,6 @@ export class BlockReader {
     // Nobody answers it any more.
     Hypercore.destroyRequests(requests);
     return await this.#local.get(block);
-  }
-
-  /** Has a block decrypted where the cache keeps it; null when that cannot be, for whatever reason. */
-  async #openAhead(block: number, stored: Buffer, core: CoreContext): Promise<Buffer | null> {
-    this.#opener ??= new BlockOpener(this.#encryption.sealingKeys(core));
-    if (!this.#opener.isReady) {
-      this.#opener.noteOpenedHere(stored.length);
-      return null;
-    }
-    const place = this.#cache.reserve(this.#cacheBase + block, stored.length);
-    if (place === null) return null;
-    const layout = this.#encryption.layoutOf(core);
-    const start =
-      layout === 'sectors' ? gatherSectors(stored, place.memory) : wholeInto(stored, place.memory);
-    const isOpen = start !== null && (await this.#opener.open(place.memory, block, layout));
-    const plain = isOpen ? place.memory.subarray(start) : null;
-    const isGood = plain !== null && isBlock(plain);
-    place.settle(isGood ? start : null);
-    return isGood ? plain : null;
   }
 
   /** Nobody waits any more: takes the request back, unless it is over already. */
@@ -466,12 +444,6 @@ export class BlockReader {
       for (const peer of [...replicator.peers]) replicator.updatePeer(peer);
     }, hedge_look_ms);
   }
-}
-
-/** Copies a block that was sealed in one piece; answers where its plaintext will begin. */
-function wholeInto(stored: Buffer, memory: Buffer): number {
-  copyBytes(stored, memory);
-  return blockPaddingBytes;
 }
 
 function interruptedError(block: number): InterruptedError {

@@ -65,6 +65,15 @@ export class LocalBlocks {
     return values === null || pointer === null ? null : { files: values.files, pointer };
   }
 
+  /** Where a block lies, once that is known; null for one that is in no file of its own. Never rejects. */
+  async find(block: number): Promise<StoredPlace | null> {
+    const storage = this.#storage();
+    if (storage === null || storage.core.dependencies.length > 0) return null;
+    const values = findValuesOf(storage.store);
+    const pointer = (await values?.pointers.find(storage.core.dataPointer, block)) ?? null;
+    return values === null || pointer === null ? null : { files: values.files, pointer };
+  }
+
   /**
    * A stretch of a block, waiting for the disk in place. It is not checked. Null says nothing: the disk is slow, or has
    * nothing there any more.

@@ -1,18 +1,23 @@
+import { open } from 'node:fs/promises';
+import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import test from 'brittle';
+import test, { type Assertions } from 'brittle';
 import type { CoreContext } from 'hypercore';
 import { BlockCache } from '../../src/content/block-cache.js';
 import { BlockOpener } from '../../src/content/block-opener.js';
+import type { BlockSource } from '../../src/content/open-messages.js';
 import { blockPaddingBytes } from '../../src/log/aead.js';
 import { createEncryptionProvider } from '../../src/log/encryption.js';
 import { gatherSectors, sealSectors, sector_bytes, sectoredBytes } from '../../src/log/sectors.js';
 import { randomBytes } from '../support/random-bytes.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const encryption = createEncryptionProvider(Buffer.alloc(32, 1));
 const core = { key: Buffer.alloc(32, 2) } as CoreContext;
 const keys = encryption.sealingKeys(core);
 
 const INDEX = 7;
+const SECTORS = { index: INDEX, layout: 'sectors' } as const;
 
 function shared(plain: Buffer): Buffer {
   const block = Buffer.from(new SharedArrayBuffer(plain.length + blockPaddingBytes));
@@ -29,8 +34,8 @@ function gathered(plain: Buffer): Buffer {
   return block;
 }
 
-function open(opener: BlockOpener, block: Buffer): Promise<boolean> {
-  return opener.open(block, INDEX, 'whole');
+function openWhole(opener: BlockOpener, block: Buffer): Promise<boolean> {
+  return opener.open(block, { index: INDEX, layout: 'whole' });
 }
 
 function plainOf(block: Buffer): Buffer {
@@ -43,9 +48,9 @@ test('block opener: decrypts in place, in order, whatever is asked at once', asy
   const plain = [70_000, 1, 65_537].map((bytes, i) => randomBytes(bytes, i));
   const blocks = plain.map(shared);
   const later = shared(randomBytes(5000, 9));
-  const first = Promise.all(blocks.map((block) => open(opener, block)));
+  const first = Promise.all(blocks.map((block) => openWhole(opener, block)));
   await Promise.resolve();
-  t.ok(await open(opener, later));
+  t.ok(await openWhole(opener, later));
   t.alike(await first, [true, true, true]);
   t.alike(blocks.map(plainOf), plain);
   t.alike(plainOf(later), randomBytes(5000, 9));
@@ -58,13 +63,86 @@ test('block opener: decrypts sectors where they were gathered', async (t) => {
   const blocks = plain.map(gathered);
   const bad = gathered(randomBytes(30_000, 9));
   bad[20_000] = (bad[20_000] as number) ^ 1;
-  const all = [...blocks, bad].map((block) => opener.open(block, INDEX, 'sectors'));
+  const all = [...blocks, bad].map((block) =>
+    opener.open(block, { index: INDEX, layout: 'sectors' }),
+  );
   t.alike(await Promise.all(all), [true, true, true, true, false]);
   for (const [i, block] of blocks.entries()) {
     t.alike(block.subarray(block.length - (plain[i] as Buffer).length), plain[i]);
   }
-  t.absent(await opener.open(gathered(randomBytes(100, 1)), INDEX + 1, 'sectors'), 'another block');
-  t.absent(await opener.open(gathered(randomBytes(100, 1)), INDEX, 'whole'));
+  t.absent(
+    await opener.open(gathered(randomBytes(100, 1)), { index: INDEX + 1, layout: 'sectors' }),
+    'another block',
+  );
+  t.absent(await opener.open(gathered(randomBytes(100, 1)), { index: INDEX, layout: 'whole' }));
+});
+
+/** A file of sealed blocks, and where each of them lies. */
+async function storedBlocks(t: Assertions, plain: Buffer[], gapBytes: number) {
+  const file = path.join(temporaryFolder(t, 'opener'), 'values');
+  const sources: BlockSource[] = [];
+  const parts: Buffer[] = [];
+  const handle = await open(file, 'w+');
+  t.teardown(() => handle.close());
+  let offset = 0;
+  for (const bytes of plain) {
+    const sealed = Buffer.alloc(sectoredBytes(bytes.length));
+    sealSectors(keys, INDEX, bytes, sealed);
+    sources.push({ fd: handle.fd, offset, length: sealed.length });
+    parts.push(sealed, Buffer.alloc(gapBytes));
+    offset += sealed.length + gapBytes;
+  }
+  await handle.write(Buffer.concat(parts));
+  return { handle, sources };
+}
+
+/** Reads all at once, into one piece of memory. */
+async function readAll(opener: BlockOpener, sources: BlockSource[], plain: Buffer[]) {
+  const total = plain.reduce((sum, { length }) => sum + length, 0);
+  const memory = Buffer.from(new SharedArrayBuffer(total));
+  let at = 0;
+  const places = plain.map(({ length }) => {
+    at += length;
+    return memory.subarray(at - length, at);
+  });
+  const areRead = await Promise.all(
+    sources.map((source, i) => opener.read(source, places[i] as Buffer, SECTORS)),
+  );
+  return { areRead, places };
+}
+
+test('block opener: reads blocks of a file, wherever they lie', async (t) => {
+  const opener = new BlockOpener(keys, undefined, 0);
+  t.teardown(() => opener.close());
+  // More than is read at once, and than reads under way have memory for.
+  const plain = Array.from({ length: 100 }, (_, i) => randomBytes(60_000 + 977 * (i % 13), i));
+  for (const gapBytes of [0, 1000, 100_000]) {
+    const { sources } = await storedBlocks(t, plain, gapBytes);
+    const { areRead, places } = await readAll(opener, sources, plain);
+    t.absent(areRead.includes(false), `${gapBytes} bytes between them`);
+    t.ok(places.every((place, i) => place.equals(plain[i] as Buffer)));
+    const backwards = await readAll(opener, [...sources].reverse(), [...plain].reverse());
+    t.ok(backwards.places.every((place, i) => place.equals(plain[99 - i] as Buffer)));
+  }
+});
+
+test('block opener: says which block could not be read', async (t) => {
+  const opener = new BlockOpener(keys, undefined, 0);
+  t.teardown(() => opener.close());
+  const plain = [1, 2, 3, 4].map((seed) => randomBytes(50_000, seed));
+  const { handle, sources } = await storedBlocks(t, plain, 0);
+  await handle.write(Buffer.alloc(10), 0, 10, (sources[1] as BlockSource).offset + 20_000);
+  await handle.truncate((sources[3] as BlockSource).offset + 40_000);
+  const { areRead, places } = await readAll(opener, sources, plain);
+  t.alike(areRead, [true, false, true, false]);
+  t.alike([places[0], places[2]], [plain[0], plain[2]]);
+  const source = { ...(sources[0] as BlockSource), fd: 1 << 20 };
+  t.absent(await opener.read(source, places[0] as Buffer, SECTORS), 'no such file');
+  const short = (places[0] as Buffer).subarray(1);
+  t.absent(await opener.read(sources[0] as BlockSource, short, SECTORS), 'no room');
+  const whole = { index: INDEX, layout: 'whole' } as const;
+  t.absent(await opener.read(sources[0] as BlockSource, places[0] as Buffer, whole));
+  t.ok(opener.isUsable);
 });
 
 test('block opener: says which block is not authentic', async (t) => {
@@ -73,17 +151,17 @@ test('block opener: says which block is not authentic', async (t) => {
   const [good, bad, short] = [shared(randomBytes(100, 1)), shared(randomBytes(100, 2)), 0];
   bad[50] = (bad[50] as number) ^ 1;
   const tooShort = Buffer.from(new SharedArrayBuffer(blockPaddingBytes - 1 + short));
-  const opened = await Promise.all([good, bad, tooShort].map((block) => open(opener, block)));
+  const opened = await Promise.all([good, bad, tooShort].map((block) => openWhole(opener, block)));
   t.alike(opened, [true, false, false]);
   t.ok(opener.isUsable);
 });
 
 test('block opener: released, it starts another thread; closed, nobody waits', async (t) => {
   const opener = new BlockOpener(keys, undefined, 0);
-  t.ok(await open(opener, shared(randomBytes(100, 1))));
+  t.ok(await openWhole(opener, shared(randomBytes(100, 1))));
   opener.release();
-  t.ok(await open(opener, shared(randomBytes(100, 2))));
-  const waiting = open(opener, shared(randomBytes(100, 3)));
+  t.ok(await openWhole(opener, shared(randomBytes(100, 2))));
+  const waiting = openWhole(opener, shared(randomBytes(100, 3)));
   await Promise.resolve();
   opener.close();
   t.is(await waiting, false);
@@ -95,7 +173,7 @@ test('block opener: says when its thread works', async (t) => {
   t.teardown(() => opener.close());
   t.absent(opener.isReady, 'it starts');
   while (!opener.isReady) await setImmediate();
-  t.ok(await open(opener, shared(randomBytes(100, 1))));
+  t.ok(await openWhole(opener, shared(randomBytes(100, 1))));
   opener.release();
   t.absent(opener.isReady);
 });
@@ -104,7 +182,7 @@ test('block opener: a thread that fails is done without', async (t) => {
   const program = new URL('data:text/javascript,throw new Error("broken")');
   const opener = new BlockOpener(keys, program, 0);
   t.teardown(() => opener.close());
-  t.is(await open(opener, shared(randomBytes(100, 1))), false);
+  t.is(await openWhole(opener, shared(randomBytes(100, 1))), false);
   t.absent(opener.isUsable);
   t.absent(opener.isReady);
 });

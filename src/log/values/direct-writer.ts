@@ -1,23 +1,12 @@
 /**
  * Writes past the kernel's cache. What a drive's own log appends is synced at once, and seldom read again, since the kernel has
  * the plaintext of the files: to copy it into the cache, too, took more of the processor than encrypting it (measured: 512
- * MiB, each 2 MiB synced, 0.1 s instead of 0.7 to 1.9, and two to five times the rate). Reading so was no faster.
+ * MiB, each 2 MiB synced, 0.1 s instead of 0.7 to 1.9, and two to five times the rate).
  */
 import type { FileHandle } from 'node:fs/promises';
-import koffi from 'koffi';
 import { limits } from '../../limits.js';
 import { copyBytes } from '../copy-bytes.js';
-
-/** Offsets, lengths and memory are multiples of this, which is enough for all disks. */
-const alignment_bytes = 4096;
-
-/** File systems that have no such access, and disks that want another alignment. */
-const CANNOT = ['EINVAL', 'EOPNOTSUPP', 'ENOTSUP'];
-
-/** Answers where the first memory is. */
-const addressOf: (memory: Buffer, source: Buffer, bytes: number) => number = koffi
-  .load(null)
-  .func('size_t memcpy(void *, void *, size_t)');
+import { aligned, alignedMemory, isNoDirectAccess } from '../direct-io.js';
 
 /** Runs `work` with a file that was opened with O_DIRECT. */
 export type UseFile = <T>(work: (handle: FileHandle) => Promise<T>) => Promise<T>;
@@ -62,7 +51,7 @@ export class DirectWriter {
         return true;
       });
     } catch (error) {
-      if (!CANNOT.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+      if (!isNoDirectAccess(error)) throw error;
       this.#canWork = false;
       return false;
     }
@@ -89,16 +78,4 @@ export class DirectWriter {
     memory.fill(0, used, end);
     yield memory.subarray(0, end);
   }
-}
-
-/** The next offset at which there can be a direct write. */
-export function aligned(offset: number): number {
-  return Math.ceil(offset / alignment_bytes) * alignment_bytes;
-}
-
-function alignedMemory(bytes: number): Buffer {
-  const memory = Buffer.allocUnsafeSlow(bytes + alignment_bytes);
-  const address = addressOf(memory, memory, 0);
-  const start = aligned(address) - address;
-  return memory.subarray(start, start + bytes);
 }

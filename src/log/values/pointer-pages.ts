@@ -10,8 +10,13 @@ import { decodePointer, isPointer, type ValuePointer } from './value-pointer.js'
 /** Blocks of one look into the database. */
 const PAGE_BLOCKS = 64;
 
-/** By block; none for what is not in a value file. */
-type Page = Map<number, ValuePointer>;
+/** Neighbouring blocks. */
+interface Page {
+  /** By block; none for what is not in a value file. Empty until it is loaded. */
+  pointers: Map<number, ValuePointer>;
+  /** Until then. Never rejects. */
+  loading: Promise<void> | null;
+}
 
 export class PointerPages {
   readonly #database: Pick<RawDatabase, 'iterator' | 'read'>;
@@ -28,15 +33,30 @@ export class PointerPages {
    * What it answers was true a moment ago: the place may have been given back since.
    */
   peek(data: number, block: number): ValuePointer | null {
+    return this.#page(data, block)?.pointers.get(block) ?? null;
+  }
+
+  /** The same, once it is known. Never rejects. */
+  async find(data: number, block: number): Promise<ValuePointer | null> {
+    const page = this.#page(data, block);
+    if (page?.loading == null) return page?.pointers.get(block) ?? null;
+    await page.loading;
+    // It may have been forgotten meanwhile.
+    const isKnown = this.#pages.get(nameOf(data, block)) === page;
+    return isKnown ? (page.pointers.get(block) ?? null) : null;
+  }
+
+  /** The page with a block, which is being loaded if it was not known; null when that is too much at once. */
+  #page(data: number, block: number): Page | null {
     const name = nameOf(data, block);
-    const page = this.#pages.get(name);
+    let page = this.#pages.get(name);
     if (page === undefined) {
-      void this.#load(name, data, block);
-      return null;
-    }
-    this.#pages.delete(name);
+      if (this.#loading >= limits.pointer_pages_loading_max) return null;
+      page = { pointers: new Map(), loading: null };
+      page.loading = this.#load(name, page, data, block);
+    } else this.#pages.delete(name);
     this.#pages.set(name, page);
-    return page.get(block) ?? null;
+    return page;
   }
 
   /** To be called before and after the record of a block is changed: what was read meanwhile may be from before. */
@@ -57,17 +77,14 @@ export class PointerPages {
   }
 
   /** Never rejects: who reads a block is told what is wrong. */
-  async #load(name: string, data: number, block: number): Promise<void> {
-    if (this.#loading >= limits.pointer_pages_loading_max) return;
-    // Empty until it is loaded. One that is forgotten meanwhile is nobody's.
-    const page: Page = new Map();
-    this.#pages.set(name, page);
+  async #load(name: string, page: Page, data: number, block: number): Promise<void> {
     const first = block - (block % PAGE_BLOCKS);
     const range = {
       gte: blockKey(data, first),
       lt: blockKey(data, first + PAGE_BLOCKS),
       capacity: PAGE_BLOCKS,
     };
+    const found: Page['pointers'] = new Map();
     this.#loading++;
     try {
       // In an older store the blocks themselves would come with it, 64 at once.
@@ -75,12 +92,14 @@ export class PointerPages {
       for await (const { key, value } of this.#database.iterator(range)) {
         if (isLargeBlock(value)) break;
         const pointer = value === null ? null : decodePointer(value);
-        if (pointer !== null) page.set(blockOfKey(key), pointer);
+        if (pointer !== null) found.set(blockOfKey(key), pointer);
       }
+      page.pointers = found;
     } catch {
       if (this.#pages.get(name) === page) this.#pages.delete(name);
     } finally {
       this.#loading--;
+      page.loading = null;
     }
     for (const oldest of this.#pages.keys()) {
       if (this.#pages.size <= limits.pointer_pages_max) break;

@@ -9,9 +9,10 @@ import { dirname, join } from 'node:path';
 import { trim } from 'fs-native-extensions';
 import { limits } from '../../limits.js';
 import { readBootId } from '../boot-id.js';
+import { aligned, isNoDirectAccess } from '../direct-io.js';
 import { syncDirectory } from '../sync-file.js';
 import { crc32 } from './checksum.js';
-import { aligned, DirectWriter, type UseFile } from './direct-writer.js';
+import { DirectWriter, type UseFile } from './direct-writer.js';
 import { type OpenMark, OpenMarkFile } from './open-mark.js';
 import { numberOfName, OpenValueFiles } from './open-value-files.js';
 import { PageMap } from './page-map.js';
@@ -48,6 +49,7 @@ export class ValueFiles {
   #opened: Promise<OpenMark | null> | null = null;
   readonly #mark: OpenMarkFile;
   readonly #direct = new DirectWriter();
+  #canReadDirect = true;
   #marking: Promise<void> | null = null;
   /** The mark is that of this process. */
   #isMarked = false;
@@ -62,6 +64,8 @@ export class ValueFiles {
   /** Files with values to which the database does not point yet: how many writes. */
   readonly #unsettled = new Map<number, number>();
   readonly #unsynced = new Set<number>();
+  /** Files of which much may be in the kernel's cache: what came from peers was written to it. */
+  readonly #cached = new Set<number>();
   /** Set once a sync failed: the kernel may have dropped the bytes, and would report the next sync as good. */
   #failed: unknown;
   #freed: ValueRange[] = [];
@@ -133,7 +137,10 @@ export class ValueFiles {
         const isWritten = isDirect && (await this.#direct.write(use, values, offset));
         if (!isWritten) await writeAll(handle.fd, values, offset);
         if (isDurable) await this.#datasync(file, handle);
-        else this.#unsynced.add(file);
+        else {
+          this.#unsynced.add(file);
+          this.#cached.add(file);
+        }
       });
     } catch (error) {
       // Nothing will ever point to what was written of it.
@@ -167,6 +174,24 @@ export class ValueFiles {
     // Who reads the whole value is told what is wrong.
     this.#files.use(file, async () => undefined).catch(() => undefined);
     return false;
+  }
+
+  /**
+   * For somebody who reads values himself: `work`, which never rejects, gets a descriptor of their file, which stays open until it
+   * has resolved. It may read past the kernel's cache, so all must be {@link aligned}. What is read is not checked. Throws errors
+   * of the file system.
+   */
+  async lend<T>({ file }: ValuePointer, work: (fd: number) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw new Error('Corestore is closed');
+    const lent = ({ fd }: FileHandle): Promise<T> => work(fd);
+    if (!this.#canReadDirect || this.#cached.has(file)) return await this.#files.use(file, lent);
+    try {
+      return await this.#files.useDirect(file, lent);
+    } catch (error) {
+      if (!isNoDirectAccess(error)) throw error;
+      this.#canReadDirect = false;
+      return await this.#files.use(file, lent);
+    }
   }
 
   /** Nothing points to these any more. What they take is given back by {@link ValueFiles.release}. */
@@ -432,6 +457,7 @@ export class ValueFiles {
 
   async #remove(file: number): Promise<void> {
     this.#unsynced.delete(file);
+    this.#cached.delete(file);
     await this.#files.remove(file);
   }
 }

@@ -1,10 +1,13 @@
 /** What is written past the kernel's cache is what everybody reads. */
-import { closeSync, constants, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { closeSync, constants, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type Assertions } from 'brittle';
 import { limits } from '../../../src/limits.js';
-import { aligned, DirectWriter, type UseFile } from '../../../src/log/values/direct-writer.js';
+import { aligned, alignedMemory } from '../../../src/log/direct-io.js';
+import { DirectWriter, type UseFile } from '../../../src/log/values/direct-writer.js';
+import { ValueFiles } from '../../../src/log/values/value-files.js';
+import type { ValuePointer } from '../../../src/log/values/value-pointer.js';
 import { randomBytes } from '../../support/random-bytes.js';
 import { SeededRandom, seedOfRun } from '../../support/seeded-random.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
@@ -99,4 +102,28 @@ test('direct writes - one that is cut short is not taken for done', async (t) =>
     await work({ write: async () => ({ bytesWritten: 100 }) } as unknown as FileHandle);
   t.absent(await writer.write(use, [Buffer.alloc(PAGE)], 0));
   t.ok(writer.isUsable);
+});
+
+/** Of open(2), on processors of Intel and ARM. */
+const O_DIRECT = [0o40000, 0o200000];
+
+async function isDirect(fd: number): Promise<boolean> {
+  const flags = /^flags:\s*(\d+)/m.exec(await readFile(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1];
+  const bits = Number.parseInt(flags as string, 8);
+  return O_DIRECT.some((bit) => (bits & bit) !== 0);
+}
+
+test('direct access: who reads values himself gets what the kernel’s cache has from there', async (t) => {
+  const files = new ValueFiles(temporaryFolder(t, 'lent'));
+  t.teardown(() => files.close());
+  const own = randomBytes(300_000, 1);
+  const [durable] = (await files.write([own], true)).pointers;
+  const memory = alignedMemory(304 << 10);
+  await files.lend(durable as ValuePointer, async (fd) => {
+    t.ok(await isDirect(fd), 'written past the cache');
+    const bytes = readSync(fd, memory, 0, memory.length, 0);
+    t.ok(bytes >= own.length && memory.subarray(0, own.length).equals(own));
+  });
+  const [fromPeer] = (await files.write([randomBytes(300_000, 2)], false)).pointers;
+  await files.lend(fromPeer as ValuePointer, async (fd) => t.absent(await isDirect(fd)));
 });

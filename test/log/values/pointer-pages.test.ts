@@ -124,6 +124,33 @@ test('pointers - what was read from the database while it changed is not believe
   t.is(pointers.peek(9, 0), null);
 });
 
+test('pointers - who can wait is told once the page is there, unless it changed meanwhile', async (t) => {
+  const waiting: (() => void)[] = [];
+  const iterator: RawDatabase['iterator'] = async function* () {
+    await new Promise<void>((resolve) => void waiting.push(resolve));
+    yield {
+      key: blockKey(9, 1),
+      value: encodePointer({ file: 1, offset: 0, length: 5000, checksum: 1 }),
+    };
+  };
+  const pointers = new PointerPages({ iterator, read });
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  const [found, none] = [pointers.find(9, 1), pointers.find(9, 2)];
+  await turn();
+  t.is(waiting.length, 1, 'both are on one page');
+  t.is(pointers.peek(9, 1), null, 'who cannot wait');
+  waiting.shift()?.();
+  t.is((await found)?.length, 5000);
+  t.is(await none, null);
+  t.is((await pointers.find(9, 1))?.length, 5000);
+  pointers.forgetAll();
+  const old = pointers.find(9, 1);
+  await turn();
+  pointers.forget(blockKey(9, 1));
+  waiting.shift()?.();
+  t.is(await old, null);
+});
+
 test('pointers - few pages are read at once, and many kept', async (t) => {
   const waiting: (() => void)[] = [];
   const iterator: RawDatabase['iterator'] = async function* ({ gte }) {
