@@ -269,16 +269,17 @@ export const limits = {
   peer_lookup_interval_ms_max: 5000,
   /** A new connection over which nothing came for so long is dropped, and made again. */
   peer_silence_ms_max: 3000,
+  /** A connection over which nothing came for so long is ended: there is a sign of life every 5 s. */
+  connection_silence_ms_max: 20_000,
   /** TCP to peers of one network: the longest round trip of a near one, tries to measure it, time for all, pause after a failure, */
   tcp_round_trip_ms_max: 30,
   tcp_attempts_max: 3,
   tcp_setup_ms_max: 1000,
   tcp_retry_ms: 60_000,
-  /** machines in such a pause, connections of which it is not known whose they are, signs of life, silence, room. */
+  /** machines in such a pause, connections of which it is not known whose they are, signs of life, room. */
   tcp_avoided_hosts_max: 256,
   tcp_handshakes_max: 16,
   tcp_keep_alive_ms: 5000,
-  tcp_silence_ms_max: 20_000,
   tcp_unsent_bytes: 1 << 20,
   /** Farther away: the longest round trip, how often to look while it sends, what UDP carries (to all together), for how many
    *  round trips it may be slower, and once something was lost, and pause then. At 100 ms TCP is no faster. */

@@ -15,6 +15,8 @@ declare module 'hyperswarm' {
     readonly rawStream: {
       readonly remoteHost: string | null;
       readonly remotePort: number;
+      /** Of this stream, those included that only confirm what was sent. */
+      readonly packetsReceived: number;
       /** What it comes over; null before it is connected. */
       readonly socket: DatagramSocket | null;
     };

@@ -18,6 +18,7 @@ import { PeerFaults } from './peer-faults.js';
 import { whoMakesRoom } from './places.js';
 import { widenReceiveBuffer } from './receive-buffer.js';
 import type { ServingOrder } from './serving-turns.js';
+import { receivedOver, Silence } from './silence.js';
 import type { TcpInfo } from './tcp-info.js';
 import { leaveTcp, TcpPaths } from './tcp-paths.js';
 
@@ -57,6 +58,7 @@ interface Peer {
   mux: GuardedMux;
   /** The TCP connection that there is or was. */
   tcp: NoiseSecretStream | null;
+  silence: Silence;
   /** Whether it was handed on. */
   isMet: boolean;
   /** Whether it knew a log of the drive when it left TCP. */
@@ -279,21 +281,28 @@ export class Swarm {
       return;
     }
     const mux = this.#guard(base, base, info);
-    const peer: Peer = { connection: base, mux, tcp: null, isMet: false, wasProven: false };
+    const peer: Peer = {
+      connection: base,
+      mux,
+      tcp: null,
+      silence: new Silence(),
+      isMet: false,
+      wasProven: false,
+    };
     this.#peers.set(base, peer);
     this.#reachable = true;
     // A connection can open on one side only. A live peer's first bytes come with the opening.
-    const silence = setTimeout(() => {
+    const unopened = setTimeout(() => {
       if (base.rawBytesRead === 0) base.destroy();
     }, limits.peer_silence_ms_max);
-    silence.unref();
+    unopened.unref();
     // Everybody can learn the topic. Who knows nothing else must not take the place of a peer.
     const proof = setTimeout(() => {
       if (!isProven(peer)) base.destroy();
     }, limits.peer_proof_ms_max);
     proof.unref();
     base.on('close', () => {
-      clearTimeout(silence);
+      clearTimeout(unopened);
       clearTimeout(proof);
       this.#peers.delete(base);
       peer.connection.destroy();
@@ -382,10 +391,14 @@ export class Swarm {
     connection.destroy();
   }
 
-  /** A peer that announces and never delivers would hold up what the others have. */
+  /** A peer that announces and never delivers would hold up what the others have; one that is gone, that it is met again. */
   #dropStalled(): void {
     const nowMs = Date.now();
-    for (const [base, { mux }] of this.#peers) {
+    for (const [base, { mux, tcp, silence }] of this.#peers) {
+      if (silence.isSilent(receivedOver(base, tcp))) {
+        base.destroy();
+        continue;
+      }
       const reason = mux.stalled(nowMs);
       if (reason === null) {
         mux.remind();

@@ -233,7 +233,7 @@ export class TcpPaths {
     // Its end tells.
     stream.on('error', () => undefined);
     stream.setKeepAlive(limits.tcp_keep_alive_ms);
-    stream.setTimeout(limits.tcp_silence_ms_max);
+    stream.setTimeout(limits.connection_silence_ms_max);
     return stream;
   }
 
