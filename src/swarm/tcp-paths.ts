@@ -16,7 +16,7 @@ import type { PeerConnection } from 'hyperswarm';
 import type Protomux from 'protomux';
 import type { Channel } from 'protomux';
 import { limits } from '../limits.js';
-import { isPrivateNetwork } from './address.js';
+import { isLoopback, isPrivateNetwork } from './address.js';
 import { type TcpInfo, tcpInfo } from './tcp-info.js';
 import { TcpWatch } from './tcp-watch.js';
 
@@ -123,8 +123,11 @@ export class TcpPaths {
     const channel = openChannel(mux, end, { takes: resolve });
     const port = await promise;
     const dialed = port === null ? null : await this.#dial(host, port, end.signal);
-    // A peer that left says nothing of the way to its machine.
-    if (port !== null && dialed === null && !connection.destroyed) {
+    // A firewall that drops packets looks like time that ran out. On this machine there is none: it was busy, and all that
+    // meet here have the same address.
+    const saysNothing = (port: number) => end.signal.aborted && isLoopback({ host, port });
+    // A peer that left says nothing of the way to its machine, either.
+    if (port !== null && dialed === null && !connection.destroyed && !saysNothing(port)) {
       this.#avoid(host, limits.tcp_retry_ms);
     }
     const stream = dialed && (await this.#introduce(dialed.socket, connection, end.signal));

@@ -1,7 +1,10 @@
 /** Peers of one network go over to TCP; where that does not work, nothing is lost but a moment. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import NoiseSecretStream from '@hyperswarm/secret-stream';
 import test, { type Assertions } from 'brittle';
 import cenc from 'compact-encoding';
@@ -11,6 +14,7 @@ import hypercoreCrypto from 'hypercore-crypto';
 import Hyperswarm, { type PeerConnection } from 'hyperswarm';
 import Protomux from 'protomux';
 import { limits } from '../../src/limits.js';
+import { isPrivateNetwork } from '../../src/swarm/address.js';
 import { type BootstrapNode, startBootstrapNode } from '../../src/swarm/bootstrap.js';
 import { Swarm } from '../../src/swarm/swarm.js';
 import { type TcpInfo, tcpInfo } from '../../src/swarm/tcp-info.js';
@@ -173,6 +177,55 @@ test('tcp - a port that cannot be reached is not tried again soon', async (t) =>
   });
   t.is(await open(a), null);
   t.absent(wasAsked);
+});
+
+/** Listens at a port, takes one connection after which there is no room, and never looks at it. */
+const BUSY_SERVER = `
+  const { parentPort } = require('node:worker_threads');
+  const server = require('node:net').createServer();
+  server.listen({ port: 0, host: '0.0.0.0', backlog: 1 }, () => {
+    parentPort.postMessage(server.address().port);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  });
+`;
+
+/** A port at which no connection is made, and none is refused. */
+async function busyPort(t: Assertions): Promise<number> {
+  const worker = new Worker(BUSY_SERVER, { eval: true });
+  t.teardown(() => worker.terminate());
+  const [port] = await once(worker, 'message');
+  for (let i = 0; i < 3; i++) {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    t.teardown(() => socket.destroy());
+    await Promise.race([once(socket, 'connect'), sleep(100)]);
+  }
+  return port;
+}
+
+/** Whether TCP is tried again after it took too long to reach a port at some address of this machine. */
+async function isTriedAgain(t: Assertions, host: string, port: number): Promise<boolean> {
+  const [a, b] = await connectedPair(t, host);
+  offer(b, port);
+  t.is(await open(a), null);
+  t.absent(a.connection.destroyed, 'the connection goes on');
+  const asked = new Promise<boolean>((resolve) => {
+    b.mux.pair({ protocol: PROTOCOL }, () => resolve(true));
+  });
+  t.is(await open(a), null);
+  return await Promise.race([asked, sleep(10, false)]);
+}
+
+test('tcp - time that ran out is no reason to leave this machine alone', async (t) => {
+  t.ok(await isTriedAgain(t, '127.0.0.1', await busyPort(t)));
+});
+
+const ownAddress = Object.values(networkInterfaces())
+  .flatMap((addresses) => addresses ?? [])
+  .find(({ address, internal }) => !internal && isPrivateNetwork({ host: address }))?.address;
+const inNetwork = ownAddress === undefined ? test.skip : test;
+inNetwork('tcp - time that ran out may be a firewall on the way to another machine', async (t) => {
+  t.absent(await isTriedAgain(t, ownAddress as string, await busyPort(t)));
 });
 
 test('tcp - somebody else who listens at the port gets nowhere', async (t) => {
