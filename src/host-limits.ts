@@ -121,8 +121,9 @@ export const hostLimits = {
   stripe_fetch_ms_max: 10_000,
   /** At the start records of stripes that nobody connected has are waited for so long, before all behind them is encoded anew. */
   stripes_awaited_ms: 60_000,
-  /** A host that is asked to keep a drive must answer in this time, a connection included. */
+  /** A host that is asked to keep a drive must answer in this time, a connection included; over one, until another is tried. */
   host_admission_ms_max: 30_000,
+  host_admission_try_ms: 8000,
   /** The owner reads a random block back from a host so often, and sooner once one failed. */
   audit_interval_ms: 60_000,
   audit_again_ms: 2000,

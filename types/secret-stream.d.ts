@@ -20,6 +20,8 @@ declare module '@hyperswarm/secret-stream' {
     /** Known once it is opened. */
     readonly remotePublicKey: Buffer;
     readonly handshakeHash: Buffer;
+    /** From when its end begins: `destroyed` follows. */
+    readonly destroying: boolean;
     readonly rawBytesRead: number;
     readonly rawBytesWritten: number;
     /** Resolves false when it was destroyed before the handshake was over. */

@@ -68,13 +68,18 @@ export async function askHost(options: AskHostOptions): Promise<AdmissionAnswer>
           proof: signOwnHostProof(ownHost, keys.plan, handshakeHash),
         },
       };
+      // One that only this side still has would take all of the time.
+      const timer = setTimeout(() => connection.destroy(), limits.host_admission_try_ms);
       try {
         return await requestAdmission(connection, request, giveUpAt - Date.now());
       } catch (error) {
         // A host that lets the drive in looks for its peers at once. Of two connections with one peer the swarm drops
-        // one, which may be the one that its answer was to come by. It gives the same answer again.
-        const isGone = connection.destroyed && error instanceof UnavailableError;
+        // one, which may be the one that its answer was to come by. It gives the same answer again: also one that is
+        // slow, since it admits one after the other.
+        const isGone = connection.destroying && error instanceof UnavailableError;
         if (!isGone || Date.now() >= giveUpAt) throw error;
+      } finally {
+        clearTimeout(timer);
       }
     }
   }

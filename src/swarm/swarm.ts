@@ -172,7 +172,7 @@ export class Swarm {
     for (;;) {
       signal?.throwIfAborted();
       for (const { connection, isMet } of this.#peers.values()) {
-        if (isMet && connection.remotePublicKey.equals(id) && !connection.destroyed) {
+        if (isMet && connection.remotePublicKey.equals(id) && !connection.destroying) {
           return connection;
         }
       }
