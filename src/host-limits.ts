@@ -58,6 +58,9 @@ export const hostLimits = {
   /** Pause until a host of the plan that is not connected is tried again: first, and in the end. */
   host_reconnect_ms_min: 2000,
   host_reconnect_ms_max: 60_000,
+  /** The owner ends the connection to a host that says nothing of the drive for so long: first, and in the end. */
+  host_unusable_ms_min: 30_000,
+  host_unusable_ms_max: 600_000,
   /** Work on one piece in the background until others get their turn. */
   host_work_ms: 8,
   /** Default of what a host spends on repairing, on the network, and on verifying what it has, in bytes a second. */

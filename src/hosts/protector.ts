@@ -19,6 +19,7 @@ import {
 import { nextEpochs, possibleScheme } from './epochs.js';
 import type { HostFigures, ProtectionFigures } from './figures.js';
 import { findHostToRemove } from './find-host.js';
+import { HostConnector } from './host-connector.js';
 import { hostFigures } from './host-figures.js';
 import { formatHostId } from './host-id.js';
 import { hostsNeeded, lossesWithin } from './hosts-needed.js';
@@ -46,6 +47,7 @@ export class Protector {
   readonly #options: ProtectorOptions;
   readonly #writer: StripeWriter;
   readonly #book: OwnerBook;
+  readonly #connector: HostConnector;
   readonly #versions = new VersionHistoryLengths();
   #wire: HostsWire | null = null;
   #garbage: CollectedBlocks = { tree: new BlockSet(), content: new BlockSet() };
@@ -65,6 +67,7 @@ export class Protector {
   constructor(options: ProtectorOptions) {
     this.#options = options;
     this.#book = new OwnerBook(options.stored);
+    this.#connector = new HostConnector(options.swarm, options.log);
     const { content, stripe: stripes, parity } = options.logs;
     const isGarbage = (block: number): boolean => this.#garbage.content.has(block);
     const { claimSpace } = options;
@@ -385,12 +388,8 @@ export class Protector {
 
   #onInterval(): void {
     this.#book.look();
-    const { swarm } = this.#options;
-    for (const { id, status } of this.plan.hosts) {
-      if (!isKeeping(status)) continue;
-      if (this.isHost(id)) this.#book.seen(id);
-      else if (swarm?.isConnected(id) === false) swarm.joinPeer(id);
-    }
+    const usable = this.#connector.look(this.plan, (id) => this.isHost(id));
+    for (const id of usable) this.#book.seen(id);
     this.#soon();
     void this.#save();
   }

@@ -21,6 +21,7 @@ import type { ServingOrder } from './serving-turns.js';
 import { receivedOver, Silence } from './silence.js';
 import type { TcpInfo } from './tcp-info.js';
 import { leaveTcp, TcpPaths } from './tcp-paths.js';
+import { withinTime } from './within-time.js';
 
 /** What a drive's swarm needs. */
 export interface SwarmOptions {
@@ -200,6 +201,14 @@ export class Swarm {
   /** Ends {@link joinPeer}; a connection stays. */
   leavePeer(id: Buffer): void {
     if (this.#closing === null) this.#swarm.leavePeer(id);
+  }
+
+  /** Ends all connections to a peer, and connects to it anew as {@link joinPeer} does. */
+  reconnect(id: Buffer): void {
+    for (const base of this.#peers.keys()) {
+      if (base.remotePublicKey.equals(id)) base.destroy();
+    }
+    this.joinPeer(id);
   }
 
   isConnected(id: Buffer): boolean {
@@ -486,13 +495,3 @@ function bytesOf(
 
 /** A lost connection is no news: the swarm connects again, and the count of peers tells. */
 function ignoreConnectionError(): void {}
-
-/** Resolves when the work is done or the time is up. */
-async function withinTime(work: Promise<unknown>, timeMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, timeMs);
-  });
-  await Promise.race([work, late]);
-  clearTimeout(timer);
-}
