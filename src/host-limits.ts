@@ -30,6 +30,8 @@ export const hostLimits = {
   host_free_bytes_min: 8 << 20,
   /** Blocks that a host asks for at once, in one request of each log. */
   host_batch_blocks: 512,
+  /** Bytes that are fetched at once within the budget of repairs. */
+  host_spare_batch_bytes: 1 << 20,
   /** Blocks of one log looked at for what to ask for. */
   host_wanted_blocks_max: 4096,
   /** A block that nobody delivered for so long is asked for later again, or rebuilt. */

@@ -27,6 +27,7 @@ import type { RateBudget } from './rate-budget.js';
 import { Rebuilder } from './rebuilder.js';
 import { Reconnector } from './reconnector.js';
 import { Scrubber } from './scrubber.js';
+import { type Standing, StateTeller } from './state-teller.js';
 import { StripeReader } from './stripe-reader.js';
 import { surplusOf } from './surplus.js';
 import type { HostedLogKeys } from './wire/admission-messages.js';
@@ -64,8 +65,6 @@ export interface HostedDriveOptions {
 
 const LOGS_WHOLE = ['plan', 'stripe'] as const;
 const LOGS_PLACED = ['tree', 'content', 'parity'] as const;
-/** Bytes that are fetched at once within the budget of repairs. */
-const SPARE_BATCH_BYTES = 1 << 20;
 
 export class HostedDrive {
   readonly logs: HostedLogs;
@@ -76,6 +75,7 @@ export class HostedDrive {
   readonly liveness: Liveness;
   readonly #options: HostedDriveOptions;
   readonly #reconnector: Reconnector;
+  readonly #teller: StateTeller;
   readonly #abort = new AbortController();
   /** Blocks that nobody delivered lately. */
   readonly #skip = emptySets();
@@ -89,8 +89,6 @@ export class HostedDrive {
   #changes = 0;
   #surveyed = -1;
   #surplusSeen = -1;
-  #state: HostState | null = null;
-  #stateMs = Number.NEGATIVE_INFINITY;
   /** Since when there are blocks that nobody delivers, of a log. */
   readonly #stuckMs: Partial<Record<HostedLog, number>> = {};
   #surplusMs = Number.NEGATIVE_INFINITY;
@@ -128,7 +126,7 @@ export class HostedDrive {
       readBlock: (log, block, peer) => this.#serve(log, block, peer),
       mayRead: ({ role, id }) => role !== 'host' || options.accounts.isFair(id),
       onHello: (peer) => {
-        if (this.#state !== null) peer.sendState(this.#state);
+        if (this.state !== null) peer.sendState(this.state);
         this.#askAgain();
       },
       onState: () => this.wakeUp(),
@@ -138,7 +136,8 @@ export class HostedDrive {
     const stripes = new StripeReader(logs.get('stripe'));
     const { wire } = this;
     const { signal } = this.#abort;
-    const { repairBudget: budget, verifyBudget, accounts, onEvidence, log } = options;
+    const { repairBudget: budget, verifyBudget, accounts, onEvidence, sync, log } = options;
+    this.#teller = new StateTeller({ sync, send: (state) => wire.sendState(state) });
     this.rebuilder = new Rebuilder({ logs, wire, stripes, budget, signal, log, accounts });
     const mayBeRefused = (id: Buffer): boolean => options.accounts.hasTakenMuch(id);
     this.auditor = new Auditor({ logs, wire, stripes, onEvidence, log, mayBeRefused });
@@ -146,6 +145,7 @@ export class HostedDrive {
     logs.onDamaged = (name, block) => {
       this.scrubber.figures.damaged++;
       this.#storedBytes -= averageBlockBytes(logs.get(name));
+      this.#teller.lose();
       log(`Block ${block} of the ${name} log was damaged on this disk; it is fetched again`);
       this.#change();
     };
@@ -170,7 +170,7 @@ export class HostedDrive {
 
   /** What it said last of itself; null before it knew. */
   get state(): HostState | null {
-    return this.#state;
+    return this.#teller.told;
   }
   /** Blocks of all logs that are here, in bytes. */
   get storedBytes(): number {
@@ -375,7 +375,7 @@ export class HostedDrive {
       const isSpare = (block: number): boolean => !duty.baseOwed.has({ log: name, block });
       const first = batch.findIndex(isSpare);
       if (first === 0) {
-        batch = batch.slice(0, Math.max(1, Math.floor(SPARE_BATCH_BYTES / blockBytes)));
+        batch = batch.slice(0, Math.max(1, Math.floor(limits.host_spare_batch_bytes / blockBytes)));
         await repairBudget.take(batch.length * blockBytes, this.#abort.signal);
       } else if (first > 0) batch = batch.slice(0, first);
     }
@@ -476,11 +476,15 @@ export class HostedDrive {
 
   /** Says how it stands, when that has changed: only what is on the disk for good. */
   async #tellOfIt(): Promise<void> {
+    const plan = this.#duty?.view.plan;
+    if (plan !== undefined) this.liveness.look(plan, this.#connectedHosts());
+    await this.#teller.tell(() => this.#howItStands());
+  }
+
+  #howItStands(): Standing | null {
     const duty = this.#duty;
-    if (duty === null) return;
-    this.liveness.look(duty.view.plan, this.#connectedHosts());
     // After a new fork, what was computed before says nothing.
-    if (duty.forks !== this.logs.forks) return;
+    if (duty === null || duty.forks !== this.logs.forks) return null;
     this.#survey(duty);
     const state = hostStateOf(duty, {
       logs: this.logs,
@@ -489,11 +493,6 @@ export class HostedDrive {
       capacity: this.#options.capacity,
       isLeaving: this.#isLeaving,
     });
-    const isSame = this.#state !== null && JSON.stringify(state) === JSON.stringify(this.#state);
-    if (isSame && performance.now() - this.#stateMs < limits.host_state_ms_max) return;
-    await this.#options.sync();
-    this.#stateMs = performance.now();
-    this.#state = state;
-    this.wire.sendState(state);
+    return { state, owed: duty.owed };
   }
 }
