@@ -18,6 +18,7 @@ import type { HostedLog } from '../hosts/wire/hosts-messages.js';
 import { limits } from '../limits.js';
 import { SpaceGuard } from '../log/space-guard.js';
 import { ServingTurns } from '../swarm/serving-turns.js';
+import { withinTime } from '../swarm/within-time.js';
 import { readGarbage } from '../tree/garbage-record.js';
 import { collectionKey, GarbageLog, protectionKey } from '../tree/keys.js';
 import { encodeProtection, readProtection } from '../tree/protection-record.js';
@@ -336,7 +337,10 @@ async function somebodyConnected(core: Hypercore, signal: AbortSignal): Promise<
 async function fetchEnd(core: Hypercore, blocks: boolean, signal: AbortSignal): Promise<void> {
   const quietMs = limits.lost_tail_quiet_ms_max;
   await somebodyConnected(core, signal);
-  await withinTime(core.update({ wait: true }), quietMs);
+  await withinTime(
+    core.update({ wait: true }).catch(() => undefined),
+    quietMs,
+  );
   for (let block = 0; blocks && block < core.length; block++) {
     signal.throwIfAborted();
     if (core.core?.bitfield.get(block) === true) continue;
@@ -351,14 +355,4 @@ async function wholeLength(core: Hypercore): Promise<number> {
     if ((await core.get(block, { wait: false })) === null) return block;
   }
   return core.length;
-}
-
-/** Resolves when the work is done, whatever came of it, or the time is up. */
-async function withinTime(work: Promise<unknown>, timeMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, timeMs);
-  });
-  await Promise.race([work.catch(() => undefined), late]);
-  clearTimeout(timer);
 }
