@@ -76,6 +76,8 @@ export class BlockReader {
   readonly #onPeer = (): void => this.#givenUpAt.clear();
   readonly #onTruncate = (length: number): void => {
     this.#cache.deleteRange(this.#cacheBase + length, this.#cacheBase + cacheKeysPerLog);
+    // What is being read may be of the fork before: it is for those who wait for it, and nobody else.
+    for (const block of this.#fetches.keys()) if (block >= length) this.#fetches.delete(block);
   };
   // Of requests of a closed core the library ends its own only.
   readonly #onCoreClose = (): void => this.close();
@@ -363,6 +365,7 @@ export class BlockReader {
 
   async #load(block: number, requests: ActiveRequests, isAhead: boolean): Promise<Buffer> {
     const core = this.#core;
+    const { fork } = core;
     try {
       let fromPeer = false;
       const onwait = (): void => {
@@ -387,12 +390,13 @@ export class BlockReader {
           `Cannot read block ${block} of the chunk log: it has ${stored.length} bytes`,
         );
       }
-      const opened = isAhead ? await this.#ahead.open(block, stored) : null;
+      const isOfFork = core.fork === fork;
+      const opened = isAhead && isOfFork ? await this.#ahead.open(block, stored) : null;
       if (opened !== null) return opened;
       // A block from a peer is handed to everyone who waits for it; one from the disk is ours alone.
       const plain = this.#encryption.open(block, stored, core.core, !fromPeer);
       checkBlock(plain, block);
-      this.remember(block, plain);
+      if (isOfFork && core.fork === fork) this.remember(block, plain);
       return plain;
     } catch (error) {
       throw asShoalError(error, `read block ${block} of the chunk log`);
