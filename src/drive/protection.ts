@@ -195,9 +195,7 @@ export class Protection {
       log,
     });
     try {
-      this.#stripesAwaitedUntilMs ??= performance.now() + limits.stripes_awaited_ms;
-      const awaitsStripes = drive.swarm !== null && performance.now() < this.#stripesAwaitedUntilMs;
-      await protector.start(fork, awaitsStripes);
+      await protector.start(fork, await this.#awaitsStripes(logs.stripe));
     } catch (error) {
       await protector.close();
       throw error;
@@ -205,6 +203,23 @@ export class Protection {
     this.#protector = protector;
     if (inBackground) this.#giveWay(protector, logs);
     return protector;
+  }
+
+  /**
+   * Whether a stripe whose record is not here is to be waited for. A mount tries again by itself; a command waits here for
+   * somebody who may have it, and then goes on.
+   */
+  async #awaitsStripes(stripes: Hypercore): Promise<boolean> {
+    const { drive, inBackground } = this.#options;
+    if (drive.swarm === null || stripes.length === 0) return false;
+    const last = await stripes.get(stripes.length - 1, { wait: false });
+    if (last !== null) return false;
+    if (!inBackground) {
+      await somebodyConnected(stripes, this.#abort.signal);
+      return false;
+    }
+    this.#stripesAwaitedUntilMs ??= performance.now() + limits.stripes_awaited_ms;
+    return performance.now() < this.#stripesAwaitedUntilMs;
   }
 
   /** What hosts ask for waits for who writes, too: sending it takes longer than encoding it. */
