@@ -177,10 +177,10 @@ export const limits = {
   /** Values that are to be durable are written past the kernel's cache when they are as much. */
   direct_write_bytes_min: 256 << 10,
   /** What a thread reads with one call, a multiple of 4,096 that is more than the largest block, and such calls under way. */
-  thread_read_bytes_max: 1 << 20,
+  thread_read_bytes_max: (1 << 20) + (32 << 10),
   thread_reads_max: 4,
-  /** After so many in turn that failed it reads no more. */
-  thread_reads_failed_max: 64,
+  /** After so many in turn that failed, more than are under way at once, it reads no more until the mount was idle. */
+  thread_reads_failed_max: 256,
   /** Memory for such writes; a multiple of 4,096. */
   direct_write_memory_bytes: 4 << 20,
   /** Value files that are kept open. */

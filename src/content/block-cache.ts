@@ -14,7 +14,10 @@ interface Place {
 export interface Reservation {
   /** The place's memory, in a SharedArrayBuffer. Nobody else writes to it until the reservation is settled. */
   readonly memory: Buffer;
-  /** The block is what follows the first `skip` bytes of the memory; null: nothing is to be kept. */
+  /**
+   * The block is what follows the first `skip` bytes of the memory, which is the caller's until this turn of the event loop ends;
+   * null: nothing is to be kept.
+   */
   settle(skip: number | null): void;
 }
 
@@ -61,8 +64,7 @@ export class BlockCache {
   get(key: number): Buffer | undefined {
     const place = this.#places.get(key);
     if (place?.ready !== true) return undefined;
-    if (this.#lent.size === 0) setImmediate(() => this.#lent.clear());
-    this.#lent.add(place);
+    this.#lend(place);
     return this.#memory?.subarray(place.start + place.skip, place.start + place.length);
   }
 
@@ -78,12 +80,13 @@ export class BlockCache {
   reserve(key: number, bytes: number): Reservation | null {
     const place = this.#allocate(key, bytes);
     if (place === null || this.#memory === null) return null;
-    const reserved = this.#reserved;
+    const [memory, reserved] = [this.#memory, this.#reserved];
     reserved.add(place);
     return {
-      memory: this.#memory.subarray(place.start, place.start + bytes),
+      memory: memory.subarray(place.start, place.start + bytes),
       settle: (skip) => {
         reserved.delete(place);
+        if (skip !== null && this.#memory === memory) this.#lend(place);
         // The place may have been dropped meanwhile.
         if (this.#places.get(key) !== place) return;
         if (skip === null) this.delete(key);
@@ -112,6 +115,11 @@ export class BlockCache {
     this.#reserved = new Set();
     this.#lent = new Set();
     this.#next = 0;
+  }
+
+  #lend(place: Place): void {
+    if (this.#lent.size === 0) setImmediate(() => this.#lent.clear());
+    this.#lent.add(place);
   }
 
   /** The next place, as the key's; what was there is dropped. */

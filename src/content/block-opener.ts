@@ -36,8 +36,10 @@ export class BlockOpener {
   #isReady = false;
   /** Not handed over yet. */
   #wanted: Wanted[] = [];
-  /** Handed over, in order. */
-  #underWay: Wanted[][] = [];
+  /** Handed over, by the number of the request. */
+  readonly #underWay = new Map<number, Wanted[]>();
+  #nextId = 0;
+  #isClosed = false;
 
   /**
    * @param program What the thread runs.
@@ -64,7 +66,7 @@ export class BlockOpener {
    */
   get isReady(): boolean {
     const isWorthIt = this.#openedHere >= this.#startBytes;
-    if (isWorthIt && this.#thread === null && !this.#hasFailed) this.#ask([]);
+    if (isWorthIt && this.#thread === null && this.#canStart) this.#ask([]);
     return this.#isReady;
   }
 
@@ -94,6 +96,7 @@ export class BlockOpener {
   }
 
   #want(block: Buffer, source: BlockSource | null, which: BlockOfLog): Promise<boolean> {
+    if (!this.#canStart) return Promise.resolve(false);
     return new Promise((resolve) => {
       this.#wanted.push({ block, source, ...which, resolve });
       if (this.#wanted.length === 1) queueMicrotask(() => this.#handOver());
@@ -102,11 +105,20 @@ export class BlockOpener {
 
   /** Lets the thread go, unless it is at work; the next block starts another. */
   release(): void {
-    if (this.#wanted.length === 0 && this.#underWay.length === 0) this.close();
+    if (this.#wanted.length === 0 && this.#underWay.size === 0) this.#end();
   }
 
-  /** What is under way resolves with false. Idempotent. */
+  /** What is under way resolves with false, as all that is asked for later. Idempotent. */
   close(): void {
+    this.#isClosed = true;
+    this.#end();
+  }
+
+  get #canStart(): boolean {
+    return !this.#isClosed && !this.#hasFailed;
+  }
+
+  #end(): void {
     const thread = this.#thread;
     this.#thread = null;
     this.#isReady = false;
@@ -135,16 +147,27 @@ export class BlockOpener {
   }
 
   #ask(list: Wanted[]): void {
+    if (!this.#canStart) {
+      for (const { resolve } of list) resolve(false);
+      return;
+    }
     const blocks = list.map(({ block, source, index, layout }) => {
       return { start: block.byteOffset, length: block.length, index, layout, source };
     });
     const memory = list[0] === undefined ? noMemory : memoryOf(list[0]);
-    const request: OpenRequest = { memory, blocks };
-    const thread = this.#startedThread();
-    this.#underWay.push(list);
-    // While somebody waits for it, the process must not end.
-    thread.ref();
-    thread.postMessage(request);
+    const id = this.#nextId++;
+    const request: OpenRequest = { id, memory, blocks };
+    this.#underWay.set(id, list);
+    try {
+      const thread = this.#startedThread();
+      // While somebody waits for it, the process must not end.
+      thread.ref();
+      thread.postMessage(request);
+    } catch {
+      // There is no memory for a thread, or there are too many.
+      void this.#thread?.terminate();
+      this.#failed(this.#thread);
+    }
   }
 
   #startedThread(): Worker {
@@ -157,9 +180,10 @@ export class BlockOpener {
     thread.on('message', (reply: OpenReply) => {
       if (this.#thread !== thread) return;
       this.#isReady = true;
-      const done = this.#underWay.shift() ?? [];
-      if (this.#underWay.length === 0) thread.unref();
-      for (const [index, { resolve }] of done.entries()) resolve(reply[index] === true);
+      const done = this.#underWay.get(reply.id) ?? [];
+      this.#underWay.delete(reply.id);
+      if (this.#underWay.size === 0) thread.unref();
+      for (const [index, { resolve }] of done.entries()) resolve(reply.areOpen[index] === true);
     });
     thread.on('error', () => this.#failed(thread));
     thread.on('exit', () => this.#failed(thread));
@@ -167,8 +191,8 @@ export class BlockOpener {
     return thread;
   }
 
-  #failed(thread: Worker): void {
-    if (this.#thread !== thread) return;
+  #failed(thread: Worker | null): void {
+    if (this.#thread !== thread || !this.#canStart) return;
     this.#thread = null;
     this.#isReady = false;
     this.#hasFailed = true;
@@ -176,7 +200,10 @@ export class BlockOpener {
   }
 
   #giveUp(): void {
-    for (const list of this.#underWay.splice(0)) for (const { resolve } of list) resolve(false);
+    const lists = [...this.#underWay.values(), this.#wanted];
+    this.#underWay.clear();
+    this.#wanted = [];
+    for (const list of lists) for (const { resolve } of list) resolve(false);
   }
 }
 

@@ -20,7 +20,7 @@ export class BlocksAhead {
   readonly #startBytes: number | undefined;
   #opener: BlockOpener | null = null;
   #isClosed = false;
-  /** Blocks in turn that could not be read. */
+  /** Blocks in turn that could not be read: what a disk refuses again and again is not asked of it for a while. */
   #failures = 0;
 
   /**
@@ -44,16 +44,15 @@ export class BlocksAhead {
   }
 
   /**
-   * The plaintext of a block in the local store, which is in the cache then. Null says nothing: whoever reads it in the common way
-   * finds out what is wrong, if anything is. Never rejects.
+   * The plaintext of a block in the local store, which goes into the cache; it is good until the turn of the event loop ends. Null says
+   * nothing: whoever reads it in the common way finds out what is wrong, if anything is. Never rejects.
    */
   async read(block: number): Promise<Buffer | null> {
-    const { core } = this.#core;
+    const { core, fork } = this.#core;
     if (core === null || this.#isClosed || !this.#openerOf(core).isReady) return null;
-    // What this disk refuses it will refuse again.
     if (this.#failures >= limits.thread_reads_failed_max) return null;
     const stored = await this.#local.find(block);
-    if (stored === null) return null;
+    if (stored === null || this.#isClosed || this.#core.fork !== fork) return null;
     const { files, pointer } = stored;
     const layout = this.#encryption.layoutOf(core);
     const plainBytes = plainLength(layout, pointer.length);
@@ -61,9 +60,11 @@ export class BlocksAhead {
     const place = this.#cache.reserve(this.#cacheBase + block, plainBytes);
     if (place === null) return null;
     const which = { index: block, layout };
-    const { offset, length } = pointer;
+    const { offset, length, checksum } = pointer;
     const isRead = await files
-      .lend(pointer, (fd) => this.#openerOf(core).read({ fd, offset, length }, place.memory, which))
+      .lend(pointer, (fd) =>
+        this.#openerOf(core).read({ fd, offset, length, checksum }, place.memory, which),
+      )
       .catch(() => false);
     const isGood = isRead && isBlock(place.memory);
     this.#failures = isGood ? 0 : this.#failures + 1;
@@ -94,6 +95,7 @@ export class BlocksAhead {
 
   /** Lets go what is held to be fast. */
   release(): void {
+    this.#failures = 0;
     this.#opener?.release();
   }
 

@@ -13,6 +13,7 @@ import {
   sectoredBytes,
   sectorsWith,
 } from '../log/sectors.js';
+import { crc32 } from '../log/values/checksum.js';
 import { checkBlock } from './block-format.js';
 
 /** The most that is read of a part, sealed. */
@@ -41,7 +42,10 @@ export class BlocksInPlace {
     if (core === null) return null;
     const place = this.#local.place(block);
     const stored = place && this.#local.now(place, { offset: 0, length: place.pointer.length });
-    if (stored === null) return null;
+    if (place === null || stored === null) return null;
+    // Of a block in one piece the cipher does not say which one it is.
+    const isWhole = this.#encryption.layoutOf(core) === 'whole';
+    if (isWhole && crc32(stored) !== place.pointer.checksum) return null;
     try {
       const plain = this.#encryption.open(block, stored, core, true);
       checkBlock(plain, block);

@@ -353,6 +353,8 @@ export class ChunkLog implements ContentStore {
   async #close(): Promise<void> {
     this.#readahead.close();
     for (const reader of this.#readers.values()) reader.close();
+    // Their threads may still write to it for a moment.
+    this.#cache.clear();
     try {
       await this.#appender?.close();
     } finally {

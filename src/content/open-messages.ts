@@ -29,12 +29,19 @@ export interface BlockSource {
   offset: number;
   /** Of the block as it is stored. */
   length: number;
+  /** Its CRC-32. */
+  checksum: number;
 }
 
 export interface OpenRequest {
+  id: number;
   memory: SharedArrayBuffer;
   blocks: SealedBlock[];
 }
 
-/** Whether each block was read and was authentic; requests are answered in order. */
-export type OpenReply = boolean[];
+export interface OpenReply {
+  /** Of the request. */
+  id: number;
+  /** Whether each block was read and was authentic. */
+  areOpen: boolean[];
+}

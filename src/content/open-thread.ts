@@ -3,8 +3,9 @@ import { read } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { blockPaddingBytes, decryptWith, openWith, type SealingKeys } from '../log/aead.js';
 import { openGathered, openStretch } from '../log/sectors.js';
+import { crc32 } from '../log/values/checksum.js';
 import type { OpenReply, OpenRequest, OpenThreadData, SealedBlock } from './open-messages.js';
-import { nextRun, type ReadRun } from './read-runs.js';
+import { type ReadRun, runsOfBlocks } from './read-runs.js';
 
 const { key, associatedData, reading } = workerData as OpenThreadData;
 const keys: SealingKeys = { key: Buffer.from(key), associatedData: Buffer.from(associatedData) };
@@ -15,62 +16,58 @@ const free = reading.map(({ buffer, byteOffset, length }) =>
 );
 const runBytesMax = free[0]?.length ?? 0;
 
+/** A stretch of a request, and who is told when all of it is done. */
 interface Work {
-  request: OpenRequest;
   run: ReadRun;
-  reply: OpenReply;
-  /** Once it is being read: where to, and how many bytes that were. */
-  memory: Buffer | null;
-  reading: Promise<number> | null;
+  request: Request;
 }
 
-/** In order. The first ones are being read. */
-const waiting: Work[] = [];
-let isWorking = false;
+/** A request that is under way. */
+interface Request {
+  memory: SharedArrayBuffer;
+  reply: OpenReply;
+  /** Blocks that are not done. */
+  left: number;
+}
 
-parentPort?.on('message', (request: OpenRequest) => {
-  const reply: OpenReply = [];
-  let from = 0;
-  do {
-    const run = nextRun(request.blocks, from, runBytesMax);
-    waiting.push({ request, run, reply, memory: null, reading: null });
-    from += run.blocks.length;
-  } while (from < request.blocks.length);
-  readAhead();
-  if (!isWorking) void work();
+/** What there is no memory for yet, in order. */
+const waiting: Work[] = [];
+
+parentPort?.on('message', ({ id, memory, blocks }: OpenRequest) => {
+  const reply: OpenReply = { id, areOpen: [] };
+  const request: Request = { memory, reply, left: blocks.length };
+  if (blocks.length === 0) parentPort?.postMessage(reply);
+  for (const run of runsOfBlocks(blocks, runBytesMax)) waiting.push({ run, request });
+  readNext();
 });
 
-/** While one stretch is decrypted, the next ones are being read. */
-async function work(): Promise<void> {
-  isWorking = true;
-  for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
-    const { request, run, reply, memory } = next;
-    const bytes = await (next.reading ?? 0);
-    const stored = memory?.subarray(0, bytes) ?? null;
-    for (const block of run.blocks) reply.push(open(request.memory, block, run, stored));
-    if (reply.length === request.blocks.length) parentPort?.postMessage(reply);
-    waiting.shift();
-    if (memory !== null) free.push(memory);
-    readAhead();
-  }
-  isWorking = false;
-}
-
-function readAhead(): void {
-  for (const next of waiting) {
-    if (next.reading !== null || next.run.length === 0) continue;
-    const memory = free.pop();
+/** While one stretch is decrypted, others are being read; one that the disk is slow with holds up no other. */
+function readNext(): void {
+  while (waiting.length > 0) {
+    const { run } = waiting[0] as Work;
+    const memory = run.length === 0 ? null : free.pop();
     if (memory === undefined) return;
-    next.memory = memory;
-    next.reading = readRun(next.run, memory);
+    const work = waiting.shift() as Work;
+    if (memory === null) {
+      finish(work, null);
+      continue;
+    }
+    read(run.fd, memory, 0, run.length, run.offset, (error, bytes) => {
+      // Whoever reads in the common way is told of an error.
+      finish(work, error === null ? memory.subarray(0, bytes) : null);
+      free.push(memory);
+      readNext();
+    });
   }
 }
 
-/** Resolves with how many bytes were read: none where that failed, which whoever reads in the common way is told. */
-function readRun({ fd, offset, length }: ReadRun, memory: Buffer): Promise<number> {
-  return new Promise((resolve) => {
-    read(fd, memory, 0, length, offset, (error, bytes) => resolve(error === null ? bytes : 0));
-  });
+function finish({ run, request }: Work, stored: Buffer | null): void {
+  const { memory, reply } = request;
+  for (const [i, block] of run.blocks.entries()) {
+    reply.areOpen[run.first + i] = open(memory, block, run, stored);
+  }
+  request.left -= run.blocks.length;
+  if (request.left === 0) parentPort?.postMessage(reply);
 }
 
 function open(
@@ -92,6 +89,8 @@ function open(
     const stretch = { first: 0, offset: 0, length: sealed.length };
     return openStretch(keys, index, sealed.length, stretch, sealed, target)?.length === length;
   }
-  if (sealed.length !== length + blockPaddingBytes) return false;
+  // The cipher does not say which block it is.
+  if (sealed.length !== length + blockPaddingBytes || crc32(sealed) !== source.checksum)
+    return false;
   return decryptWith(keys, sealed, sealed.subarray(blockPaddingBytes), target);
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -9,6 +10,7 @@ import type { BlockSource } from '../../src/content/open-messages.js';
 import { blockPaddingBytes } from '../../src/log/aead.js';
 import { createEncryptionProvider } from '../../src/log/encryption.js';
 import { gatherSectors, sealSectors, sector_bytes, sectoredBytes } from '../../src/log/sectors.js';
+import { crc32 } from '../../src/log/values/checksum.js';
 import { randomBytes } from '../support/random-bytes.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -88,7 +90,7 @@ async function storedBlocks(t: Assertions, plain: Buffer[], gapBytes: number) {
   for (const bytes of plain) {
     const sealed = Buffer.alloc(sectoredBytes(bytes.length));
     sealSectors(keys, INDEX, bytes, sealed);
-    sources.push({ fd: handle.fd, offset, length: sealed.length });
+    sources.push({ fd: handle.fd, offset, length: sealed.length, checksum: crc32(sealed) });
     parts.push(sealed, Buffer.alloc(gapBytes));
     offset += sealed.length + gapBytes;
   }
@@ -143,6 +145,41 @@ test('block opener: says which block could not be read', async (t) => {
   const whole = { index: INDEX, layout: 'whole' } as const;
   t.absent(await opener.read(sources[0] as BlockSource, places[0] as Buffer, whole));
   t.ok(opener.isUsable);
+});
+
+test('block opener: a block in one piece is not taken for another', async (t) => {
+  const opener = new BlockOpener(keys, undefined, 0);
+  t.teardown(() => opener.close());
+  const plain = randomBytes(50_000, 1);
+  const sealed = Buffer.alloc(plain.length + blockPaddingBytes);
+  encryption.seal(plain, sealed, core);
+  const file = path.join(temporaryFolder(t, 'opener'), 'values');
+  const handle = await open(file, 'w+');
+  t.teardown(() => handle.close());
+  await handle.write(sealed);
+  const source = { fd: handle.fd, offset: 0, length: sealed.length, checksum: crc32(sealed) };
+  const place = Buffer.from(new SharedArrayBuffer(plain.length));
+  const whole = { index: INDEX, layout: 'whole' } as const;
+  t.ok(await opener.read(source, place, whole));
+  t.alike(place, plain);
+  t.absent(await opener.read({ ...source, checksum: source.checksum + 1 }, place, whole));
+});
+
+test('block opener: once closed it starts no thread, and nobody waits', async (t) => {
+  const mark = path.join(temporaryFolder(t, 'opener'), 'started');
+  const text = `import { writeFileSync } from 'node:fs'; writeFileSync(${JSON.stringify(mark)}, '');`;
+  const program = new URL(`data:text/javascript,${encodeURIComponent(text)}`);
+  const opener = new BlockOpener(keys, program, 0);
+  const waiting = openWhole(opener, shared(randomBytes(100, 1)));
+  opener.close();
+  t.is(await waiting, false, 'not handed over yet');
+  t.is(await openWhole(opener, shared(randomBytes(100, 1))), false);
+  t.absent(opener.isReady);
+  // As long as a thread takes to start.
+  const other = new BlockOpener(keys, undefined, 0);
+  t.teardown(() => other.close());
+  t.ok(await openWhole(other, shared(randomBytes(100, 1))));
+  t.absent(existsSync(mark));
 });
 
 test('block opener: says which block is not authentic', async (t) => {
@@ -222,13 +259,17 @@ test('block cache: what was handed out stays as it is until something is waited 
   t.is(cache.get(1), undefined);
 });
 
-test('block cache: blocks that are made late go when their turn comes', (t) => {
+test('block cache: blocks that are made late go when their turn comes', async (t) => {
   const cache = new BlockCache(100);
   const place = cache.reserve(1, 30);
   cache.set(2, Buffer.alloc(30, 2));
   place?.memory.fill(1);
   place?.settle(0);
   cache.set(3, Buffer.alloc(30, 3));
+  cache.set(4, Buffer.alloc(50, 4));
+  t.absent(cache.has(4), 'who made it may still look at it');
+  t.alike(place?.memory, Buffer.alloc(30, 1));
+  await setImmediate();
   cache.set(4, Buffer.alloc(50, 4));
   t.alike(
     [1, 2, 3, 4].map((key) => cache.has(key)),

@@ -59,7 +59,7 @@ export class OpenValueFiles {
   /** The same past the kernel's cache. */
   async useDirect<T>(file: number, work: (handle: FileHandle) => Promise<T>): Promise<T> {
     return await this.#use(file, async (opened) => {
-      opened.direct ??= open(this.pathOf(file), constants.O_RDWR | constants.O_DIRECT);
+      opened.direct ??= this.#openDirect(file, opened);
       return await work(await opened.direct);
     });
   }
@@ -115,6 +115,16 @@ export class OpenValueFiles {
     this.#fresh.delete(file);
     this.#onCreated(file);
     return handle;
+  }
+
+  async #openDirect(file: number, opened: OpenFile): Promise<FileHandle> {
+    try {
+      return await open(this.pathOf(file), constants.O_RDWR | constants.O_DIRECT);
+    } catch (error) {
+      // There may have been too many open files; the next one tries again.
+      opened.direct = null;
+      throw error;
+    }
   }
 
   async #closeOldest(): Promise<void> {

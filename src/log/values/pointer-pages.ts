@@ -100,9 +100,13 @@ export class PointerPages {
     } finally {
       this.#loading--;
       page.loading = null;
+      this.#dropOldest();
     }
+  }
+
+  #dropOldest(): void {
     for (const oldest of this.#pages.keys()) {
-      if (this.#pages.size <= limits.pointer_pages_max) break;
+      if (this.#pages.size <= limits.pointer_pages_max) return;
       this.#pages.delete(oldest);
     }
   }

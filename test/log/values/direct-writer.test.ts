@@ -1,11 +1,20 @@
 /** What is written past the kernel's cache is what everybody reads. */
-import { closeSync, constants, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type Assertions } from 'brittle';
 import { limits } from '../../../src/limits.js';
 import { aligned, alignedMemory } from '../../../src/log/direct-io.js';
 import { DirectWriter, type UseFile } from '../../../src/log/values/direct-writer.js';
+import { OpenValueFiles } from '../../../src/log/values/open-value-files.js';
 import { ValueFiles } from '../../../src/log/values/value-files.js';
 import type { ValuePointer } from '../../../src/log/values/value-pointer.js';
 import { randomBytes } from '../../support/random-bytes.js';
@@ -126,4 +135,16 @@ test('direct access: who reads values himself gets what the kernel’s cache has
   });
   const [fromPeer] = (await files.write([randomBytes(300_000, 2)], false)).pointers;
   await files.lend(fromPeer as ValuePointer, async (fd) => t.absent(await isDirect(fd)));
+});
+
+test('direct access: a file that could not be opened so once is tried again', async (t) => {
+  const files = new OpenValueFiles(temporaryFolder(t, 'direct'), () => undefined);
+  t.teardown(() => files.close());
+  files.begin(1);
+  await files.use(1, async (handle) => handle.write(Buffer.alloc(PAGE)));
+  const place = files.pathOf(1);
+  renameSync(place, `${place}.away`);
+  await t.exception(() => files.useDirect(1, async () => undefined), /ENOENT/);
+  renameSync(`${place}.away`, place);
+  t.is(await files.useDirect(1, async (handle) => (await handle.stat()).size), PAGE);
 });
