@@ -3,8 +3,11 @@ import { limits } from '../limits.js';
 import type { BlockReader } from './block-reader.js';
 import type { ChunkReference } from './content-store.js';
 
-/** Blocks that are read and decrypted ahead at once, so that the disk and the thread that decrypts are both busy. */
-const local_concurrency = 64;
+/**
+ * Blocks that are read and decrypted ahead at once, and no more bytes than are read ahead at all, so that the disk and the thread
+ * that decrypts are both busy. Measured, cold reads: 720 MB/s with 64, 815 with 128, 780 when there were also more bytes.
+ */
+const local_concurrency = 128;
 
 /** While enough is on its way, fewer than these more are left for a later announcement. */
 const small_range_blocks = 16;
@@ -29,6 +32,7 @@ export class Readahead {
   readonly #wanted = new Map<BlockReader, Map<number, number>>();
   #wantedBytes = 0;
   #loading = 0;
+  #loadingBytes = 0;
   /** Least recently announced first. */
   #ranges: FetchedRange[] = [];
   #closed = false;
@@ -91,29 +95,32 @@ export class Readahead {
     while (this.#wantedBytes > this.#bytesMax && this.#takeWanted() !== undefined);
   }
 
-  #takeWanted(): { reader: BlockReader; block: number } | undefined {
+  #takeWanted(): { reader: BlockReader; block: number; bytes: number } | undefined {
     for (const [reader, blocks] of this.#wanted) {
       for (const [block, bytes] of blocks) {
         blocks.delete(block);
         this.#wantedBytes -= bytes;
-        return { reader, block };
+        return { reader, block, bytes };
       }
     }
     return undefined;
   }
 
   #load(): void {
-    while (this.#loading < local_concurrency) {
+    while (this.#loading < local_concurrency && this.#loadingBytes < this.#bytesMax) {
       const next = this.#takeWanted();
       if (next === undefined) return;
-      if (next.reader.isAtHand(next.block)) continue;
+      const { reader, block, bytes } = next;
+      if (reader.isAtHand(block)) continue;
       this.#loading++;
+      this.#loadingBytes += bytes;
       const done = (): void => {
         this.#loading--;
+        this.#loadingBytes -= bytes;
         this.#load();
       };
       // A failure is told to whoever reads the block in earnest: that read tries again.
-      next.reader.preload(next.block).then(done, done);
+      reader.preload(block).then(done, done);
     }
   }
 
