@@ -281,7 +281,6 @@ export class StorageHost {
     return this.#closing;
   }
 
-  /** Deletes drives that are not needed here any more. */
   /** The same problem again and again is said once; what was known before goes on to be good. */
   async #lookAtLedger(): Promise<void> {
     let problem = '';
@@ -294,6 +293,7 @@ export class StorageHost {
     this.#ledgerProblem = problem;
   }
 
+  /** Deletes drives that are not needed here any more. */
   async #tidy(): Promise<void> {
     // Else only who asks for a report wants to know.
     if (this.#options.reciprocalRatio !== null) await this.#lookAtLedger();
