@@ -18,6 +18,8 @@ import { detach, mountsBelow } from './runner/leftovers.js';
 
 /** The compiled program. */
 export const SHOAL = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+/** A node that nobody ends would run for ever: a test that is killed cannot end it. */
+const END_WITH_PARENT = new URL('./end-with-parent.js', import.meta.url).href;
 
 const COMMAND_TIME_MS_MAX = 60_000;
 const PROCESS_END_MS_MAX = 10_000;
@@ -229,10 +231,11 @@ export class BootstrapNode {
   ): Promise<BootstrapNode> {
     const port = await freeUdpPort();
     const host = options.host ?? '127.0.0.1';
-    const args = [SHOAL, 'bootstrap', '--host', host, '--port', String(port)];
+    const command = [SHOAL, 'bootstrap', '--host', host, '--port', String(port)];
+    const args = ['--import', END_WITH_PARENT, ...command];
     const [program, ...words] = wordsThrough(options.through ?? [], args);
     const child = spawn(program, words, {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['pipe', 'pipe', 'inherit'],
     });
     const end = ended(child);
     try {
