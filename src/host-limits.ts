@@ -32,6 +32,8 @@ export const hostLimits = {
   host_batch_blocks: 512,
   /** Bytes that are fetched at once within the budget of repairs. */
   host_spare_batch_bytes: 1 << 20,
+  /** Blocks of one log that came last: one of them that comes again is not counted again. */
+  host_blocks_lately_max: 4096,
   /** Blocks of one log looked at for what to ask for. */
   host_wanted_blocks_max: 4096,
   /** A block that nobody delivered for so long is asked for later again, or rebuilt. */

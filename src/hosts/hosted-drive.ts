@@ -28,6 +28,7 @@ import { Rebuilder } from './rebuilder.js';
 import { Reconnector } from './reconnector.js';
 import { Scrubber } from './scrubber.js';
 import { type Standing, StateTeller } from './state-teller.js';
+import { StoredBytes } from './stored-bytes.js';
 import { StripeReader } from './stripe-reader.js';
 import { surplusOf } from './surplus.js';
 import type { HostedLogKeys } from './wire/admission-messages.js';
@@ -92,7 +93,7 @@ export class HostedDrive {
   /** Since when there are blocks that nobody delivers, of a log. */
   readonly #stuckMs: Partial<Record<HostedLog, number>> = {};
   #surplusMs = Number.NEGATIVE_INFINITY;
-  #storedBytes = 0;
+  readonly #stored = new StoredBytes();
   #servedBytes = 0;
   #isLeaving = false;
   #isFull = false;
@@ -109,8 +110,8 @@ export class HostedDrive {
     for (const core of logs.all) {
       core.on('append', () => this.#change());
       core.on('truncate', () => this.#change());
-      core.on('download', (_block: number, bytes: number, { remotePublicKey }: ReplicatorPeer) => {
-        this.#storedBytes += bytes;
+      core.on('download', (block: number, bytes: number, { remotePublicKey }: ReplicatorPeer) => {
+        this.#stored.downloaded(core, block, bytes);
         this.#changes++;
         this.#move(remotePublicKey, 0, bytes);
       });
@@ -144,7 +145,7 @@ export class HostedDrive {
     this.scrubber = new Scrubber(logs, verifyBudget);
     logs.onDamaged = (name, block) => {
       this.scrubber.figures.damaged++;
-      this.#storedBytes -= averageBlockBytes(logs.get(name));
+      this.#stored.remove(averageBlockBytes(logs.get(name)));
       this.#teller.lose();
       log(`Block ${block} of the ${name} log was damaged on this disk; it is fetched again`);
       this.#change();
@@ -156,7 +157,7 @@ export class HostedDrive {
     const logs = await HostedLogs.open(options.store, options.keys);
     const drive = new HostedDrive(options, logs);
     for (const core of logs.all) {
-      drive.#storedBytes += (await localBlocksExcept(core, core.length, new BlockSet())).bytes;
+      drive.#stored.add((await localBlocksExcept(core, core.length, new BlockSet())).bytes);
     }
     options.swarm.join(logs.get('tree').discoveryKey);
     drive.#running = Promise.all([
@@ -174,7 +175,7 @@ export class HostedDrive {
   }
   /** Blocks of all logs that are here, in bytes. */
   get storedBytes(): number {
-    return this.#storedBytes;
+    return this.#stored.bytes;
   }
   /** Blocks sent to others since the start, in bytes. */
   get servedBytes(): number {
@@ -420,7 +421,7 @@ export class HostedDrive {
     const claimed = await this.#claim(blocks.length, blockBytes);
     const before = this.rebuilder.figures.bytes;
     const rebuilt = new Set(await this.rebuilder.rebuild(duty, name, blocks.slice(0, claimed)));
-    this.#storedBytes += this.rebuilder.figures.bytes - before;
+    this.#stored.add(this.rebuilder.figures.bytes - before);
     this.#options.capacity.settle(claimed, rebuilt.size, blockBytes);
     for (const block of blocks) if (!rebuilt.has(block)) lost.add(block);
     this.#changes++;
@@ -449,7 +450,7 @@ export class HostedDrive {
     if (waiting === 0) this.#surplusSeen = changes;
     if (bytes === 0) return;
     this.#changes++;
-    this.#storedBytes -= bytes;
+    this.#stored.remove(bytes);
     this.#options.onRemoved(bytes);
   }
 
@@ -489,7 +490,7 @@ export class HostedDrive {
     const state = hostStateOf(duty, {
       logs: this.logs,
       missing: this.#missing,
-      storedBytes: this.#storedBytes,
+      storedBytes: this.#stored.bytes,
       capacity: this.#options.capacity,
       isLeaving: this.#isLeaving,
     });

@@ -156,14 +156,11 @@ test(
 );
 
 /**
- * Waits until a host that has been synced to cannot have all of a file of random bytes, since it has fewer. A host that had copies keeps them after
- * the stripes are encoded until the others have said that they have their shards, and for some seconds longer: what it alone
- * can give is not lost, and while the others are away it lets nothing go. It is started anew, since only then it counts what is there: while it runs, a block that
- * two peers deliver counts twice.
+ * Waits until a host that has been synced to cannot have all of a file of random bytes, since it has fewer. A host that had copies
+ * keeps them after the stripes are encoded until the others have said that they have their shards, and for some seconds longer:
+ * what it alone can give is not lost, and while the others are away it lets nothing go.
  */
 async function letsGoOfCopies(host: HostProcess, fileBytes: number): Promise<void> {
-  await host.kill();
-  await host.start();
   await until('copies go that stripes have made needless', async () => {
     const [drive] = (await host.status()).drives;
     return drive !== undefined && drive.storedBytes < fileBytes;
