@@ -206,17 +206,15 @@ export class Protection {
   }
 
   /**
-   * Whether a stripe whose record is not here is to be waited for. A mount tries again by itself; a command waits here for
-   * somebody who may have it, and then goes on.
+   * Whether a stripe whose record is not here is to be waited for. A mount tries again by itself, for a while; a command is over
+   * too soon to encode anew what it would cut off, and never does.
    */
   async #awaitsStripes(stripes: Hypercore): Promise<boolean> {
     const { drive, inBackground } = this.#options;
-    if (drive.swarm === null || stripes.length === 0) return false;
-    const last = await stripes.get(stripes.length - 1, { wait: false });
-    if (last !== null) return false;
+    if (drive.swarm === null || stripes.contiguousLength === stripes.length) return false;
     if (!inBackground) {
       await somebodyConnected(stripes, this.#abort.signal);
-      return false;
+      return true;
     }
     this.#stripesAwaitedUntilMs ??= performance.now() + limits.stripes_awaited_ms;
     return performance.now() < this.#stripesAwaitedUntilMs;

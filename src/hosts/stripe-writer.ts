@@ -149,7 +149,7 @@ export class StripeWriter {
       waits &&= block !== null;
       if (block === null && awaited) {
         throw new UnavailableError(
-          `Cannot go on with stripe ${count - 1} of the hosts: it is not here, and no connected machine has it; start a host, or try again in a moment`,
+          `Cannot go on with stripe ${count - 1} of the hosts: it is not here, and no connected machine has it; start a host, or mount the drive: that goes on without after a minute`,
         );
       }
       if (block === null) continue;
