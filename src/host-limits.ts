@@ -62,6 +62,8 @@ export const hostLimits = {
   /** Pause until a host of the plan that is not connected is tried again: first, and in the end. */
   host_reconnect_ms_min: 2000,
   host_reconnect_ms_max: 60_000,
+  /** A host whose disk is busy says what it said before for so long. */
+  host_repeated_ms_max: 600_000,
   /** The owner ends the connection to a host that says nothing of the drive for so long: first, and in the end. */
   host_unusable_ms_min: 30_000,
   host_unusable_ms_max: 600_000,

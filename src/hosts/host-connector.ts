@@ -14,6 +14,8 @@ interface Wait {
   sinceMs: number | null;
   /** So long it may be. A host that cannot do better is not disturbed every half minute. */
   pauseMs: number;
+  /** Since when it is usable after all; each host is for a while once it was met. */
+  usableSinceMs: number | null;
 }
 
 export class HostConnector {
@@ -45,13 +47,29 @@ export class HostConnector {
     const before = this.#waits;
     this.#waits = new Map();
     for (const id of kept) {
-      if (usable.includes(id)) continue;
       const name = id.toString('hex');
-      const wait = before.get(name) ?? { sinceMs: null, pauseMs: limits.host_unusable_ms_min };
+      const known = before.get(name);
+      if (usable.includes(id)) {
+        if (known !== undefined && this.#isDoubtful(known)) this.#waits.set(name, known);
+        continue;
+      }
+      const wait = known ?? {
+        sinceMs: null,
+        pauseMs: limits.host_unusable_ms_min,
+        usableSinceMs: null,
+      };
+      wait.usableSinceMs = null;
       this.#waits.set(name, wait);
       this.#lookAt(id, wait);
     }
     return usable;
+  }
+
+  /** Whether a host that is usable may only have been met a moment ago. */
+  #isDoubtful(wait: Wait): boolean {
+    wait.sinceMs = null;
+    wait.usableSinceMs ??= this.#nowMs();
+    return this.#nowMs() - wait.usableSinceMs < 2 * limits.host_silence_ms_max;
   }
 
   #lookAt(id: Buffer, wait: Wait): void {

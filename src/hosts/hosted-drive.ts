@@ -127,7 +127,7 @@ export class HostedDrive {
       readBlock: (log, block, peer) => this.#serve(log, block, peer),
       mayRead: ({ role, id }) => role !== 'host' || options.accounts.isFair(id),
       onHello: (peer) => {
-        if (this.state !== null) peer.sendState(this.state);
+        this.#teller.repeatTo((state) => peer.sendState(state));
         this.#askAgain();
       },
       onState: () => this.wakeUp(),

@@ -43,6 +43,11 @@ export class StateTeller {
     return this.#told;
   }
 
+  /** Tells the same to somebody who did not hear it, unless not all of it is true any more. */
+  repeatTo(send: (state: HostState) => void): void {
+    if (this.#told !== null && this.#owed !== null) send(this.#told);
+  }
+
   /** A block that was synced is gone: what was told is not told again. */
   lose(): void {
     this.#losses++;
@@ -61,15 +66,21 @@ export class StateTeller {
     const isSame = JSON.stringify(state) === JSON.stringify(this.#told);
     if (isSame && this.#nowMs() - this.#syncedMs < limits.host_state_ms_max) return;
     const losses = this.#losses;
-    const repeating = setInterval(() => this.#repeat(look), limits.host_state_ms_min);
+    const giveUpMs = this.#nowMs() + limits.host_repeated_ms_max;
+    const repeating = setInterval(() => {
+      // A disk that never answers is that of a host that is gone.
+      if (this.#nowMs() < giveUpMs) this.#repeat(look);
+    }, limits.host_state_ms_min);
     repeating.unref();
     try {
       await this.#options.sync();
     } finally {
       clearInterval(repeating);
     }
+    // It would say that there is what was lost meanwhile.
+    if (losses !== this.#losses) return;
     this.#syncedMs = this.#nowMs();
-    this.#owed = losses === this.#losses ? owed : null;
+    this.#owed = owed;
     this.#send(state);
   }
 
@@ -77,7 +88,13 @@ export class StateTeller {
   #repeat(look: () => Standing | null): void {
     const told = this.#told;
     if (told === null || this.#nowMs() - this.#toldMs < limits.host_state_ms_max) return;
-    const standing = look();
+    let standing: Standing | null;
+    try {
+      standing = look();
+    } catch {
+      // Whoever tells the next time is told why.
+      return;
+    }
     if (standing === null || standing.owed !== this.#owed) return;
     const { state } = standing;
     const holds = CLAIMS.every(

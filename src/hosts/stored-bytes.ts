@@ -9,7 +9,7 @@ export class StoredBytes {
 
   /** May be a little off: of some that went only the average of their log is known. */
   get bytes(): number {
-    return Math.max(0, this.#bytes);
+    return this.#bytes;
   }
 
   /**
@@ -39,7 +39,7 @@ export class StoredBytes {
 
   /** Some are gone. They may come again. */
   remove(bytes: number): void {
-    this.#bytes -= bytes;
+    this.#bytes = Math.max(0, this.#bytes - bytes);
     this.#lately.clear();
   }
 }

@@ -90,6 +90,29 @@ test('host connector - a host that is connected and says nothing is met anew, ev
   t.is(lines.length, 3, 'and the pause is the first again');
 });
 
+test('host connector - a host that is of use for a moment only is disturbed ever more seldom, too', (t) => {
+  const closed: number[] = [];
+  let nowMs = 0;
+  const swarm = {
+    isConnected: () => true,
+    joinPeer: () => undefined,
+    reconnect: () => void closed.push(nowMs),
+  };
+  const connector = new HostConnector(
+    swarm,
+    () => undefined,
+    () => nowMs,
+  );
+  const plan = planOf({ id: Buffer.alloc(32, 1), status: 'active' });
+  // Whoever was just met counts as of use until it was silent for so long.
+  const isUsable = () =>
+    nowMs - (closed.at(-1) ?? Number.NEGATIVE_INFINITY) < limits.host_silence_ms_max;
+  for (; nowMs < 3600_000; nowMs += 1000) connector.look(plan, isUsable);
+  const pauses = closed.map((atMs, i) => atMs - (closed[i - 1] ?? 0));
+  t.ok((pauses.at(-1) as number) >= limits.host_unusable_ms_max, `${pauses}`);
+  t.ok(pauses.length < 12);
+});
+
 test('host connector - the pause grows up to a limit, and for hosts of the plan only', (t) => {
   const closed: number[] = [];
   const joined: Buffer[] = [];

@@ -71,6 +71,25 @@ test('state teller - not when it may not hold any more', async (t) => {
   t.alike(await passed(0), [], 'something else is owed');
   standing.owed = owed;
   t.is((await passed(0)).length, 1);
+  const repeated: HostState[] = [];
+  teller.repeatTo((told) => void repeated.push(told));
+  t.is(repeated.length, 1);
   teller.lose();
   t.alike(await passed(limits.host_state_ms_max), [], 'a block was lost, and came again');
+  teller.repeatTo((told) => void repeated.push(told));
+  t.is(repeated.length, 1, 'nor to who comes now');
+});
+
+test('state teller - what was lost during a sync is not told once more by its end', async (t) => {
+  const { teller, passed, telling, synced } = await busyHost(t);
+  teller.lose();
+  synced();
+  await telling;
+  t.alike(await passed(0), []);
+});
+
+test('state teller - a disk that never answers is not covered up for ever', async (t) => {
+  const { passed } = await busyHost(t);
+  t.is((await passed(limits.host_repeated_ms_max - 1)).length, 1);
+  t.alike(await passed(limits.host_state_ms_max), []);
 });
