@@ -43,6 +43,7 @@ const cacheKeysPerLog = 2 ** 40;
 const chunkKeys = 2 ** 39;
 
 interface Fetch {
+  readonly block: number;
   readonly promise: Promise<Buffer>;
   /** To cancel it with. */
   readonly requests: ActiveRequests;
@@ -67,6 +68,8 @@ export class BlockReader {
   readonly #diskCache: DiskCache | null;
   readonly #rescue: Rescue | null;
   readonly #fetches = new Map<number, Fetch>();
+  /** Those that began before the log was cut there, and are not over. */
+  readonly #outdated = new Set<Fetch>();
   /** When a wait for a block came to its deadline, or was refused because of that. */
   readonly #givenUpAt = new Map<number, number>();
   readonly #inPlace: BlocksInPlace;
@@ -77,7 +80,11 @@ export class BlockReader {
   readonly #onTruncate = (length: number): void => {
     this.#cache.deleteRange(this.#cacheBase + length, this.#cacheBase + cacheKeysPerLog);
     // What is being read may be of the fork before: it is for those who wait for it, and nobody else.
-    for (const block of this.#fetches.keys()) if (block >= length) this.#fetches.delete(block);
+    for (const [block, fetch] of this.#fetches) {
+      if (block < length) continue;
+      this.#fetches.delete(block);
+      this.#outdated.add(fetch);
+    }
   };
   // Of requests of a closed core the library ends its own only.
   readonly #onCoreClose = (): void => this.close();
@@ -294,8 +301,8 @@ export class BlockReader {
     this.#ahead.close();
     this.#rescue?.close();
     if (this.#hedging !== null) clearInterval(this.#hedging);
-    for (const [block, fetch] of this.#fetches) {
-      Hypercore.destroyRequests(fetch.requests, closedError(block));
+    for (const { block, requests } of [...this.#fetches.values(), ...this.#outdated]) {
+      Hypercore.destroyRequests(requests, closedError(block));
     }
   }
 
@@ -311,7 +318,7 @@ export class BlockReader {
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
         fetch.waiters--;
-        if (fetch.waiters === 0) this.#abandon(block, fetch);
+        if (fetch.waiters === 0) this.#abandon(fetch);
       };
       const fail = (error: unknown): void => {
         leave();
@@ -351,10 +358,8 @@ export class BlockReader {
     const requests: ActiveRequests = [];
     const local = this.isLocal(block);
     const promise = this.#load(block, requests, isAhead && local);
-    const fetch = { promise, requests, startedAt: performance.now(), local, waiters: 0 };
-    const settle = (): void => {
-      if (this.#fetches.get(block) === fetch) this.#fetches.delete(block);
-    };
+    const fetch = { block, promise, requests, startedAt: performance.now(), local, waiters: 0 };
+    const settle = (): void => void this.#forget(fetch);
     promise.then(settle, settle);
     if (!local) {
       this.#peerRequests.shares.moveTo(block);
@@ -418,10 +423,14 @@ export class BlockReader {
   }
 
   /** Nobody waits any more: takes the request back, unless it is over already. */
-  #abandon(block: number, fetch: Fetch): void {
-    if (this.#fetches.get(block) !== fetch) return;
-    this.#fetches.delete(block);
-    Hypercore.destroyRequests(fetch.requests);
+  #abandon(fetch: Fetch): void {
+    if (this.#forget(fetch)) Hypercore.destroyRequests(fetch.requests);
+  }
+
+  /** Whether it was not over. */
+  #forget(fetch: Fetch): boolean {
+    if (this.#fetches.get(fetch.block) !== fetch) return this.#outdated.delete(fetch);
+    return this.#fetches.delete(fetch.block);
   }
 
   /**

@@ -2,6 +2,7 @@
 import test, { type Assertions } from 'brittle';
 import { BlockCache } from '../../src/content/block-cache.js';
 import { BlockReader } from '../../src/content/block-reader.js';
+import { InterruptedError } from '../../src/errors.js';
 import type { LogEncryption } from '../../src/log/encryption.js';
 import { LocalBlocks } from '../../src/log/local-blocks.js';
 import { randomBytes } from '../support/random-bytes.js';
@@ -70,3 +71,17 @@ for (const how of ['fetch', 'preload'] as const) {
     t.alike(later, now);
   });
 }
+
+test('old fork: a wait for a block that the log has not yet ends as before, also after a cut', async (t) => {
+  const { core, reader } = await openReader(t);
+  const signal = new AbortController();
+  const left = reader.fetch(BLOCKS, { signal: signal.signal, deadlineMs: 600_000 });
+  const kept = reader.fetch(BLOCKS + 1, { deadlineMs: 600_000 });
+  const ended = t.exception(kept, InterruptedError);
+  while (core.waits < 2) await new Promise((resolve) => setImmediate(resolve));
+  await core.truncate(BLOCKS / 2, core.fork + 1);
+  signal.abort();
+  await t.exception(left, InterruptedError);
+  reader.close();
+  await ended;
+});
