@@ -40,6 +40,8 @@ export const limits = {
   dirty_records_max: 50_000,
   /** Longest time between a change and its commit. */
   commit_interval_ms: 1000,
+  /** An fsync waits so long for the kernel to take back the attributes it had. */
+  attributes_told_ms_max: 2000,
   /** The file in which fsync notes what is not committed yet. */
   sync_journal_bytes: 4 << 20,
   /** Chunks put since the last commit that it takes up; with more, fsync commits. */
@@ -176,13 +178,13 @@ export const limits = {
   part_read_blocks_max: 8192,
   /** Values that are to be durable are written past the kernel's cache when they are as much. */
   direct_write_bytes_min: 256 << 10,
+  /** Memory for such writes; a multiple of 4,096. */
+  direct_write_memory_bytes: 4 << 20,
   /** What a thread reads with one call, a multiple of 4,096 that is more than the largest block, and such calls under way. */
   thread_read_bytes_max: (1 << 20) + (32 << 10),
   thread_reads_max: 4,
   /** After so many in turn that failed, more than are under way at once, it reads no more until the mount was idle. */
   thread_reads_failed_max: 256,
-  /** Memory for such writes; a multiple of 4,096. */
-  direct_write_memory_bytes: 4 << 20,
   /** Value files that are kept open. */
   value_files_open_max: 32,
   /** Values that lie one behind the other are read as one up to this. */

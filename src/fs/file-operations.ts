@@ -1,9 +1,10 @@
 /** Operations on open files. */
-import { setImmediate, setTimeout } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 import type { Answer, Caller, OpenAnswer, WriteOptions } from '../../mount/file-system.js';
 import { InterruptedError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { copyOf } from '../log/copy-bytes.js';
+import { withinTime } from '../log/within-time.js';
 import { HandleTable } from './handle-table.js';
 import { type Inode, S_ISGID, S_ISUID, S_IXGRP, segmentOf } from './inode.js';
 import { isKept, requireNoPath } from './kept-inodes.js';
@@ -23,8 +24,6 @@ const SEGMENT = limits.segment_bytes;
 const FALLOCATE_STEPS_PER_TURN = 256;
 /** One copy_file_range answers for this much; the caller asks again for the rest. */
 const COPY_BYTES_MAX = 256 << 20;
-/** An fsync waits this long for the kernel to take back the attributes it had. */
-const ATTRIBUTES_TOLD_MS_MAX = 2000;
 
 /** An open file. */
 interface FileHandle {
@@ -220,8 +219,9 @@ export class FileOperations {
     const volume = this.#volume;
     if (volume.readOnly) return;
     await volume.committer.sync();
+    // Who asks for attributes then gets those of now. But an fsync does not depend on it.
     const told = volume.beingTold(ino);
-    if (told !== undefined) await briefly(told);
+    if (told !== undefined) await withinTime(told, limits.attributes_told_ms_max);
   }
 
   sync(): Answer<void> {
@@ -363,13 +363,6 @@ export class FileOperations {
     }
     return Math.max(0, done);
   }
-}
-
-/** Who asks for attributes after an fsync gets those it made. But an fsync does not depend on it. */
-function briefly(told: Promise<void>): Promise<void> {
-  const enough = new AbortController();
-  const late = setTimeout(ATTRIBUTES_TOLD_MS_MAX, undefined, { signal: enough.signal });
-  return Promise.race([told, late.catch(() => undefined)]).finally(() => enough.abort());
 }
 
 /** See {@link modeWithoutSuidGid}. */

@@ -107,7 +107,8 @@ export class Protector {
 
   /**
    * Makes the logs fit each other, and begins. `fork`: what the logs of the stripes must at least have, since the chunk
-   * log went on under a new one. Throws what {@link StripeWriter.recover} throws.
+   * log went on under a new one; `awaitsStripes`: those that are not here are not given up. Throws what
+   * {@link StripeWriter.recover} throws.
    */
   async start(fork: number, awaitsStripes: boolean): Promise<void> {
     const { swarm, logs, planLog, planKeyPair, sync, log } = this.#options;

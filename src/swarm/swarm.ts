@@ -12,6 +12,7 @@ import type { Discovery, PeerConnection, PeerInfo } from 'hyperswarm';
 import Hyperswarm from 'hyperswarm';
 import { UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
+import { withinTime } from '../log/within-time.js';
 import { isLoopback, isPrivateNetwork } from './address.js';
 import { GuardedMux, type PeerFault } from './guarded-mux.js';
 import { PeerFaults } from './peer-faults.js';
@@ -21,7 +22,6 @@ import type { ServingOrder } from './serving-turns.js';
 import { receivedOver, Silence } from './silence.js';
 import type { TcpInfo } from './tcp-info.js';
 import { leaveTcp, TcpPaths } from './tcp-paths.js';
-import { withinTime } from './within-time.js';
 
 /** What a drive's swarm needs. */
 export interface SwarmOptions {
