@@ -269,6 +269,8 @@ export const limits = {
   /** Pause between two look-ups of peers while none is connected; grows from the first to the second. */
   peer_lookup_interval_ms_min: 1000,
   peer_lookup_interval_ms_max: 5000,
+  /** How often a private network's nodes are told of a peer's identity. */
+  peer_announce_interval_ms: 60_000,
   /** A new connection over which nothing came for so long is dropped, and made again. */
   peer_silence_ms_max: 3000,
   /** A connection over which nothing came for so long is ended: there is a sign of life every 5 s. */

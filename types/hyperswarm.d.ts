@@ -37,6 +37,14 @@ declare module 'hyperswarm' {
     destroy(): Promise<void>;
   }
 
+  /** What lets others connect to this peer's identity. */
+  export interface AnnouncedServer {
+    /** Internal; null until it listens. `relays`: the nodes that took the last announcement. */
+    readonly _announcer: { readonly relays: readonly unknown[] } | null;
+    /** Announces it anew, soon. */
+    refresh(): void;
+  }
+
   export default class Hyperswarm extends EventEmitter {
     constructor(options: {
       dht?: HyperDHT;
@@ -47,6 +55,7 @@ declare module 'hyperswarm' {
       jitter?: number;
     });
     readonly dht: HyperDHT;
+    readonly server: AnnouncedServer;
     /** This peer's identity. */
     readonly keyPair: import('hypercore').KeyPair;
     readonly connections: Set<PeerConnection>;

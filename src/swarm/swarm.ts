@@ -7,13 +7,13 @@ import type NoiseSecretStream from '@hyperswarm/secret-stream';
 import type Corestore from 'corestore';
 import type { KeyPair } from 'hypercore';
 import type { NodeAddress } from 'hyperdht';
-import HyperDHT from 'hyperdht';
 import type { Discovery, PeerConnection, PeerInfo } from 'hyperswarm';
 import Hyperswarm from 'hyperswarm';
 import { UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { withinTime } from '../log/within-time.js';
-import { isLoopback, isPrivateNetwork } from './address.js';
+import { Announcement } from './announcement.js';
+import { bindAddress, createDht } from './dht-node.js';
 import { GuardedMux, type PeerFault } from './guarded-mux.js';
 import { PeerFaults } from './peer-faults.js';
 import { whoMakesRoom } from './places.js';
@@ -81,7 +81,8 @@ export class Swarm {
   /** Called when a peer is met. */
   readonly #meetings = new Set<() => void>();
   readonly #faults: PeerFaults;
-  readonly #stallTimer: NodeJS.Timeout;
+  readonly #announcement: Announcement | null;
+  readonly #lookTimer: NodeJS.Timeout;
   #closedReceivedBytes = 0;
   #closedSentBytes = 0;
   #lookupTimer: NodeJS.Timeout | null = null;
@@ -94,21 +95,9 @@ export class Swarm {
     this.#options = options;
     const { bootstrap, topic, keyPair } = options;
     this.#peersMax = options.peersMax ?? limits.peers_max;
-    const onlyHere = bootstrap?.every(isLoopback) === true;
-    const onlyNear = bootstrap?.every(isPrivateNetwork) === true;
-    const dht = new HyperDHT({
-      // Any port: the library's default is the first one that people give a node of their own, which then could not start,
-      // or not start again. A plain 0 means that default; of this range it tries 0, which is any.
-      port: [0, 1],
-      ...(bootstrap === undefined ? {} : { bootstrap }),
-      ...(onlyHere ? { host: '127.0.0.1' } : {}),
-      // On one machine and on one network every port can be reached. Left to find that out, with few nodes to ask, the
-      // library tries a direct path and a punched one at once, and one can tear down the other: the connection then
-      // hangs until it is found dead, and between two machines it took half a minute until one held.
-      ...(onlyNear ? { firewalled: false } : {}),
-    });
+    const host = bindAddress(bootstrap);
     this.#swarm = new Hyperswarm({
-      dht,
+      dht: createDht(bootstrap, host),
       ...(keyPair === undefined ? {} : { keyPair }),
       // Where peers are joined by their key, the library leaves a quarter of it for the others.
       maxPeers: keyPair === undefined ? this.#peersMax : 4 * this.#peersMax,
@@ -116,12 +105,16 @@ export class Swarm {
       jitter: limits.peer_retry_jitter_ms,
     });
     this.#faults = new PeerFaults(options.log);
-    const listenHost = onlyHere ? '127.0.0.1' : '0.0.0.0';
     const { log, lookAtTcp } = options;
-    this.#tcpPaths = new TcpPaths(this.#swarm.keyPair, listenHost, log, lookAtTcp);
+    this.#tcpPaths = new TcpPaths(this.#swarm.keyPair, host, log, lookAtTcp);
     this.#swarm.on('connection', (connection, info) => this.#adopt(connection, info));
-    this.#stallTimer = setInterval(() => this.#dropStalled(), limits.peer_stall_look_ms);
-    this.#stallTimer.unref();
+    this.#announcement =
+      keyPair === undefined ? null : new Announcement(this.#swarm.server, bootstrap !== undefined);
+    this.#lookTimer = setInterval(() => {
+      this.#dropStalled();
+      this.#announcement?.look();
+    }, limits.peer_stall_look_ms);
+    this.#lookTimer.unref();
     if (topic !== undefined) this.join(topic);
     // Whoever has an identity of its own can be found by it.
     if (keyPair !== undefined) this.#listen();
@@ -257,7 +250,7 @@ export class Swarm {
 
   async #close(): Promise<void> {
     if (this.#lookupTimer !== null) clearTimeout(this.#lookupTimer);
-    clearInterval(this.#stallTimer);
+    clearInterval(this.#lookTimer);
     for (const base of this.#peers.keys()) base.destroy();
     await this.#tcpPaths.close();
     const left = this.#leave().catch((error: unknown) => {

@@ -1,0 +1,59 @@
+/** Being found by one's identity, also when the network came later, or forgot. */
+import { join } from 'node:path';
+import test, { type Assertions } from 'brittle';
+import Corestore from 'corestore';
+import type { KeyPair } from 'hypercore';
+import crypto from 'hypercore-crypto';
+import { limits } from '../../src/limits.js';
+import { Announcement } from '../../src/swarm/announcement.js';
+import { startBootstrapNode } from '../../src/swarm/bootstrap.js';
+import { Swarm } from '../../src/swarm/swarm.js';
+import { freePort } from '../drive/support/private-network.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+
+/** Announcing waits several seconds for a node that does not answer. */
+const TIME = { timeout: 90_000 };
+
+test('announcement - who started before the network is found by its identity', TIME, async (t) => {
+  const port = await freePort();
+  const host = crypto.keyPair();
+  // It has tried, and has given up.
+  await joinSwarm(t, 'host', port, host).announced();
+  const node = await startBootstrapNode('127.0.0.1', port);
+  t.teardown(() => node.close(), { order: 20, force: true });
+  const other = joinSwarm(t, 'other', port, crypto.keyPair());
+  // Alone, the library would take up to five minutes.
+  t.ok(await other.connectionTo(host.publicKey, 50_000), 'connected');
+});
+
+test('announcement - anew while no node knows of it, and where the only one may forget', (t) => {
+  let refreshed = 0;
+  const announcer = { relays: [] as string[] };
+  const server = { _announcer: null as typeof announcer | null, refresh: () => refreshed++ };
+  const inPrivate = new Announcement(server, true);
+  const inPublic = new Announcement(server, false);
+  const look = (announcement: Announcement, times: number): number => {
+    refreshed = 0;
+    let said = 0;
+    for (let i = 0; i < times; i++) said += Number(announcement.look());
+    t.is(said, refreshed);
+    return said;
+  };
+  t.is(look(inPrivate, 3), 0, 'it does not listen yet');
+  server._announcer = announcer;
+  t.is(look(inPrivate, 3), 3);
+  t.is(look(inPublic, 3), 3);
+  announcer.relays.push('a node');
+  const looks = limits.peer_announce_interval_ms / limits.peer_stall_look_ms;
+  t.is(look(inPrivate, 10 * looks), 10);
+  t.is(look(inPublic, 10 * looks), 0);
+});
+
+function joinSwarm(t: Assertions, name: string, port: number, keyPair: KeyPair): Swarm {
+  const store = new Corestore(join(temporaryFolder(t, 'announcement'), name));
+  t.teardown(() => store.close(), { order: 10, force: true });
+  const bootstrap = [{ host: '127.0.0.1', port }];
+  const swarm = new Swarm({ store, keyPair, bootstrap, log: () => undefined });
+  t.teardown(() => swarm.close(), { force: true });
+  return swarm;
+}
