@@ -5,11 +5,12 @@ import type { Assertions } from 'brittle';
 import type Hypercore from 'hypercore';
 import { type CheckDriveOptions, checkDrive } from '../../../src/drive/check-drive.js';
 import type { CheckReport } from '../../../src/drive/check-report.js';
-import { DriveLogs, driveKeysOf } from '../../../src/drive/drive-logs.js';
+import { DriveLogs, driveKeysOf, openStorage } from '../../../src/drive/drive-logs.js';
 import { Home } from '../../../src/drive/home.js';
 import { removeBlock } from '../../../src/log/hash-tree.js';
+import { valuesOf } from '../../../src/log/values/value-database.js';
 import { VALUES } from '../../../src/log/values/value-files.js';
-import { findBytes, flipByte } from '../../durability/support/store-files.js';
+import { filesBelow, findBytes, flipByte } from '../../durability/support/store-files.js';
 import { contentOf } from '../../durability/support/workload.js';
 import { type DriveMount, Machine } from '../../support/drive-mount.js';
 
@@ -153,6 +154,42 @@ export async function loseBlock(
   name = DRIVE,
 ): Promise<void> {
   await withLog(machine, log, (core) => removeBlock(core, block), name);
+}
+
+/** Of a log's record that is not found by a block's number: a block, a node of its hash tree, a page of its map. */
+const NUMBERED = /^04..0[345]/;
+
+/**
+ * Writes once more what the logs are found by, as each session does that appends something: in a table of the database's of
+ * its own, whatever the tables hold that there were. Returns its file.
+ */
+export async function tableOfHeads(machine: Machine): Promise<string> {
+  const tables = () => filesBelow(machine.home).filter((file) => file.endsWith('.sst'));
+  const before = new Set(tables());
+  const storage = openStorage(new Home(machine.home).paths(DRIVE).store, true);
+  try {
+    await storage.db.ready();
+    const { database } = valuesOf(storage);
+    const keys: Buffer[] = [];
+    for await (const { key } of database.iterator({ gte: Buffer.alloc(0), values: false })) {
+      if (!NUMBERED.test(key.toString('hex'))) keys.push(key);
+    }
+    const read = database.read();
+    const values = Promise.all(keys.map((key) => read.get(key)));
+    read.tryFlush();
+    const write = database.write();
+    for (const [i, value] of (await values).entries())
+      write.tryPut(keys[i] as Buffer, value as Buffer);
+    await write.flush();
+    read.destroy();
+    write.destroy();
+    await storage.db.flush();
+  } finally {
+    await storage.close();
+  }
+  const added = tables().filter((file) => !before.has(file));
+  if (added.length !== 1) throw new Error(`${added.length} new tables: ${added.join(', ')}`);
+  return added[0] as string;
 }
 
 /** Blocks of a log. */
