@@ -203,9 +203,9 @@ export class Appender {
     await this.#wait(this.length);
   }
 
-  /** Gives memory back that is only held to be faster. */
-  releaseMemory(): void {
-    this.#sealer.release();
+  /** Nothing is being written. */
+  noteIdle(): void {
+    this.#sealer.noteIdle();
   }
 
   /** Appends what is pending; rejects like `drain` when that fails. Idempotent. */

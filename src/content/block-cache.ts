@@ -1,5 +1,6 @@
 import { limits } from '../limits.js';
 import { copyBytes } from '../log/copy-bytes.js';
+import { releasePages } from '../log/release-pages.js';
 
 interface Place {
   start: number;
@@ -115,6 +116,14 @@ export class BlockCache {
     this.#reserved = new Set();
     this.#lent = new Set();
     this.#next = 0;
+  }
+
+  /** Drops everything, and gives the memory back to the system; a thread that has seen it keeps no pages of it. */
+  releaseMemory(): void {
+    const isInUse = this.#reserved.size > 0 || this.#lent.size > 0;
+    const memory = isInUse ? null : this.#memory;
+    this.clear();
+    if (memory !== null && releasePages(memory)) this.#memory = memory;
   }
 
   #lend(place: Place): void {

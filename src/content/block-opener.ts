@@ -4,6 +4,7 @@ import type { SealingKeys } from '../log/aead.js';
 import { alignedMemory } from '../log/direct-io.js';
 import type { BlockLayout } from '../log/sectors.js';
 import type { BlockSource, OpenReply, OpenRequest, OpenThreadData } from './open-messages.js';
+import { ThreadRest } from './thread-rest.js';
 
 const noMemory = new SharedArrayBuffer(0);
 
@@ -40,19 +41,23 @@ export class BlockOpener {
   readonly #underWay = new Map<number, Wanted[]>();
   #nextId = 0;
   #isClosed = false;
+  readonly #rest: ThreadRest;
 
   /**
    * @param program What the thread runs.
    * @param startBytes Of blocks, after which it is started.
+   * @param restMs The thread ends once nothing was asked of it for so long.
    */
   constructor(
     keys: SealingKeys,
     program = new URL('./open-thread.js', import.meta.url),
     startBytes: number = limits.thread_start_bytes,
+    restMs: number = limits.thread_rest_ms_max,
   ) {
     this.#keys = keys;
     this.#program = program;
     this.#startBytes = startBytes;
+    this.#rest = new ThreadRest(() => this.#endIdle(), restMs);
   }
 
   /** False once a thread has failed: what is wrong with it would be wrong with the next. */
@@ -65,9 +70,13 @@ export class BlockOpener {
    * long as decrypting a thousand blocks.
    */
   get isReady(): boolean {
-    const isWorthIt = this.#openedHere >= this.#startBytes;
-    if (isWorthIt && this.#thread === null && this.#canStart) this.#ask([]);
+    if (this.#openedHere >= this.#startBytes) this.prepare();
     return this.#isReady;
+  }
+
+  /** Starts the thread, unless there is one: much will be read soon. */
+  prepare(): void {
+    if (this.#thread === null && this.#canStart) this.#ask([]);
   }
 
   /** So many bytes are decrypted elsewhere, since it is not ready. */
@@ -103,9 +112,9 @@ export class BlockOpener {
     });
   }
 
-  /** Lets the thread go, unless it is at work; the next block starts another. */
-  release(): void {
-    if (this.#wanted.length === 0 && this.#underWay.size === 0) this.#end();
+  /** Nothing is being read. What was decrypted so far does not count: little by little no thread is needed. */
+  noteIdle(): void {
+    this.#openedHere = 0;
   }
 
   /** What is under way resolves with false, as all that is asked for later. Idempotent. */
@@ -118,7 +127,13 @@ export class BlockOpener {
     return !this.#isClosed && !this.#hasFailed;
   }
 
+  /** Much that is read then starts another. */
+  #endIdle(): void {
+    if (this.#wanted.length === 0 && this.#underWay.size === 0) this.#end();
+  }
+
   #end(): void {
+    this.#rest.stop();
     const thread = this.#thread;
     this.#thread = null;
     this.#isReady = false;
@@ -160,6 +175,7 @@ export class BlockOpener {
     this.#underWay.set(id, list);
     try {
       const thread = this.#startedThread();
+      this.#rest.used();
       // While somebody waits for it, the process must not end.
       thread.ref();
       thread.postMessage(request);
@@ -180,6 +196,7 @@ export class BlockOpener {
     thread.on('message', (reply: OpenReply) => {
       if (this.#thread !== thread) return;
       this.#isReady = true;
+      this.#rest.used();
       const done = this.#underWay.get(reply.id) ?? [];
       this.#underWay.delete(reply.id);
       if (this.#underWay.size === 0) thread.unref();
@@ -193,6 +210,7 @@ export class BlockOpener {
 
   #failed(thread: Worker | null): void {
     if (this.#thread !== thread || !this.#canStart) return;
+    this.#rest.stop();
     this.#thread = null;
     this.#isReady = false;
     this.#hasFailed = true;

@@ -271,9 +271,14 @@ export class BlockReader {
     return fetch.promise;
   }
 
-  /** Lets go what is held to be fast. */
-  releaseMemory(): void {
-    this.#ahead.release();
+  /** Nothing is being read. */
+  noteIdle(): void {
+    this.#ahead.noteIdle();
+  }
+
+  /** Gets ready for a long stretch. */
+  prepare(): void {
+    if (!this.#closed) this.#ahead.prepare();
   }
 
   /** Waits for the log to follow to the fork that is wanted. */

@@ -10,6 +10,7 @@ import {
   type SealRoom,
   type SealThreadData,
 } from './seal-messages.js';
+import { ThreadRest } from './thread-rest.js';
 import { frameBytesMax } from './zstd.js';
 
 const noMemory = new SharedArrayBuffer(0);
@@ -109,22 +110,26 @@ export class BlockSealer {
   #isReady = false;
   /** Those who wait for the thread, in order. */
   #waiting: Waiter[] = [];
+  readonly #rest: ThreadRest;
 
   /**
    * @param layout How blocks are sealed.
    * @param program What the thread runs.
    * @param startBytes Of large batches, after which it is started.
+   * @param restMs The thread ends once nothing was asked of it for so long.
    */
   constructor(
     keys: SealingKeys,
     layout: BlockLayout,
     program = new URL('./seal-thread.js', import.meta.url),
     startBytes: number = limits.thread_start_bytes,
+    restMs: number = limits.thread_rest_ms_max,
   ) {
     this.#keys = keys;
     this.#layout = layout;
     this.#program = program;
     this.#startBytes = startBytes;
+    this.#rest = new ThreadRest(() => this.#endIdle(), restMs);
   }
 
   /**
@@ -162,13 +167,19 @@ export class BlockSealer {
     return this.#isReady;
   }
 
-  /** Lets the thread go, unless it is at work; the next large batch starts another. */
-  release(): void {
+  /** Nothing is being sealed. What was so far does not count: little by little no thread is needed. */
+  noteIdle(): void {
+    this.#sealedHere = 0;
+  }
+
+  /** Much that is sealed then starts another. */
+  #endIdle(): void {
     if (this.#waiting.length === 0) this.close();
   }
 
   /** To be called when nothing is being sealed. */
   close(): void {
+    this.#rest.stop();
     void this.#thread?.terminate();
     this.#thread = null;
     this.#isReady = false;
@@ -189,6 +200,7 @@ export class BlockSealer {
 
   #ask(request: SealRequest): Promise<number[]> {
     const thread = this.#startedThread();
+    this.#rest.used();
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
       // While somebody waits for it, the process must not end.
@@ -203,6 +215,7 @@ export class BlockSealer {
     const thread = new Worker(this.#program, { workerData });
     thread.on('message', (lengths: number[]) => {
       this.#isReady = true;
+      this.#rest.used();
       this.#waiting.shift()?.resolve(lengths);
       if (this.#waiting.length === 0) thread.unref();
     });
@@ -214,6 +227,7 @@ export class BlockSealer {
 
   #failed(thread: Worker, error: Error): void {
     if (this.#thread !== thread) return;
+    this.#rest.stop();
     this.#thread = null;
     this.#isReady = false;
     for (const waiter of this.#waiting.splice(0)) waiter.reject(error);

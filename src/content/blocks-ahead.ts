@@ -93,10 +93,16 @@ export class BlocksAhead {
     return isGood ? plain : null;
   }
 
-  /** Lets go what is held to be fast. */
-  release(): void {
+  /** Nothing is being read. */
+  noteIdle(): void {
     this.#failures = 0;
-    this.#opener?.release();
+    this.#opener?.noteIdle();
+  }
+
+  /** Gets ready for a long stretch. */
+  prepare(): void {
+    const { core } = this.#core;
+    if (core !== null && !this.#isClosed) this.#openerOf(core).prepare();
   }
 
   /** Ends what is under way. Idempotent. */

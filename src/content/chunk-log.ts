@@ -84,6 +84,8 @@ export class ChunkLog implements ContentStore {
   #garbage: BlockSet | null = null;
   #storedBytes = 0;
   #deduplicatedBytes = 0;
+  /** How much was stored when readers last got ready. */
+  #preparedAtBytes = 0;
   #closing: Promise<void> | null = null;
 
   private constructor(
@@ -339,9 +341,13 @@ export class ChunkLog implements ContentStore {
   }
 
   releaseMemory(): void {
-    this.#cache.clear();
-    for (const reader of this.#readers.values()) reader.releaseMemory();
-    this.#appender?.releaseMemory();
+    this.#cache.releaseMemory();
+    for (const reader of this.#readers.values()) reader.noteIdle();
+    this.#appender?.noteIdle();
+    // Who wrote much is likely to read it, and to do so while nothing else is at hand that starting a thread would delay.
+    if (this.#storedBytes - this.#preparedAtBytes < limits.thread_start_bytes) return;
+    this.#preparedAtBytes = this.#storedBytes;
+    this.#readers.get(this.writer)?.prepare();
   }
 
   /** As the interface says; rejects like `drain` when what is pending cannot be appended. */

@@ -7,10 +7,15 @@ export const alignment_bytes = 4096;
 /** File systems that have no such access, and disks that want another alignment. */
 const CANNOT = ['EINVAL', 'EOPNOTSUPP', 'ENOTSUP'];
 
-/** Answers where the first memory is. */
-const addressOf: (memory: Buffer, source: Buffer, bytes: number) => number = koffi
+/** Copies nothing, and answers where the first memory is. */
+const memcpy: (memory: Buffer, source: Buffer, bytes: number) => number = koffi
   .load(null)
   .func('size_t memcpy(void *, void *, size_t)');
+
+/** Where memory is in the address space. */
+export function addressOf(memory: Buffer): number {
+  return memcpy(memory, memory, 0);
+}
 
 /** The next offset at which there can be a direct read or write. */
 export function aligned(offset: number): number {
@@ -20,7 +25,7 @@ export function aligned(offset: number): number {
 /** So many bytes, a multiple of 4,096, in a SharedArrayBuffer: other threads may have them, too. */
 export function alignedMemory(bytes: number): Buffer {
   const memory = Buffer.from(new SharedArrayBuffer(bytes + alignment_bytes));
-  const address = addressOf(memory, memory, 0);
+  const address = addressOf(memory);
   const start = aligned(address) - address;
   return memory.subarray(start, start + bytes);
 }

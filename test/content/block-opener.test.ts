@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import test, { type Assertions } from 'brittle';
 import type { CoreContext } from 'hypercore';
 import { BlockCache } from '../../src/content/block-cache.js';
@@ -19,6 +19,8 @@ const core = { key: Buffer.alloc(32, 2) } as CoreContext;
 const keys = encryption.sealingKeys(core);
 
 const INDEX = 7;
+/** For a thread that is to end soon. */
+const REST_MS = 100;
 const SECTORS = { index: INDEX, layout: 'sectors' } as const;
 
 function shared(plain: Buffer): Buffer {
@@ -193,10 +195,11 @@ test('block opener: says which block is not authentic', async (t) => {
   t.ok(opener.isUsable);
 });
 
-test('block opener: released, it starts another thread; closed, nobody waits', async (t) => {
-  const opener = new BlockOpener(keys, undefined, 0);
+test('block opener: once its thread ended it starts another; closed, nobody waits', async (t) => {
+  const opener = new BlockOpener(keys, undefined, 0, REST_MS);
   t.ok(await openWhole(opener, shared(randomBytes(100, 1))));
-  opener.release();
+  // Nothing starts one meanwhile.
+  await sleep(3 * REST_MS);
   t.ok(await openWhole(opener, shared(randomBytes(100, 2))));
   const waiting = openWhole(opener, shared(randomBytes(100, 3)));
   await Promise.resolve();
@@ -211,8 +214,23 @@ test('block opener: says when its thread works', async (t) => {
   t.absent(opener.isReady, 'it starts');
   while (!opener.isReady) await setImmediate();
   t.ok(await openWhole(opener, shared(randomBytes(100, 1))));
-  opener.release();
-  t.absent(opener.isReady);
+  opener.noteIdle();
+  t.ok(opener.isReady, 'also after a pause');
+});
+
+test('block opener: its thread ends when nothing is asked of it, and not while something is', async (t) => {
+  // So many bytes are never decrypted elsewhere: only who prepares it starts the thread.
+  const opener = new BlockOpener(keys, undefined, Number.POSITIVE_INFINITY, REST_MS);
+  t.teardown(() => opener.close());
+  for (let round = 0; round < 2; round++) {
+    t.absent(opener.isReady);
+    opener.prepare();
+    while (!opener.isReady) await setImmediate();
+    const large = Array.from({ length: 200 }, (_, i) => shared(randomBytes(100_000, i)));
+    const opened = await Promise.all(large.map((block) => openWhole(opener, block)));
+    t.ok(opened.every((isOpen) => isOpen));
+    while (opener.isReady) await setImmediate();
+  }
 });
 
 test('block opener: a thread that fails is done without', async (t) => {
@@ -302,7 +320,7 @@ test('block cache: a place given up, dropped or of an emptied cache is not kept'
 });
 
 test('block opener: a thread is started when there is much to do', async (t) => {
-  const opener = new BlockOpener(keys, undefined, 1000);
+  const opener = new BlockOpener(keys, undefined, 1000, REST_MS);
   t.teardown(() => opener.close());
   let threads = 0;
   const count = () => threads++;
@@ -320,8 +338,12 @@ test('block opener: a thread is started when there is much to do', async (t) => 
   opener.noteOpenedHere(1);
   t.ok(await isStarted());
   while (!opener.isReady) await setImmediate();
-  opener.release();
+  while (opener.isReady) await setImmediate();
   opener.noteOpenedHere(999);
   await isStarted();
   t.is(threads, 1, 'counted anew');
+  opener.noteIdle();
+  opener.noteOpenedHere(999);
+  await isStarted();
+  t.is(threads, 1, 'and once more after a pause');
 });

@@ -12,6 +12,8 @@ import { randomBytes } from '../support/random-bytes.js';
 const encryption = createEncryptionProvider(Buffer.alloc(32, 1));
 const core = { key: Buffer.alloc(32, 2) } as CoreContext;
 const spaceBytes = 3 << 20;
+/** For a thread that is to end soon. */
+const REST_MS = 100;
 /** Number of the first block in its log. */
 const FIRST = 1000;
 
@@ -88,15 +90,22 @@ test('block sealer: two batches at once stay apart', async (t) => {
   t.alike(sealed.map(opened), batches);
 });
 
-test('block sealer: released, it starts another thread', async (t) => {
-  const sealer = new BlockSealer(encryption.sealingKeys(core), 'sectors', undefined, 0);
+test('block sealer: its thread ends when nothing is asked of it, and another is started', async (t) => {
+  const sealer = new BlockSealer(encryption.sealingKeys(core), 'sectors', undefined, 1, REST_MS);
   t.teardown(() => sealer.close());
   const space = new SealSpace(spaceBytes);
-  await untilReady(sealer);
-  await sealer.seal(space, plaintextsOf(large), FIRST);
-  sealer.release();
-  t.absent(sealer.isReady);
-  t.alike(opened(await sealer.seal(space, plaintextsOf(large), FIRST)), large);
+  for (let round = 0; round < 2; round++) {
+    t.absent(sealer.isReady);
+    t.alike(opened(await sealer.seal(space, plaintextsOf(large), FIRST)), large);
+    await untilReady(sealer);
+    sealer.noteIdle();
+    const sealed = [1, 2, 3].map(() =>
+      sealer.seal(new SealSpace(spaceBytes), plaintextsOf(large), FIRST),
+    );
+    t.ok(sealer.isReady, 'also after a pause');
+    for (const blocks of await Promise.all(sealed)) t.alike(opened(blocks), large);
+    while (sealer.isReady) await setImmediate();
+  }
 });
 
 test('block sealer: a thread that fails half-way through a batch is done without', async (t) => {
@@ -120,7 +129,9 @@ test('block sealer: a thread that fails half-way through a batch is done without
 
 test('block sealer: a thread is started when there is much to do', async (t) => {
   const bytes = large.reduce((sum, block) => sum + block.length, 0);
-  const sealer = new BlockSealer(encryption.sealingKeys(core), 'sectors', undefined, 2 * bytes);
+  const layout = 'sectors';
+  const keys = encryption.sealingKeys(core);
+  const sealer = new BlockSealer(keys, layout, undefined, 2 * bytes, REST_MS);
   t.teardown(() => sealer.close());
   let threads = 0;
   const count = () => threads++;
@@ -140,7 +151,10 @@ test('block sealer: a thread is started when there is much to do', async (t) => 
   await sealer.seal(space, plaintextsOf(large), FIRST);
   t.ok(await isStarted());
   await untilReady(sealer);
-  sealer.release();
+  while (sealer.isReady) await setImmediate();
   await sealer.seal(space, plaintextsOf(large), FIRST);
   t.absent(sealer.isReady, 'counted anew');
+  sealer.noteIdle();
+  await sealer.seal(space, plaintextsOf(large), FIRST);
+  t.absent(sealer.isReady, 'and once more after a pause');
 });

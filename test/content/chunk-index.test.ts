@@ -111,3 +111,26 @@ test('block cache: what it holds is what was put, whatever the sizes and the ord
   }
   t.pass();
 });
+
+test('block cache: gives its memory back, but for what is being written to or looked at', async (t) => {
+  const bytes = 1 << 20;
+  const cache = new BlockCache(4 * bytes);
+  cache.set(1, Buffer.alloc(bytes, 1));
+  cache.releaseMemory();
+  t.is(cache.get(1), undefined);
+  t.is(cache.bytes, 0);
+  cache.set(2, Buffer.alloc(bytes, 2));
+  const lent = cache.get(2);
+  t.alike(lent, Buffer.alloc(bytes, 2));
+  cache.releaseMemory();
+  t.alike(lent, Buffer.alloc(bytes, 2), 'in this turn it stays');
+  await setImmediate();
+  const reserved = cache.reserve(3, bytes);
+  reserved?.memory.fill(3);
+  cache.releaseMemory();
+  t.alike(reserved?.memory, Buffer.alloc(bytes, 3), 'a thread may be at work in it');
+  reserved?.settle(0);
+  t.is(cache.get(3), undefined);
+  cache.set(4, Buffer.alloc(bytes, 4));
+  t.alike(cache.get(4), Buffer.alloc(bytes, 4));
+});
