@@ -118,12 +118,16 @@ export class BlockCache {
     this.#next = 0;
   }
 
-  /** Drops everything, and gives the memory back to the system; a thread that has seen it keeps no pages of it. */
+  /**
+   * Drops everything, and gives the memory back to the system unless somebody uses it just now. A thread that has seen it keeps no pages
+   * of it.
+   */
   releaseMemory(): void {
-    const isInUse = this.#reserved.size > 0 || this.#lent.size > 0;
-    const memory = isInUse ? null : this.#memory;
-    this.clear();
-    if (memory !== null && releasePages(memory)) this.#memory = memory;
+    this.#places.clear();
+    this.#bytes = 0;
+    if (this.#memory === null || this.#reserved.size > 0 || this.#lent.size > 0) return;
+    this.#next = 0;
+    if (!releasePages(this.#memory)) this.#memory = null;
   }
 
   #lend(place: Place): void {

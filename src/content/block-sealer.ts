@@ -214,6 +214,7 @@ export class BlockSealer {
     const workerData: SealThreadData = { ...this.#keys, layout: this.#layout };
     const thread = new Worker(this.#program, { workerData });
     thread.on('message', (lengths: number[]) => {
+      if (this.#thread !== thread) return;
       this.#isReady = true;
       this.#rest.used();
       this.#waiting.shift()?.resolve(lengths);

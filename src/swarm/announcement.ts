@@ -6,29 +6,39 @@
 import type { AnnouncedServer } from 'hyperswarm';
 import { limits } from '../limits.js';
 
+const LOOKS_BETWEEN = Math.ceil(limits.peer_announce_interval_ms / limits.peer_stall_look_ms);
+
 /** To be looked at every {@link limits.peer_stall_look_ms}. */
 export class Announcement {
   readonly #server: AnnouncedServer;
-  readonly #looksBetween: number;
+  readonly #isPrivate: boolean;
+  /** Since it was asked for last. */
   #looks = 0;
+  /** So many until it is asked for again while no node knows of it. */
+  #looksUntilNext = 1;
 
   /** `isPrivate`: few nodes know of it, perhaps one, which may forget. */
   constructor(server: AnnouncedServer, isPrivate: boolean) {
     this.#server = server;
-    this.#looksBetween = isPrivate
-      ? Math.ceil(limits.peer_announce_interval_ms / limits.peer_stall_look_ms)
-      : Number.POSITIVE_INFINITY;
+    this.#isPrivate = isPrivate;
   }
 
-  /** Announces it anew where no node is known to know of it, or it was long ago. Returns whether it does. */
+  /**
+   * Asks to announce it anew where no node is known to know of it, at a slower and slower pace, or it was long ago. Returns whether it
+   * asked.
+   */
   look(): boolean {
-    this.#looks++;
-    // Absent until the first attempt begins; that one need not be disturbed.
     const announcer = this.#server._announcer;
     if (announcer === null) return false;
-    if (announcer.relays.length > 0 && this.#looks < this.#looksBetween) return false;
+    this.#looks++;
+    const isKnown = announcer.relays.length > 0;
+    if (isKnown) this.#looksUntilNext = 1;
+    if (isKnown && !this.#isPrivate) return false;
+    if (this.#looks < (isKnown ? LOOKS_BETWEEN : this.#looksUntilNext)) return false;
     this.#looks = 0;
-    // The library does so within 3 s, unless it is under way, and waits while the network is gone.
+    if (!isKnown) this.#looksUntilNext = Math.min(2 * this.#looksUntilNext, LOOKS_BETWEEN);
+    // The library does so within 3 s, and forgets it when one is under way just then. Once it takes the network for gone it waits until
+    // that is back.
     this.#server.refresh();
     return true;
   }

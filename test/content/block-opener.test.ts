@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
-import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 import test, { type Assertions } from 'brittle';
 import type { CoreContext } from 'hypercore';
 import { BlockCache } from '../../src/content/block-cache.js';
@@ -196,11 +196,15 @@ test('block opener: says which block is not authentic', async (t) => {
 });
 
 test('block opener: once its thread ended it starts another; closed, nobody waits', async (t) => {
-  const opener = new BlockOpener(keys, undefined, 0, REST_MS);
+  const opener = new BlockOpener(keys, undefined, Number.POSITIVE_INFINITY, REST_MS);
+  let threads = 0;
+  const count = () => threads++;
+  process.on('worker', count);
+  t.teardown(() => process.off('worker', count));
   t.ok(await openWhole(opener, shared(randomBytes(100, 1))));
-  // Nothing starts one meanwhile.
-  await sleep(3 * REST_MS);
+  while (opener.isReady) await setImmediate();
   t.ok(await openWhole(opener, shared(randomBytes(100, 2))));
+  t.is(threads, 2);
   const waiting = openWhole(opener, shared(randomBytes(100, 3)));
   await Promise.resolve();
   opener.close();
@@ -218,7 +222,14 @@ test('block opener: says when its thread works', async (t) => {
   t.ok(opener.isReady, 'also after a pause');
 });
 
-test('block opener: its thread ends when nothing is asked of it, and not while something is', async (t) => {
+test('block opener: its thread does not end while something is asked of it', async (t) => {
+  // Starting takes much longer than a millisecond, after which it would end.
+  const opener = new BlockOpener(keys, undefined, 0, 1);
+  t.teardown(() => opener.close());
+  t.ok(await openWhole(opener, shared(randomBytes(100, 1))));
+});
+
+test('block opener: its thread ends when nothing is asked of it, and can be started again', async (t) => {
   // So many bytes are never decrypted elsewhere: only who prepares it starts the thread.
   const opener = new BlockOpener(keys, undefined, Number.POSITIVE_INFINITY, REST_MS);
   t.teardown(() => opener.close());

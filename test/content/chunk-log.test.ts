@@ -1,7 +1,9 @@
+import { setImmediate } from 'node:timers/promises';
 import test from 'brittle';
 import { ChunkLog } from '../../src/content/chunk-log.js';
 import { Chunker } from '../../src/content/chunker.js';
 import { DamagedError, InterruptedError, ReadOnlyError, StoreError } from '../../src/errors.js';
+import { limits } from '../../src/limits.js';
 import { BlockSet } from '../../src/log/block-set.js';
 import { randomBytes } from '../support/random-bytes.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -31,6 +33,33 @@ test('chunk log: what was put reads back at once, after drain and after a restar
   const second = await openChunkLog(t, { directory });
   t.is(second.log.statistics().cachedBytes, 0);
   t.ok((await readAll(second.log, chunks)).equals(data), 'from the store');
+});
+
+test('chunk log: idle after much was written it gets ready to read, once', async (t) => {
+  const { log } = await openChunkLog(t);
+  let threads = 0;
+  const count = () => threads++;
+  process.on('worker', count);
+  t.teardown(() => process.off('worker', count));
+  const started = async (): Promise<number> => {
+    const before = threads;
+    log.releaseMemory();
+    // Node tells of a thread in the tick after.
+    await setImmediate();
+    return threads - before;
+  };
+  let seed = 50;
+  const write = async (bytes: number): Promise<void> => {
+    for (let put = 0; put < bytes; put += 1 << 20) putAll(log, randomBytes(1 << 20, seed++));
+    await log.drain();
+  };
+  await write(limits.thread_start_bytes / 2);
+  t.is(await started(), 0);
+  await write(limits.thread_start_bytes / 2);
+  t.is(await started(), 1);
+  t.is(await started(), 0);
+  await write(1 << 20);
+  t.is(await started(), 0, 'not for a little more');
 });
 
 test('chunk log: a part of a chunk', async (t) => {
@@ -166,7 +195,7 @@ test('chunk log: random puts, drains and reads against a model', async (t) => {
     const data = randomBytes(size, 1000 + (i % 450));
     model.push({ data, chunk: log.put([data]) });
     if (i % 37 === 0) await log.drain();
-    if (i % 11 === 0) await new Promise((resolve) => setImmediate(resolve));
+    if (i % 11 === 0) await setImmediate();
     const { data: expected, chunk } = model[(i * 31) % model.length]!;
     const got = await log.read(chunk, 0, chunk.length);
     if (!got.equals(expected)) t.fail(`chunk ${i}`);

@@ -41,12 +41,17 @@ test('announcement - anew while no node knows of it, and where the only one may 
   };
   t.is(look(inPrivate, 3), 0, 'it does not listen yet');
   server._announcer = announcer;
-  t.is(look(inPrivate, 3), 3);
-  t.is(look(inPublic, 3), 3);
-  announcer.relays.push('a node');
   const looks = limits.peer_announce_interval_ms / limits.peer_stall_look_ms;
+  for (const announcement of [inPrivate, inPublic]) {
+    t.is(look(announcement, 1), 1, 'at once');
+    t.is(look(announcement, 14), 3, 'after 2, 4 and 8 more');
+    t.is(look(announcement, 10 * looks), 10, 'then once a minute');
+  }
+  announcer.relays.push('a node');
   t.is(look(inPrivate, 10 * looks), 10);
   t.is(look(inPublic, 10 * looks), 0);
+  announcer.relays.pop();
+  t.is(look(inPublic, 1), 1, 'soon again when it is lost');
 });
 
 function joinSwarm(t: Assertions, name: string, port: number, keyPair: KeyPair): Swarm {

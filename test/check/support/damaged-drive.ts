@@ -165,10 +165,10 @@ const NUMBERED = /^04..0[345]/;
  */
 export async function tableOfHeads(machine: Machine): Promise<string> {
   const tables = () => filesBelow(machine.home).filter((file) => file.endsWith('.sst'));
-  const before = new Set(tables());
   const storage = openStorage(new Home(machine.home).paths(DRIVE).store, true);
   try {
     await storage.db.ready();
+    const before = new Set(tables());
     const { database } = valuesOf(storage);
     const keys: Buffer[] = [];
     for await (const { key } of database.iterator({ gte: Buffer.alloc(0), values: false })) {
@@ -184,12 +184,12 @@ export async function tableOfHeads(machine: Machine): Promise<string> {
     read.destroy();
     write.destroy();
     await storage.db.flush();
+    const added = tables().filter((file) => !before.has(file));
+    if (added.length !== 1) throw new Error(`${added.length} new tables: ${added.join(', ')}`);
+    return added[0] as string;
   } finally {
     await storage.close();
   }
-  const added = tables().filter((file) => !before.has(file));
-  if (added.length !== 1) throw new Error(`${added.length} new tables: ${added.join(', ')}`);
-  return added[0] as string;
 }
 
 /** Blocks of a log. */
