@@ -278,7 +278,7 @@ export class BlockReader {
 
   /** Gets ready for a long stretch. */
   prepare(): void {
-    if (!this.#closed) this.#ahead.prepare();
+    this.#ahead.prepare();
   }
 
   /** Waits for the log to follow to the fork that is wanted. */

@@ -344,7 +344,7 @@ export class ChunkLog implements ContentStore {
     this.#cache.releaseMemory();
     for (const reader of this.#readers.values()) reader.noteIdle();
     this.#appender?.noteIdle();
-    // Who wrote much is likely to read it, and to do so while nothing else is at hand that starting a thread would delay.
+    // Who wrote much is likely to read it, and while nothing is to be done starting a thread delays nobody.
     if (this.#storedBytes - this.#preparedAtBytes < limits.thread_start_bytes) return;
     this.#preparedAtBytes = this.#storedBytes;
     this.#readers.get(this.writer)?.prepare();

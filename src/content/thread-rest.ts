@@ -1,5 +1,3 @@
-import { limits } from '../limits.js';
-
 /**
  * Ends a thread of which nothing was asked for a while. Not sooner: starting one takes as long as decrypting a thousand blocks, and
  * what V8 compiled for the one before is lost with it, so a stream after a pause took a quarter to a half longer.
@@ -11,7 +9,7 @@ export class ThreadRest {
   #timer: NodeJS.Timeout | null = null;
 
   /** `end` is called once after each {@link used}, unless that comes again. */
-  constructor(end: () => void, restMs: number = limits.thread_rest_ms_max) {
+  constructor(end: () => void, restMs: number) {
     this.#end = end;
     this.#restMs = restMs;
   }

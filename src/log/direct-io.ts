@@ -12,21 +12,21 @@ const memcpy: (memory: Buffer, source: Buffer, bytes: number) => number = koffi
   .load(null)
   .func('size_t memcpy(void *, void *, size_t)');
 
-/** Where memory is in the address space. */
-export function addressOf(memory: Buffer): number {
-  return memcpy(memory, memory, 0);
-}
-
 /** The next offset at which there can be a direct read or write. */
 export function aligned(offset: number): number {
   return Math.ceil(offset / alignment_bytes) * alignment_bytes;
 }
 
+/** Where in some memory the first place is that such an access can use. */
+export function alignedStart(memory: Buffer): number {
+  const address = memcpy(memory, memory, 0);
+  return aligned(address) - address;
+}
+
 /** So many bytes, a multiple of 4,096, in a SharedArrayBuffer: other threads may have them, too. */
 export function alignedMemory(bytes: number): Buffer {
   const memory = Buffer.from(new SharedArrayBuffer(bytes + alignment_bytes));
-  const address = addressOf(memory);
-  const start = aligned(address) - address;
+  const start = alignedStart(memory);
   return memory.subarray(start, start + bytes);
 }
 

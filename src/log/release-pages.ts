@@ -1,5 +1,5 @@
 import koffi from 'koffi';
-import { addressOf, aligned, alignment_bytes } from './direct-io.js';
+import { alignedStart, alignment_bytes } from './direct-io.js';
 
 /** As in Linux's `mman.h`: the pages go at once, and read as zeros. Elsewhere it may only be a hint. */
 const MADV_DONTNEED = 4;
@@ -16,8 +16,7 @@ const madvise: ((start: Buffer, bytes: number, advice: number) => number) | null
  */
 export function releasePages(memory: Buffer): boolean {
   if (madvise === null) return false;
-  const address = addressOf(memory);
-  const start = aligned(address) - address;
+  const start = alignedStart(memory);
   const bytes = Math.floor((memory.length - start) / alignment_bytes) * alignment_bytes;
   return bytes > 0 && madvise(memory.subarray(start), bytes, MADV_DONTNEED) === 0;
 }

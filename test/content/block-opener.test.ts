@@ -13,6 +13,7 @@ import { gatherSectors, sealSectors, sector_bytes, sectoredBytes } from '../../s
 import { crc32 } from '../../src/log/values/checksum.js';
 import { randomBytes } from '../support/random-bytes.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
+import { countThreads } from './support/count-threads.js';
 
 const encryption = createEncryptionProvider(Buffer.alloc(32, 1));
 const core = { key: Buffer.alloc(32, 2) } as CoreContext;
@@ -197,14 +198,11 @@ test('block opener: says which block is not authentic', async (t) => {
 
 test('block opener: once its thread ended it starts another; closed, nobody waits', async (t) => {
   const opener = new BlockOpener(keys, undefined, Number.POSITIVE_INFINITY, REST_MS);
-  let threads = 0;
-  const count = () => threads++;
-  process.on('worker', count);
-  t.teardown(() => process.off('worker', count));
+  const threads = countThreads(t);
   t.ok(await openWhole(opener, shared(randomBytes(100, 1))));
   while (opener.isReady) await setImmediate();
   t.ok(await openWhole(opener, shared(randomBytes(100, 2))));
-  t.is(threads, 2);
+  t.is(await threads(), 2);
   const waiting = openWhole(opener, shared(randomBytes(100, 3)));
   await Promise.resolve();
   opener.close();
@@ -333,28 +331,21 @@ test('block cache: a place given up, dropped or of an emptied cache is not kept'
 test('block opener: a thread is started when there is much to do', async (t) => {
   const opener = new BlockOpener(keys, undefined, 1000, REST_MS);
   t.teardown(() => opener.close());
-  let threads = 0;
-  const count = () => threads++;
-  process.on('worker', count);
-  t.teardown(() => process.off('worker', count));
-  const isStarted = async (): Promise<boolean> => {
+  const threads = countThreads(t);
+  const startedByNow = (): Promise<number> => {
     void opener.isReady;
-    // Node tells of a thread in the tick after.
-    await setImmediate();
-    return threads > 0;
+    return threads();
   };
-  t.absent(await isStarted());
+  t.is(await startedByNow(), 0);
   opener.noteOpenedHere(999);
-  t.absent(await isStarted());
+  t.is(await startedByNow(), 0);
   opener.noteOpenedHere(1);
-  t.ok(await isStarted());
+  t.is(await startedByNow(), 1);
   while (!opener.isReady) await setImmediate();
   while (opener.isReady) await setImmediate();
   opener.noteOpenedHere(999);
-  await isStarted();
-  t.is(threads, 1, 'counted anew');
+  t.is(await startedByNow(), 1, 'counted anew');
   opener.noteIdle();
   opener.noteOpenedHere(999);
-  await isStarted();
-  t.is(threads, 1, 'and once more after a pause');
+  t.is(await startedByNow(), 1, 'and once more after a pause');
 });

@@ -8,6 +8,7 @@ import { blockPaddingBytes, openWith } from '../../src/log/aead.js';
 import { createEncryptionProvider } from '../../src/log/encryption.js';
 import { leafHash } from '../../src/log/leaf-hashes.js';
 import { randomBytes } from '../support/random-bytes.js';
+import { countThreads } from './support/count-threads.js';
 
 const encryption = createEncryptionProvider(Buffer.alloc(32, 1));
 const core = { key: Buffer.alloc(32, 2) } as CoreContext;
@@ -141,30 +142,23 @@ test('block sealer: a thread is started when there is much to do', async (t) => 
   const keys = encryption.sealingKeys(core);
   const sealer = new BlockSealer(keys, layout, undefined, 2 * bytes, REST_MS);
   t.teardown(() => sealer.close());
-  let threads = 0;
-  const count = () => threads++;
-  process.on('worker', count);
-  t.teardown(() => process.off('worker', count));
-  const isStarted = async (): Promise<boolean> => {
+  const threads = countThreads(t);
+  const startedByNow = (): Promise<number> => {
     void sealer.isReady;
-    // Node tells of a thread in the tick after.
-    await setImmediate();
-    return threads > 0;
+    return threads();
   };
   const space = new SealSpace(spaceBytes);
-  t.absent(await isStarted());
+  t.is(await startedByNow(), 0);
   await sealer.seal(space, plaintextsOf(large), FIRST);
   await sealer.seal(space, plaintextsOf(small), FIRST);
-  t.absent(await isStarted());
+  t.is(await startedByNow(), 0);
   await sealer.seal(space, plaintextsOf(large), FIRST);
-  t.ok(await isStarted());
+  t.is(await startedByNow(), 1);
   await untilReady(sealer);
   while (sealer.isReady) await setImmediate();
   await sealer.seal(space, plaintextsOf(large), FIRST);
-  await isStarted();
-  t.is(threads, 1, 'counted anew');
+  t.is(await startedByNow(), 1, 'counted anew');
   sealer.noteIdle();
   await sealer.seal(space, plaintextsOf(large), FIRST);
-  await isStarted();
-  t.is(threads, 1, 'and once more after a pause');
+  t.is(await startedByNow(), 1, 'and once more after a pause');
 });

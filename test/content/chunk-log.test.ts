@@ -17,6 +17,7 @@ import {
   readAll,
   secret,
 } from './support/chunk-store.js';
+import { countThreads } from './support/count-threads.js';
 
 test('chunk log: what was put reads back at once, after drain and after a restart', async (t) => {
   const directory = temporaryFolder(t, 'chunk-log');
@@ -37,16 +38,11 @@ test('chunk log: what was put reads back at once, after drain and after a restar
 
 test('chunk log: idle after much was written it gets ready to read, once', async (t) => {
   const { log } = await openChunkLog(t);
-  let threads = 0;
-  const count = () => threads++;
-  process.on('worker', count);
-  t.teardown(() => process.off('worker', count));
+  const threads = countThreads(t);
   const started = async (): Promise<number> => {
-    const before = threads;
+    const before = await threads();
     log.releaseMemory();
-    // Node tells of a thread in the tick after.
-    await setImmediate();
-    return threads - before;
+    return (await threads()) - before;
   };
   let seed = 50;
   const write = async (bytes: number): Promise<void> => {

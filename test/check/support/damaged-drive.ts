@@ -156,7 +156,7 @@ export async function loseBlock(
   await withLog(machine, log, (core) => removeBlock(core, block), name);
 }
 
-/** Of a log's record that is not found by a block's number: a block, a node of its hash tree, a page of its map. */
+/** Keys of what a log has by number: its blocks, the nodes of its hash tree, the pages of its map. */
 const NUMBERED = /^04..0[345]/;
 
 /**
