@@ -15,6 +15,7 @@ const FALLOCATE = [
   'space behind the end goes with a truncation, also to the size the file has',
   'a punched hole reads zeros, keeps the size and frees space',
   'a hole may start and end anywhere, and reach behind the end',
+  'a hole that reaches the end leaves what is reserved behind the last block',
   'a zeroed range reads zeros and may grow the file',
   'a write into a hole that was punched is read back',
   'changes set mtime; what cannot be is refused',
