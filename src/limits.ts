@@ -176,8 +176,8 @@ export const limits = {
   /** A read of a chunk that reads no more than it must of a block, and how often that is done before all of the block is read. */
   part_bytes_max: 16 << 10,
   part_reads_max: 3,
-  /** Blocks of which that is known. */
-  part_read_blocks_max: 8192,
+  /** Among how many blocks it is counted: no more than the cache holds, as the rest of one is of use only while it is there. */
+  part_read_blocks_max: 384,
   /** Values that are to be durable are written past the kernel's cache when they are as much. */
   direct_write_bytes_min: 256 << 10,
   /** Memory for such writes; a multiple of 4,096. */

@@ -2,8 +2,10 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'brittle';
+import { packedChunkBytesMax } from '../../src/content/block-format.js';
 import type { ChunkReference } from '../../src/content/content-store.js';
 import { DamagedError } from '../../src/errors.js';
+import { limits } from '../../src/limits.js';
 import { removeBlocks } from '../../src/log/remove-blocks.js';
 import { randomBytes } from '../support/random-bytes.js';
 import { SeededRandom, seedOfRun } from '../support/seeded-random.js';
@@ -19,10 +21,10 @@ import {
 const KIB = 1 << 10;
 
 /** A log that was just opened, in which each read is tried until it comes in place. */
-async function openAgain(t: Parameters<typeof openChunkLog>[0], seed: number) {
+async function openAgain(t: Parameters<typeof openChunkLog>[0], seed: number, bytes = 4 << 20) {
   const directory = temporaryFolder(t, 'in-place');
   const first = await openChunkLog(t, { directory });
-  const data = randomBytes(4 << 20, seed);
+  const data = randomBytes(bytes, seed);
   const chunks = putAll(first.log, data);
   await first.log.drain();
   await first.close();
@@ -78,6 +80,24 @@ test('in place - a part is read without the rest, until enough was', async (t) =
   }
   t.ok(await readNow(opened, chunk, 0, 4 * KIB));
   t.ok(opened.log.statistics().cachedBytes > chunk.length, 'then all of it');
+});
+
+test('in place - of more blocks than the cache holds, each is read in parts for ever', async (t) => {
+  const { chunks: all, opened } = await openAgain(t, 9, 36 << 20);
+  const chunks = all.filter(({ length }) => length >= packedChunkBytesMax);
+  t.ok(chunks.length > limits.part_read_blocks_max);
+  const isNothingKept = () => opened.log.statistics().cachedBytes === 0;
+  // Where they lie is known from whole blocks.
+  for (const chunk of chunks) await opened.log.read(chunk, 0, chunk.length);
+  opened.log.releaseMemory();
+  for (let round = 0; round <= limits.part_reads_max; round++) {
+    for (const [i, chunk] of chunks.entries()) {
+      if (await readNow(opened, chunk, 0, 4 * KIB, isNothingKept)) continue;
+      t.fail(`block ${i} in round ${round}`);
+      return;
+    }
+  }
+  t.pass();
 });
 
 test('in place - of small chunks that share a block all is read', async (t) => {
