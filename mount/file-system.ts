@@ -211,6 +211,11 @@ export interface FileSystem {
   readonly readOnly: boolean;
   /** Ask the kernel for {@link MountParameters.posixAcl}. */
   readonly wantsPosixAcl: boolean;
+  /**
+   * Tell times of birth. The kernel has no place for them where it is told of an inode otherwise: each program that wants
+   * them causes one more request for each, and those in Node.js and Rust always want them.
+   */
+  readonly wantsBirthTimes: boolean;
 
   /** The mount is up. Called once, before any operation. */
   start(kernel: KernelNotifier, parameters: MountParameters): void;

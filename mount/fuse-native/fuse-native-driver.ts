@@ -33,6 +33,9 @@ export class FuseNativeDriver implements MountDriver {
     if (fileSystem.wantsPosixAcl) {
       options.onNotice("The driver 'fuse-native' has no access lists; they are refused");
     }
+    if (fileSystem.wantsBirthTimes) {
+      options.onNotice("The driver 'fuse-native' does not learn of questions for times of birth");
+    }
     // libfuse 2 calls it by this name.
     const fusermount = new Fusermount('fusermount');
     const hasFusermount = await fusermount.isInstalled();

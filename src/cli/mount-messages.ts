@@ -13,6 +13,7 @@ export interface MountRequest {
   allowOther: boolean;
   numericOwner: boolean;
   posixAcl: boolean;
+  birthTimes: boolean;
   /** The version to show; null for the newest, as it changes. */
   at: VersionName | null;
   bootstrap: NodeAddress[] | null;

@@ -47,6 +47,7 @@ export interface MountDriveOptions {
   allowOther: boolean;
   numericOwner: boolean;
   posixAcl: boolean;
+  birthTimes: boolean;
   /** Show the drive as it was, read-only. */
   at?: VersionName | null;
   bootstrap?: NodeAddress[] | undefined;
@@ -173,6 +174,7 @@ export class MountedDrive {
         mountGid: process.getgid?.() ?? 0,
         numericOwner: options.numericOwner,
         posixAcl: options.posixAcl,
+        birthTimes: options.birthTimes,
         storeDirectory: drive.paths.store,
         log,
         ...(point === null ? {} : { at: point }),

@@ -19,6 +19,8 @@ export interface DriveFileSystemOptions {
   numericOwner: boolean;
   /** Keep access lists, and let the kernel go by them. */
   posixAcl?: boolean;
+  /** Tell programs when a file was made. */
+  birthTimes?: boolean;
   /** `statfs` shows the disk that this is on. */
   storeDirectory: string;
   log: (line: string) => void;

@@ -67,6 +67,7 @@ export class DriveFileSystem implements FileSystem {
   readonly wantsWritebackCache: boolean;
   readonly readOnly: boolean;
   readonly wantsPosixAcl: boolean;
+  readonly wantsBirthTimes: boolean;
   readonly #options: DriveFileSystemOptions;
   readonly #volume: Volume;
   readonly #committer: Committer | null;
@@ -85,6 +86,7 @@ export class DriveFileSystem implements FileSystem {
     this.wantsWritebackCache = !options.readOnly;
     // Lists name users and groups by number, which says nothing where other numbers are shown.
     this.wantsPosixAcl = options.posixAcl === true && volume.owner === null;
+    this.wantsBirthTimes = options.birthTimes === true;
     this.#options = options;
     this.#volume = volume;
     this.#committer = committer;

@@ -134,7 +134,7 @@ export const FUSE_NATIVE_OTHER_LIMITS: readonly Omit<KnownLimit, 'behaviours'>[]
     why: 'libfuse 2 does not know them',
   },
   {
-    what: 'the time of birth: stat shows none',
+    what: '--birth-times: stat shows none',
     why: 'libfuse 2 does not know the request statx',
   },
   {

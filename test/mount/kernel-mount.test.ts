@@ -49,10 +49,24 @@ test('mount - times are exact to the nanosecond, before 1970 too', async (t) => 
   t.is(attributes.mtimeNsec, 123456789);
   t.is(attributes.atimeSec, -315619200);
   t.is(attributes.atimeNsec, 1);
-  attributes.btimeSec = 86400;
-  await fileSystem.kernel?.invalidateAttributes(attributes.ino);
-  const shown = await run('stat', '-c', '%.9Y %.9X %W', file);
-  t.is(shown.output, '981173106.123456789 -315619199.999999999 86400\n');
+  const shown = await run('stat', '-c', '%.9Y %.9X', file);
+  t.is(shown.output, '981173106.123456789 -315619199.999999999\n');
+});
+
+test('mount - times of birth are told where that is wanted', async (t) => {
+  for (const wantsBirthTimes of [true, false]) {
+    const fileSystem = new MemoryFileSystem({ wantsBirthTimes });
+    fileSystem.put('f', '');
+    fileSystem.attributesOf('f').btimeSec = 86400;
+    const mount = await mounted(t, fileSystem);
+    const asked = () => mount.statistics().requestsByOperation.statx ?? 0;
+    for (const answered of [1, 2]) {
+      const shown = await run('stat', '-c', '%W %s', `${mount.directory}/f`);
+      t.is(shown.output, `${wantsBirthTimes ? 86400 : 0} 0\n`);
+      t.is(asked(), wantsBirthTimes ? answered : 1, 'who refuses it is asked once');
+      await fileSystem.kernel?.invalidateAttributes(fileSystem.attributesOf('f').ino);
+    }
+  }
 });
 
 test('mount - a large directory is listed whole, and looked-up inodes are forgotten', async (t) => {

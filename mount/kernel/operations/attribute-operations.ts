@@ -2,7 +2,7 @@ import type { AttributeChanges } from '../../file-system.js';
 import { encodeStatx, encodeTimedAttributes } from '../protocol/encode-attributes.js';
 import { ERRNO } from '../protocol/errno.js';
 import { ATTR_OUT, GETATTR_IN, SETATTR_IN, STATX_IN, STATX_OUT } from '../protocol/layouts.js';
-import type { RequestBody } from '../protocol/request.js';
+import { type RequestBody, RequestError } from '../protocol/request.js';
 import { operation } from './operation.js';
 
 const GETATTR_FH = 1;
@@ -32,9 +32,13 @@ export const getattr = operation({
   encode: (reply, timed) => encodeTimedAttributes(reply.struct(ATTR_OUT.SIZE), reply.at, timed),
 });
 
+/** Refused, it is never asked again, and the kernel does with `getattr`, which knows all but the time of birth. */
 export const statx = operation({
   name: 'statx',
-  decode(body) {
+  decode(body, _, context) {
+    if (!context.fileSystem.wantsBirthTimes) {
+      throw new RequestError(ERRNO.ENOSYS, false, 'no times of birth');
+    }
     body.require(STATX_IN.SIZE);
     return body.u32(STATX_IN.getattrFlags) & GETATTR_FH ? body.id(STATX_IN.fh) : undefined;
   },

@@ -22,6 +22,7 @@ interface MountCommandOptions {
   allowOther?: boolean;
   numericOwner?: boolean;
   acl?: boolean;
+  birthTimes?: boolean;
   at?: string;
   bootstrap?: string;
   deadline: number;
@@ -60,6 +61,7 @@ export function addMountCommand(program: Command, context: CliContext): void {
     .option('--allow-other', 'let other users use the mount')
     .option('--numeric-owner', "show the drive's own user and group ids")
     .option('--acl', 'keep POSIX access lists and go by them (to read only with --numeric-owner)')
+    .option('--birth-times', 'tell programs when a file was made, for one more request for each')
     .option('--driver <driver>', `how to mount: ${driverNames.join(' or ')}`, DEFAULT_DRIVER)
     .option('--foreground', 'stay until the mount ends')
     .option('--json', 'print JSON')
@@ -97,6 +99,7 @@ export function addMountCommand(program: Command, context: CliContext): void {
           allowOther: options.allowOther === true,
           numericOwner: options.numericOwner === true,
           posixAcl: options.acl === true,
+          birthTimes: options.birthTimes === true,
           at,
           bootstrap: bootstrap ?? null,
           deadlineMs: options.deadline,

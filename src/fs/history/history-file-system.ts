@@ -51,6 +51,7 @@ export class HistoryFileSystem extends GuardedFileSystem implements FileSystem {
   readonly readOnly: boolean;
   readonly wantsWritebackCache: boolean;
   readonly wantsPosixAcl: boolean;
+  readonly wantsBirthTimes: boolean;
   readonly #drive: DriveFileSystem;
   readonly #directories: HistoryDirectories;
   readonly #views: ViewTable;
@@ -63,6 +64,7 @@ export class HistoryFileSystem extends GuardedFileSystem implements FileSystem {
     this.readOnly = drive.readOnly;
     this.wantsWritebackCache = drive.wantsWritebackCache;
     this.wantsPosixAcl = drive.wantsPosixAcl;
+    this.wantsBirthTimes = drive.wantsBirthTimes;
     const { mountUid: uid, mountGid: gid } = driveOptions;
     this.#directories = new HistoryDirectories({ history, uid, gid });
     this.#headsInUse = headsInUse;

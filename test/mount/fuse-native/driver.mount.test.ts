@@ -183,7 +183,7 @@ testMount(
 );
 
 testMount(
-  'fuse-native: other users are let in for reading only, and there are no access lists',
+  'fuse-native: other users are let in for reading only, and what it lacks is said',
   async (t) => {
     const machine = Machine.forTest(t);
     await machine.shoal('create', 'notes');
@@ -195,9 +195,10 @@ testMount(
     const mount = await machine.mount('notes', [...shared, '--read-only']);
     t.is(readdirSync(mount.directory).length, 0);
     await mount.unmount();
-    const acl = ['mount', 'notes', directory, ...BY_FUSE_NATIVE, '--acl'];
-    const { stderr } = await machine.tryShoal(acl);
+    const wishes = [...BY_FUSE_NATIVE, '--acl', '--birth-times'];
+    const { stderr } = await machine.tryShoal(['mount', 'notes', directory, ...wishes]);
     t.ok(stderr.includes('no access lists'), stderr);
+    t.ok(stderr.includes('times of birth'), stderr);
     await machine.shoal('unmount', 'notes');
   },
 );

@@ -40,6 +40,7 @@ interface Node {
 export class MemoryFileSystem extends NoOpFileSystem {
   override readonly wantsWritebackCache: boolean;
   override readonly readOnly: boolean;
+  override readonly wantsBirthTimes: boolean;
   kernel: KernelNotifier | null = null;
   parameters: MountParameters | null = null;
   stoppedCalls = 0;
@@ -50,10 +51,11 @@ export class MemoryFileSystem extends NoOpFileSystem {
   #openReads = 0;
   #onHanging: (() => void)[] = [];
 
-  constructor({ wantsWritebackCache = false, readOnly = false } = {}) {
+  constructor({ wantsWritebackCache = false, readOnly = false, wantsBirthTimes = false } = {}) {
     super();
     this.wantsWritebackCache = wantsWritebackCache;
     this.readOnly = readOnly;
+    this.wantsBirthTimes = wantsBirthTimes;
     this.#nodes.set(ROOT_INO, {
       attributes: { ...plainAttributes(ROOT_INO, 0o40777, 4096), nlink: 2 },
       data: Buffer.alloc(0),

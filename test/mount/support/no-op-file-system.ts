@@ -37,6 +37,7 @@ export class NoOpFileSystem implements FileSystem {
   readonly wantsWritebackCache: boolean = true;
   readonly readOnly: boolean = false;
   readonly wantsPosixAcl: boolean = false;
+  readonly wantsBirthTimes: boolean = false;
   readonly #zeros = Buffer.alloc(1 << 20);
   readonly #attributes: ReadonlyMap<Ino, Attributes>;
   readonly #names = new Map<string, Ino>([
