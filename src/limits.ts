@@ -119,6 +119,8 @@ export const limits = {
   seal_thread_batch_bytes_min: 512 << 10,
   /** A thread for encryption starts once the main thread did so much since it was idle: starting costs a thousand blocks. */
   thread_start_bytes: 32 << 20,
+  /** The one for decryption starts when so much was written, too, and then nothing for so long. */
+  thread_prepare_quiet_ms: 200,
   /** It ends once nothing was asked of it for so long. */
   thread_rest_ms_max: 120_000,
   /** A block of the chunk log; a peer's larger one is refused. */

@@ -86,6 +86,7 @@ export class ChunkLog implements ContentStore {
   #deduplicatedBytes = 0;
   /** How much was stored when readers last got ready. */
   #preparedAtBytes = 0;
+  #preparing: NodeJS.Timeout | null = null;
   #closing: Promise<void> | null = null;
 
   private constructor(
@@ -208,6 +209,22 @@ export class ChunkLog implements ContentStore {
 
   async drain(): Promise<void> {
     await this.#appender?.drain();
+    this.#prepareOnceQuiet();
+  }
+
+  /** Who wrote much is likely to read it, and while nothing is written starting a thread delays nobody. */
+  #prepareOnceQuiet(): void {
+    const storedBytes = this.#storedBytes;
+    if (storedBytes - this.#preparedAtBytes < limits.thread_start_bytes) return;
+    if (this.#preparing !== null || this.#closing !== null) return;
+    this.#preparing = setTimeout(() => {
+      this.#preparing = null;
+      // If it is not quiet, more is to be drained.
+      if (this.#closing !== null || this.#storedBytes !== storedBytes) return;
+      this.#preparedAtBytes = storedBytes;
+      this.#readers.get(this.writer)?.prepare();
+    }, limits.thread_prepare_quiet_ms);
+    this.#preparing.unref();
   }
 
   /** As the interface says. What it answers at once shares memory with the cache: it must not be changed. */
@@ -344,10 +361,6 @@ export class ChunkLog implements ContentStore {
     this.#cache.releaseMemory();
     for (const reader of this.#readers.values()) reader.noteIdle();
     this.#appender?.noteIdle();
-    // Who wrote much is likely to read it, and while nothing is to be done starting a thread delays nobody.
-    if (this.#storedBytes - this.#preparedAtBytes < limits.thread_start_bytes) return;
-    this.#preparedAtBytes = this.#storedBytes;
-    this.#readers.get(this.writer)?.prepare();
   }
 
   /** As the interface says; rejects like `drain` when what is pending cannot be appended. */
@@ -358,6 +371,7 @@ export class ChunkLog implements ContentStore {
 
   async #close(): Promise<void> {
     this.#readahead.close();
+    if (this.#preparing !== null) clearTimeout(this.#preparing);
     for (const reader of this.#readers.values()) reader.close();
     // Their threads may still write to it for a moment.
     this.#cache.clear();

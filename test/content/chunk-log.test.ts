@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import test from 'brittle';
 import { ChunkLog } from '../../src/content/chunk-log.js';
 import { Chunker } from '../../src/content/chunker.js';
@@ -36,18 +36,18 @@ test('chunk log: what was put reads back at once, after drain and after a restar
   t.ok((await readAll(second.log, chunks)).equals(data), 'from the store');
 });
 
-test('chunk log: idle after much was written it gets ready to read, once', async (t) => {
+test('chunk log: once much was written, and then nothing, it gets ready to read, once', async (t) => {
   const { log } = await openChunkLog(t);
   const threads = countThreads(t);
   const started = async (): Promise<number> => {
     const before = await threads();
-    log.releaseMemory();
+    await sleep(2 * limits.thread_prepare_quiet_ms);
     return (await threads()) - before;
   };
   let seed = 50;
-  const write = async (bytes: number): Promise<void> => {
-    for (let put = 0; put < bytes; put += 1 << 20) putAll(log, randomBytes(1 << 20, seed++));
-    await log.drain();
+  const write = async (bytes: number, to = log): Promise<void> => {
+    for (let put = 0; put < bytes; put += 1 << 20) putAll(to, randomBytes(1 << 20, seed++));
+    await to.drain();
   };
   await write(limits.thread_start_bytes / 2);
   t.is(await started(), 0);
@@ -56,6 +56,15 @@ test('chunk log: idle after much was written it gets ready to read, once', async
   t.is(await started(), 0);
   await write(1 << 20);
   t.is(await started(), 0, 'not for a little more');
+
+  const { log: other } = await openChunkLog(t);
+  await write(limits.thread_start_bytes, other);
+  const before = await threads();
+  putAll(other, randomBytes(1 << 20, seed++));
+  await sleep(2 * limits.thread_prepare_quiet_ms);
+  t.is(await threads(), before, 'not while more is written');
+  await other.drain();
+  t.is(await started(), 1);
 });
 
 test('chunk log: a part of a chunk', async (t) => {
