@@ -2,18 +2,23 @@ import type Hypercore from 'hypercore';
 import { InterruptedError, type ShoalError, StoreError } from '../errors.js';
 import { limits } from '../limits.js';
 import { blockPaddingBytes } from '../log/aead.js';
-import { copyBytes } from '../log/copy-bytes.js';
 import type { LogEncryption } from '../log/encryption.js';
 import { type BlockLayout, plainBytesOf } from '../log/sectors.js';
 import type { SpaceGuard } from '../log/space-guard.js';
 import { asShoalError } from '../log/store-errors.js';
+import { writeAhead } from '../log/values/value-database.js';
+import type { ValuesAhead } from '../log/values/values-ahead.js';
+import { blockHeaderBytes, packBytesMax, packedChunkBytesMax } from './block-format.js';
+import { BlockSealer, blockRoomBytes, SealSpace } from './block-sealer.js';
 import {
-  blockHeaderBytes,
-  blockVersion,
-  packBytesMax,
-  packedChunkBytesMax,
-} from './block-format.js';
-import { BlockSealer, blockRoomBytes, type Plaintext, SealSpace } from './block-sealer.js';
+  copyOfStretch,
+  newPack,
+  type PendingBlock,
+  type PendingPack,
+  plaintextOf,
+  reserve,
+  trim,
+} from './pending-blocks.js';
 import { PutNotes } from './put-notes.js';
 
 /** A batch of blocks is ended by this many bytes, too. */
@@ -25,6 +30,12 @@ const batch_bytes_max = 2 << 20;
  */
 const room_bytes = 1 << 20;
 
+/**
+ * While one batch is appended, one is sealed and the next waits for that: the thread that seals would else wait, too, until the
+ * main thread has cut and hashed what came meanwhile, and both would work by turns.
+ */
+const batches_max = 3;
+
 /** A batch, with the block that ended it and what they take besides. */
 const space_bytes =
   batch_bytes_max + limits.block_bytes_max + limits.append_batch_blocks_max * blockRoomBytes;
@@ -32,37 +43,13 @@ const space_bytes =
 /** An open pack is sealed when this much waits behind it. */
 const behind_pack_bytes_max = 1 << 20;
 
-/** A pack begins with this much memory and doubles. */
-const first_pack_bytes = 4 << 10;
-
-/** Blocks on their way, by what their `used` bytes of plaintext are, header and all. */
-type PendingBlock = PendingPack | PendingChunk;
-
-/** Small chunks, copied into memory of the block's own. */
-interface PendingPack {
-  /** Plaintext so far and room for more. */
-  data: Buffer;
-  used: number;
-  /** It may still grow, so it is not appended. */
-  open: boolean;
-}
-
-/** One chunk, in the memory of who put it. */
-interface PendingChunk {
-  /** Plaintext behind the header. */
-  pieces: readonly Buffer[];
-  used: number;
-  open: false;
-  compress: boolean;
-  /** Tells that the pieces are not needed any more. */
-  release: (() => void) | undefined;
-}
-
 /** Blocks that are appended together. */
 interface Batch {
   blocks: readonly PendingBlock[];
   /** What is appended. */
   sealed: Promise<Buffer[]>;
+  /** On its way to the disk, if it is. */
+  ahead: Promise<ValuesAhead | null>;
 }
 
 interface Waiter {
@@ -92,8 +79,8 @@ export class Appender {
   readonly #core: Hypercore;
   /** The same log without encryption: blocks are sealed here, in one pass and without Hypercore's copy. */
   readonly #sealedCore: Hypercore;
-  /** Memory of sealed blocks: one batch is sealed while the one before is appended. Hypercore keeps none of it. */
-  readonly #spaces = [new SealSpace(space_bytes), new SealSpace(space_bytes)] as const;
+  /** Memory of sealed blocks. Hypercore keeps none of it. */
+  readonly #spaces = Array.from({ length: batches_max }, () => new SealSpace(space_bytes));
   #spacesUsed = 0;
   readonly #sealer: BlockSealer;
   readonly #layout: BlockLayout;
@@ -251,8 +238,7 @@ export class Appender {
       pack = undefined;
     }
     if (pack === undefined) {
-      pack = { data: Buffer.allocUnsafeSlow(first_pack_bytes), used: blockHeaderBytes, open: true };
-      pack.data[0] = blockVersion;
+      pack = newPack();
       this.#pack = this.length;
       this.#queue.push(pack);
     }
@@ -280,21 +266,22 @@ export class Appender {
   }
 
   async #run(): Promise<void> {
+    /** From the front of the queue on. */
+    const batches: Batch[] = [];
     try {
-      let batch = this.#startBatch(0);
-      while (batch !== null) {
+      for (;;) {
+        this.#startBatches(batches);
+        const batch = batches[0];
+        if (batch === undefined) break;
         const sealed = await batch.sealed;
-        const next = this.#startBatchAhead(batch.blocks.length);
-        try {
-          await this.#append(batch.blocks, sealed);
-        } finally {
-          // Its space is used again.
-          await next?.sealed.catch(() => undefined);
-        }
+        this.#startBatches(batches);
+        await this.#append(batch.blocks, sealed);
+        await discard(batch);
+        batches.shift();
         this.#tell();
-        batch = next ?? this.#startBatch(0);
       }
     } catch (error) {
+      await Promise.all(batches.map(discard));
       const failure = asShoalError(error, 'append to the chunk log');
       const waiters = this.#waiters;
       this.#waiters = [];
@@ -306,15 +293,38 @@ export class Appender {
     }
   }
 
+  /** Begins to seal what comes behind these batches, which are in order, as far as there is space. */
+  #startBatches(batches: Batch[]): void {
+    let start = batches.reduce((sum, { blocks }) => sum + blocks.length, 0);
+    while (batches.length < batches_max) {
+      const batch = start === 0 ? this.#startBatch(0) : this.#startBatchAhead(start);
+      if (batch === null) return;
+      batches.push(batch);
+      start += batch.blocks.length;
+      // The main thread seals at once: what that holds up is not to be more than it was.
+      if (batches.length > 1 && !this.#sealer.isReady) return;
+    }
+  }
+
   /** Begins to seal the blocks for the next append, from `#queue[start]` on; null when there are none. */
   #startBatch(start: number): Batch | null {
     const count = this.#batchLength(start);
     if (count === 0) return null;
     const blocks = this.#queue.slice(start, start + count);
-    const space = this.#spaces[this.#spacesUsed++ % 2] as SealSpace;
+    const space = this.#spaces[this.#spacesUsed++ % batches_max] as SealSpace;
     const sealed = this.#sealer.seal(space, blocks.map(plaintextOf), this.#first + start);
-    sealed.catch(() => undefined);
-    return { blocks, sealed };
+    const ahead = sealed.then((values) => this.#writeAhead(values));
+    // Whoever appends them is told.
+    ahead.catch(() => undefined);
+    return { blocks, sealed, ahead };
+  }
+
+  /** Has the disk begin with what the log is told of later: both take as long. */
+  #writeAhead(sealed: readonly Buffer[]): ValuesAhead | null {
+    const storage = this.#core.state?.storage ?? null;
+    const bytes = sealed.reduce((sum, { length }) => sum + length, 0);
+    if (storage === null || this.#spaceGuard?.fits(bytes) === false) return null;
+    return writeAhead(storage.store, sealed);
   }
 
   /** The same for blocks behind those that are being appended, if they make a whole batch. */
@@ -410,50 +420,9 @@ export class Appender {
   }
 }
 
-function plaintextOf(pending: PendingBlock): Plaintext {
-  return {
-    bytes: pending.used,
-    compress: 'compress' in pending && pending.compress,
-    copyTo(target) {
-      if ('data' in pending) {
-        copyBytes(pending.data.subarray(0, pending.used), target);
-        return;
-      }
-      target[0] = blockVersion;
-      let end = blockHeaderBytes;
-      for (const piece of pending.pieces) {
-        copyBytes(piece, target.subarray(end));
-        end += piece.length;
-      }
-    },
-  };
-}
-
-/** Makes room for `bytes` in an open pack. What was handed out of the smaller buffer stays as it is. */
-function reserve(pack: PendingPack, bytes: number): void {
-  if (bytes <= pack.data.length) return;
-  const grown = Buffer.allocUnsafeSlow(
-    Math.min(packBytesMax, Math.max(bytes, pack.data.length * 2)),
-  );
-  pack.data.copy(grown, 0, 0, pack.used);
-  pack.data = grown;
-}
-
-/** Without the room a pack was given to grow, which would be held as long as the block is cached. */
-function trim(pack: PendingPack): Buffer {
-  const data = pack.data.subarray(0, pack.used);
-  return data.length * 1.25 < data.buffer.byteLength ? Buffer.from(data) : data;
-}
-
-function copyOfStretch(pieces: readonly Buffer[], offset: number, length: number): Buffer {
-  const copy = Buffer.allocUnsafeSlow(length);
-  let base = 0;
-  let done = 0;
-  for (const piece of pieces) {
-    const from = Math.max(0, offset - base);
-    const to = Math.min(piece.length, offset + length - base);
-    if (from < to) done += piece.copy(copy, done, from, to);
-    base += piece.length;
-  }
-  return copy;
+/** Its space is used again: nobody is to read it any more. Gives back what was written of it and is in no log. Never rejects. */
+async function discard({ ahead }: Batch): Promise<void> {
+  const values = await ahead.catch(() => null);
+  await values?.discard();
+  await values?.settled();
 }

@@ -3,9 +3,11 @@ import { limits } from '../limits.js';
 import type { SealingKeys } from '../log/aead.js';
 import { setLeafHash } from '../log/leaf-hashes.js';
 import { type BlockLayout, sectoredBytes } from '../log/sectors.js';
+import { setChecksum } from '../log/values/checksum.js';
 import { sealBlock } from './seal-block.js';
 import {
   hashBytes,
+  type SealAnswer,
   type SealRequest,
   type SealRoom,
   type SealThreadData,
@@ -89,7 +91,7 @@ export interface Plaintext {
 }
 
 interface Waiter {
-  resolve: (lengths: number[]) => void;
+  resolve: (answer: SealAnswer) => void;
   reject: (error: Error) => void;
 }
 
@@ -190,15 +192,16 @@ export class BlockSealer {
   async #sealInThread(space: SealSpace, first: number): Promise<Buffer[]> {
     const { memory, sealed, hashes, rooms } = space;
     const request: SealRequest = { memory, sealed, hashes, rooms: [...rooms], first };
-    const lengths = await this.#ask(request);
+    const { lengths, checksums } = await this.#ask(request);
     return space.blocks.map((room, index) => {
       const block = room.subarray(0, lengths[index]);
+      setChecksum(block, checksums[index] as number);
       setLeafHash(block, Buffer.from(Buffer.from(hashes, index * hashBytes, hashBytes)));
       return block;
     });
   }
 
-  #ask(request: SealRequest): Promise<number[]> {
+  #ask(request: SealRequest): Promise<SealAnswer> {
     const thread = this.#startedThread();
     this.#rest.used();
     return new Promise((resolve, reject) => {
@@ -213,11 +216,11 @@ export class BlockSealer {
     if (this.#thread !== null) return this.#thread;
     const workerData: SealThreadData = { ...this.#keys, layout: this.#layout };
     const thread = new Worker(this.#program, { workerData });
-    thread.on('message', (lengths: number[]) => {
+    thread.on('message', (answer: SealAnswer) => {
       if (this.#thread !== thread) return;
       this.#isReady = true;
       this.#rest.used();
-      this.#waiting.shift()?.resolve(lengths);
+      this.#waiting.shift()?.resolve(answer);
       if (this.#waiting.length === 0) thread.unref();
     });
     thread.on('error', (error) => this.#failed(thread, error));

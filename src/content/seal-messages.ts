@@ -23,7 +23,15 @@ export interface SealRoom {
   compress: boolean;
 }
 
-/** Answered with the sealed blocks' lengths in bytes; requests are answered in order. */
+/** Of the sealed blocks, in order. */
+export interface SealAnswer {
+  /** In bytes. */
+  lengths: number[];
+  /** CRC-32. */
+  checksums: number[];
+}
+
+/** Answered with a {@link SealAnswer}; requests are answered in order. */
 export interface SealRequest {
   /** The plaintexts' rooms one behind the other. */
   memory: SharedArrayBuffer;

@@ -1,6 +1,7 @@
 import test, { type Assertions } from 'brittle';
 import { NoSpaceError, StoreError } from '../../src/errors.js';
 import { SpaceGuard } from '../../src/log/space-guard.js';
+import { valuesOf } from '../../src/log/values/value-database.js';
 import { randomBytes } from '../support/random-bytes.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { failureOf, openChunkLog, openCore, putAll, readAll } from './support/chunk-store.js';
@@ -33,6 +34,24 @@ test('append failure: blocks stay readable, and the next drain stores them', asy
   await log.drain();
   t.is(log.pendingBytes, 0);
   t.is(core.length, Math.max(...chunks.map((chunk) => chunk.block)) + 1);
+  t.ok((await readAll(log, chunks)).equals(data));
+});
+
+test('append failure: what was on the disk by then is given back', async (t) => {
+  const { core, store } = await openCore(t, temporaryFolder(t, 'append-failure'));
+  const failing = failingCore(core);
+  const { log } = await openChunkLog(t, { core });
+  const { files } = valuesOf(store.storage);
+  const freedBytes = (): number => files.takeFreed().reduce((sum, { length }) => sum + length, 0);
+  const data = randomBytes(7 << 20, 12);
+  failing.fail(noSpace);
+  const chunks = putAll(log, data);
+  t.ok((await failureOf(() => log.drain())) instanceof NoSpaceError);
+  const freed = freedBytes();
+  t.ok(freed >= 2 << 20 && freed < data.length, `${freed} bytes`);
+  failing.fail(null);
+  await log.drain();
+  t.is(freedBytes(), 0);
   t.ok((await readAll(log, chunks)).equals(data));
 });
 

@@ -7,6 +7,7 @@ import { limits } from '../../src/limits.js';
 import { blockPaddingBytes, openWith } from '../../src/log/aead.js';
 import { createEncryptionProvider } from '../../src/log/encryption.js';
 import { leafHash } from '../../src/log/leaf-hashes.js';
+import { checksumOf, crc32InPlace } from '../../src/log/values/checksum.js';
 import { randomBytes } from '../support/random-bytes.js';
 import { countThreads } from './support/count-threads.js';
 
@@ -46,7 +47,10 @@ test('block sealer: large batches in a thread, small ones at once, for the same 
   for (const plain of [large, small, [...large].reverse(), large]) {
     const sealed = await sealer.seal(space, plaintextsOf(plain), FIRST);
     t.alike(opened(sealed), plain);
-    for (const block of sealed) t.alike(crypto.data(block), leafHash(Buffer.from(block)));
+    for (const block of sealed) {
+      t.alike(crypto.data(block), leafHash(Buffer.from(block)));
+      t.is(checksumOf(block), crc32InPlace(block));
+    }
   }
 });
 

@@ -9,6 +9,18 @@ const native = (zlib as { crc32?: (data: Buffer) => number }).crc32;
 /** CRC-32 as in zip and gzip (ISO 3309). */
 export const crc32: (data: Buffer) => number = native ?? crc32InPlace;
 
+const known = new WeakMap<Buffer, number>();
+
+/** Says what a value's checksum is, which another thread has computed. A wrong one would make a value that reads as damaged. */
+export function setChecksum(value: Buffer, checksum: number): void {
+  known.set(value, checksum);
+}
+
+/** The CRC-32 of a value: the one that was set, or computed. */
+export function checksumOf(value: Buffer): number {
+  return known.get(value) ?? crc32(value);
+}
+
 /** For a Node that lacks it. */
 export function crc32InPlace(data: Buffer): number {
   table ??= makeTable();

@@ -11,6 +11,7 @@ import { PointerPages } from './pointer-pages.js';
 import { isBlockKey, isHeadKey, mayHoldBlocks } from './record-key.js';
 import { ValueFiles, type WrittenValues } from './value-files.js';
 import { decodePointer, encodePointer, isPointer, type ValuePointer } from './value-pointer.js';
+import { ValuesAhead } from './values-ahead.js';
 
 /** Blocks that are looked up at once before they are removed; those of an old store come with it. */
 const LOOKED_UP_MAX = 64;
@@ -68,6 +69,17 @@ export function valuesOf(storage: CoreStorage): StoredValues {
   const values = findValuesOf(storage);
   if (values === null) throw new Error('The store keeps no values in files');
   return values;
+}
+
+/**
+ * Begins to write blocks that the storage will be told to store in one batch. Null where that brings nothing: they go to the
+ * database, or are few.
+ */
+export function writeAhead(storage: CoreStorage, blocks: readonly Buffer[]): ValuesAhead | null {
+  const values = blocks.filter(goesToFile);
+  const bytes = values.reduce((sum, { length }) => sum + length, 0);
+  const files = bytes < limits.direct_write_bytes_min ? null : known.get(storage)?.files;
+  return files == null ? null : new ValuesAhead(files, values);
 }
 
 function redirect(db: RocksDatabase, files: ValueFiles, pointers: PointerPages): void {
@@ -218,7 +230,8 @@ class ValueWriteBatch implements RocksWriteBatch {
       freed = this.#removesBlocks ? await this.#removed() : [];
       // What the head of a log says to be there must not get lost behind it. Other blocks came from peers, and do again.
       if (this.#values.length > 0) {
-        written = await this.#files.write(this.#values, this.#setsHead);
+        written = await ValuesAhead.take(this.#values);
+        written ??= await this.#files.write(this.#values, this.#setsHead);
       }
       this.#hand(written?.pointers ?? []);
     } catch (error) {

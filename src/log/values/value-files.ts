@@ -11,7 +11,7 @@ import { limits } from '../../limits.js';
 import { readBootId } from '../boot-id.js';
 import { aligned, isNoDirectAccess } from '../direct-io.js';
 import { syncDirectory } from '../sync-file.js';
-import { crc32 } from './checksum.js';
+import { checksumOf, crc32 } from './checksum.js';
 import { DirectWriter, type UseFile } from './direct-writer.js';
 import { type OpenMark, OpenMarkFile } from './open-mark.js';
 import { numberOfName, OpenValueFiles } from './open-value-files.js';
@@ -383,7 +383,7 @@ export class ValueFiles {
         file: this.#active,
         offset: this.#end,
         length: value.length,
-        checksum: crc32(value),
+        checksum: checksumOf(value),
       };
       this.#end += value.length;
       return pointer;
