@@ -86,6 +86,7 @@ export function rawTable(raw: RawFigures): string {
     ['log, append', 'MB/s', raw.logAppend],
     ['store, cold read in order', 'MB/s', raw.logRead],
     ['store, one cold block of 64 KiB', 'µs', raw.logBlockUs],
+    ['its file, the cold sectors of 4 KiB', 'µs', raw.logSectorsUs],
     ['device, 8 KiB written through in place', 'µs', raw.syncUs],
     ['in memory, that on fsync: append 4 KiB and fsync', 'µs', raw.synced.append],
     ['in memory, that on fsync: sqlite commit, rollback journal', 'µs', raw.synced.sqlite],

@@ -1,4 +1,5 @@
 /** What a workload would take if nothing but the unavoidable happened, by calculation from raw figures. */
+import { sector_bytes } from '../../src/log/sectors.js';
 import type { SyncedFigures } from './driver-floor.js';
 import type { MeasuredRow } from './measured-row.js';
 import type { RawFigures } from './raw-figures.js';
@@ -36,8 +37,8 @@ interface Shape {
   isStream?: boolean;
   /** It has work of its own, for which the time on the plain disk stands; a loop of calls has none. */
   hasProgram?: boolean;
-  /** Blocks of 64 KiB that are read: for each operation one, or as many as its bytes take. */
-  reads?: 'block' | 'bytes';
+  /** What is read of the log: for each operation a few sectors of a block, or as many blocks of 64 KiB as its bytes take. */
+  reads?: 'sectors' | 'bytes';
   /** What is written must be in the log before the workload ends. */
   isSynced?: boolean;
   /** Waits for the device, one after the other. */
@@ -45,13 +46,15 @@ interface Shape {
 }
 
 const BLOCK = 64 << 10;
+/** Where a page begins in them is anywhere, so it lies in one or two of them, each in half of the cases. */
+const SECTORS_OF_READ = 1.5;
 /** Larger requests cost by their bytes. */
 const LARGE_REQUEST_BYTES = 64 << 10;
 
 const shapes: Readonly<Record<string, Shape>> = {
   'seq-write': { isStream: true, isSynced: true },
   'seq-read': { isStream: true, reads: 'bytes' },
-  'rand-read': { reads: 'block' },
+  'rand-read': { reads: 'sectors' },
   'rand-write': { isSynced: true },
   read: { reads: 'bytes' },
   walk: { hasProgram: true },
@@ -84,11 +87,12 @@ function termsOf(row: MeasuredRow, raw: RawFigures, shape: Shape): FloorTerm[] {
     (bytesWritten > writes * LARGE_REQUEST_BYTES ? writes : 0);
   // A kernel that gathers writes sends them while the program goes on.
   const isBeside = shape.isSynced !== true;
-  const blocks = shape.reads === 'block' ? 1 : shape.reads === 'bytes' ? bytesRead / BLOCK : 0;
+  const blocks = shape.reads === 'bytes' ? bytesRead / BLOCK : 0;
+  const opened = shape.reads === 'sectors' ? SECTORS_OF_READ * sector_bytes : blocks * BLOCK;
   const cut = bytesWritten > writes * LARGE_REQUEST_BYTES ? bytesWritten / raw.chunking : 0;
   const logReadUs =
-    shape.reads === 'block'
-      ? raw.logBlockUs
+    shape.reads === 'sectors'
+      ? raw.logSectorsUs
       : shape.isStream
         ? bytesRead / raw.logRead
         : blocks * raw.logBlockUs;
@@ -111,7 +115,7 @@ function termsOf(row: MeasuredRow, raw: RawFigures, shape: Shape): FloorTerm[] {
       us: bytesWritten / raw.encrypt + bytesWritten / raw.leafHash,
       isBeside,
     },
-    { name: 'cipher', us: (blocks * BLOCK) / raw.decrypt },
+    { name: 'cipher', us: opened / raw.decrypt },
     { name: 'log', us: bytesWritten / raw.logAppend, isBeside },
     { name: 'log', us: logReadUs },
     {

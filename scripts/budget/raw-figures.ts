@@ -1,6 +1,15 @@
 /** What the parts that Shoal is made of do alone, on this machine, in this run. */
 import { randomFillSync } from 'node:crypto';
-import { constants, mkdirSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmSync,
+} from 'node:fs';
 import { open } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
@@ -13,6 +22,8 @@ import { limits } from '../../src/limits.js';
 import { blockPaddingBytes, openWith, sealWith } from '../../src/log/aead.js';
 import { leafHash } from '../../src/log/leaf-hashes.js';
 import { LocalBlocks } from '../../src/log/local-blocks.js';
+import { sectoredBytes, sectorsWith } from '../../src/log/sectors.js';
+import { VALUES } from '../../src/log/values/value-files.js';
 import { command } from '../../test/support/command.js';
 import { dropCaches } from '../../test/support/drop-caches.js';
 import type { Sizes } from '../benchmark/sizes.js';
@@ -23,6 +34,7 @@ const BENCH_DRIVER = fileURLToPath(new URL('../bench-driver.js', import.meta.url
 const DRIVER_MS_MAX = 600_000;
 const BLOCK = 64 << 10;
 const BATCH_BLOCKS = 16;
+const SMALL_READ = 4 << 10;
 /** Read at once by who reads in order. */
 const READS_AT_ONCE = 64;
 const KEY = Buffer.alloc(32, 7);
@@ -48,6 +60,8 @@ export interface RawFigures {
   /** The store, with caches dropped: 64 blocks at once, and one after the other. */
   logRead: number;
   logBlockUs: number;
+  /** Its file, with caches dropped: the sectors of a block in which 4 KiB lie, one after the other. */
+  logSectorsUs: number;
   /** Writing 8 KiB in place through to the device, as the sync journal does. */
   syncUs: number;
   /** What waits for that, with a file system in memory behind the driver. */
@@ -152,7 +166,7 @@ function cpuUs(began: NodeJS.CpuUsage): number {
 async function logFigures(
   folder: string,
   mebibytes: number,
-): Promise<Pick<RawFigures, 'logAppend' | 'logRead' | 'logBlockUs'>> {
+): Promise<Pick<RawFigures, 'logAppend' | 'logRead' | 'logBlockUs' | 'logSectorsUs'>> {
   const count = Math.max(BATCH_BLOCKS, Math.ceil((mebibytes << 20) / BLOCK));
   const store = new Corestore(openStorage(folder, false));
   await store.ready();
@@ -181,7 +195,28 @@ async function logFigures(
   await Promise.all(Array.from({ length: READS_AT_ONCE }, reader));
   const logRead = (count * BLOCK) / 1000 / (performance.now() - began);
   await store.close();
-  return { logAppend, logRead, logBlockUs };
+  const logSectorsUs = sectorsFigure(path.join(folder, VALUES), places.length);
+  return { logAppend, logRead, logBlockUs, logSectorsUs };
+}
+
+function sectorsFigure(folder: string, count: number): number {
+  const [name = ''] = readdirSync(folder).sort();
+  const fd = openSync(path.join(folder, name), 'r');
+  const { size } = fstatSync(fd);
+  const blockBytes = sectoredBytes(BLOCK);
+  const stretches = Array.from({ length: count }, () => {
+    const from = Math.floor(Math.random() * (BLOCK - SMALL_READ));
+    const stretch = sectorsWith(blockBytes, from, from + SMALL_READ);
+    if (stretch === null) throw new Error('No such sectors');
+    const block = Math.floor((Math.random() * (size - blockBytes)) / blockBytes) * blockBytes;
+    return { at: block + stretch.offset, bytes: Buffer.alloc(stretch.length) };
+  });
+  dropCaches(folder);
+  const began = performance.now();
+  for (const { at, bytes } of stretches) readSync(fd, bytes, 0, bytes.length, at);
+  const us = ((performance.now() - began) * 1000) / count;
+  closeSync(fd);
+  return us;
 }
 
 async function syncFigure(file: string, count: number): Promise<number> {

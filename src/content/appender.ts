@@ -35,6 +35,7 @@ const room_bytes = 1 << 20;
  * main thread has cut and hashed what came meanwhile, and both would work by turns.
  */
 const batches_max = 3;
+const batches_without_thread_max = 2;
 
 /** A batch, with the block that ended it and what they take besides. */
 const space_bytes =
@@ -48,8 +49,16 @@ interface Batch {
   blocks: readonly PendingBlock[];
   /** What is appended. */
   sealed: Promise<Buffer[]>;
-  /** On its way to the disk, if it is. */
-  ahead: Promise<ValuesAhead | null>;
+  /** Resolves once they are sealed. */
+  ahead: Promise<Ahead>;
+}
+
+/** What was done of an append before its turn. */
+interface Ahead {
+  /** Room on the disk is claimed. */
+  isClaimed: boolean;
+  /** On their way to the disk; null when they are not. */
+  values: ValuesAhead | null;
 }
 
 interface Waiter {
@@ -275,7 +284,8 @@ export class Appender {
         if (batch === undefined) break;
         const sealed = await batch.sealed;
         this.#startBatches(batches);
-        await this.#append(batch.blocks, sealed);
+        const { isClaimed } = await batch.ahead;
+        await this.#append(batch.blocks, sealed, isClaimed);
         await discard(batch);
         batches.shift();
         this.#tell();
@@ -295,14 +305,14 @@ export class Appender {
 
   /** Begins to seal what comes behind these batches, which are in order, as far as there is space. */
   #startBatches(batches: Batch[]): void {
+    // Without a thread they are sealed here and now, while everything else waits.
+    const most = this.#sealer.isReady ? batches_max : batches_without_thread_max;
     let start = batches.reduce((sum, { blocks }) => sum + blocks.length, 0);
-    while (batches.length < batches_max) {
+    while (batches.length < most) {
       const batch = start === 0 ? this.#startBatch(0) : this.#startBatchAhead(start);
       if (batch === null) return;
       batches.push(batch);
       start += batch.blocks.length;
-      // The main thread seals at once: what that holds up is not to be more than it was.
-      if (batches.length > 1 && !this.#sealer.isReady) return;
     }
   }
 
@@ -320,11 +330,15 @@ export class Appender {
   }
 
   /** Has the disk begin with what the log is told of later: both take as long. */
-  #writeAhead(sealed: readonly Buffer[]): ValuesAhead | null {
+  #writeAhead(sealed: readonly Buffer[]): Ahead {
+    try {
+      this.#spaceGuard?.claim(bytesOf(sealed));
+    } catch {
+      // It is tried again, and told, in its turn.
+      return { isClaimed: false, values: null };
+    }
     const storage = this.#core.state?.storage ?? null;
-    const bytes = sealed.reduce((sum, { length }) => sum + length, 0);
-    if (storage === null || this.#spaceGuard?.fits(bytes) === false) return null;
-    return writeAhead(storage.store, sealed);
+    return { isClaimed: true, values: storage && writeAhead(storage.store, sealed) };
   }
 
   /** The same for blocks behind those that are being appended, if they make a whole batch. */
@@ -361,11 +375,15 @@ export class Appender {
   }
 
   /** Appends the blocks at the front of the queue. */
-  async #append(blocks: readonly PendingBlock[], sealed: Buffer[]): Promise<void> {
+  async #append(
+    blocks: readonly PendingBlock[],
+    sealed: Buffer[],
+    isClaimed: boolean,
+  ): Promise<void> {
     const first = this.#first;
     const count = blocks.length;
     this.#expectLength(first);
-    this.#spaceGuard?.claim(sealed.reduce((bytes, block) => bytes + block.length, 0));
+    if (!isClaimed) this.#spaceGuard?.claim(bytesOf(sealed));
     const lengths = sealed.map((block) => block.length);
     try {
       await this.#sealedCore.append(sealed);
@@ -422,7 +440,11 @@ export class Appender {
 
 /** Its space is used again: nobody is to read it any more. Gives back what was written of it and is in no log. Never rejects. */
 async function discard({ ahead }: Batch): Promise<void> {
-  const values = await ahead.catch(() => null);
+  const { values } = await ahead.catch(() => ({ values: null }));
   await values?.discard();
   await values?.settled();
+}
+
+function bytesOf(blocks: readonly Buffer[]): number {
+  return blocks.reduce((sum, { length }) => sum + length, 0);
 }

@@ -216,10 +216,12 @@ export class ChunkLog implements ContentStore {
   #prepareOnceQuiet(): void {
     const storedBytes = this.#storedBytes;
     if (storedBytes - this.#preparedAtBytes < limits.thread_start_bytes) return;
-    if (this.#preparing !== null || this.#closing !== null) return;
+    if (this.#preparing !== null) clearTimeout(this.#preparing);
+    this.#preparing = null;
+    if (this.#closing !== null) return;
     this.#preparing = setTimeout(() => {
       this.#preparing = null;
-      // If it is not quiet, more is to be drained.
+      // What came since is to be drained, too, and this is tried again then.
       if (this.#closing !== null || this.#storedBytes !== storedBytes) return;
       this.#preparedAtBytes = storedBytes;
       this.#readers.get(this.writer)?.prepare();

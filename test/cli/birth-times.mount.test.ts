@@ -24,12 +24,12 @@ test('cli - times of birth are kept always, and told with --birth-times', async 
   for (const name of ['one', 'two', 'three']) writeFileSync(join(mount.directory, name), name);
   const ended = Date.now() + TICK_MS;
   for (const name of ['one', 'two', 'folder']) lstatSync(join(mount.directory, name));
-  t.is(await asked(), 1, 'asked once');
+  t.ok((await asked()) <= 1, 'who refuses it is asked once at most');
   await mount.unmount();
 
   mount = await machine.mount('drive', ['--offline', '--birth-times']);
   for (const name of ['one', 'two', 'folder']) {
-    // Node.js shows the time of the last change where it is told no other.
+    // No change moves it.
     chmodSync(join(mount.directory, name), 0o700);
     t.ok(born(name) >= began && born(name) <= ended, `${name}: ${born(name)}`);
   }

@@ -101,6 +101,11 @@ export const FUSE_NATIVE_LIMITS: readonly KnownLimit[] = [
     why: 'libfuse 2 does not know the request',
     behaviours: ['data: a file without a name can be written, read and named'],
   },
+  {
+    what: '--birth-times: stat shows none',
+    why: 'libfuse 2 does not know the request statx',
+    behaviours: ['times: the time of birth does not move'],
+  },
 ];
 
 /** Limits that no behaviour of the library is about; `driver.mount.test.ts` beside the driver's tests has some of them. */
@@ -132,10 +137,6 @@ export const FUSE_NATIVE_OTHER_LIMITS: readonly Omit<KnownLimit, 'behaviours'>[]
   {
     what: '--acl: access lists are refused, as without it',
     why: 'libfuse 2 does not know them',
-  },
-  {
-    what: '--birth-times: stat shows none',
-    why: 'libfuse 2 does not know the request statx',
   },
   {
     what: 'inode numbers above 2^32 are shown by their lower 32 bits',

@@ -9,7 +9,7 @@ let mount: DriveMount | undefined;
 
 test('mount: a new drive is mounted', { timeout: 60_000 }, async (t) => {
   try {
-    mount = await machine.createAndMount('conformance', ['--offline']);
+    mount = await machine.createAndMount('conformance', ['--offline', '--birth-times']);
     t.pass();
   } catch (error) {
     t.fail(String(error));

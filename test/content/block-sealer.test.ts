@@ -125,7 +125,7 @@ test('block sealer: a thread that fails half-way through a batch is done without
   const program = `
     import { parentPort } from 'node:worker_threads';
     parentPort.on('message', ({ memory, rooms }) => {
-      if (rooms.length === 0) return parentPort.postMessage([]);
+      if (rooms.length === 0) return parentPort.postMessage({ lengths: [], checksums: [] });
       Buffer.from(memory).fill(7, 0, 100_000);
       throw new Error('broken');
     });`;

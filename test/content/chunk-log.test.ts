@@ -58,13 +58,20 @@ test('chunk log: once much was written, and then nothing, it gets ready to read,
   t.is(await started(), 0, 'not for a little more');
 
   const { log: other } = await openChunkLog(t);
-  await write(limits.thread_start_bytes, other);
+  // The thread that seals was started by then, too.
+  await write(2 * limits.thread_start_bytes, other);
   const before = await threads();
   putAll(other, randomBytes(1 << 20, seed++));
   await sleep(2 * limits.thread_prepare_quiet_ms);
   t.is(await threads(), before, 'not while more is written');
   await other.drain();
   t.is(await started(), 1);
+
+  const { log: third } = await openChunkLog(t);
+  await write(2 * limits.thread_start_bytes, third);
+  await sleep(limits.thread_prepare_quiet_ms / 2);
+  await write(1 << 20, third);
+  t.is(await started(), 1, 'the time begins anew');
 });
 
 test('chunk log: a part of a chunk', async (t) => {

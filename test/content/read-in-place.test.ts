@@ -82,7 +82,9 @@ test('in place - a part is read without the rest, until enough was', async (t) =
   t.ok(opened.log.statistics().cachedBytes > chunk.length, 'then all of it');
 });
 
-test('in place - of more blocks than the cache holds, each is read in parts for ever', async (t) => {
+test('in place - of more blocks than the cache holds, each is read in parts for ever', {
+  timeout: 120_000,
+}, async (t) => {
   const { chunks: all, opened } = await openAgain(t, 9, 36 << 20);
   const chunks = all.filter(({ length }) => length >= packedChunkBytesMax);
   t.ok(chunks.length > limits.part_read_blocks_max);

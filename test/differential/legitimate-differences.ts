@@ -16,13 +16,12 @@ export interface AcceptedDifference extends LegitimateDifference {
   accepts: (plain: InodeState, mounted: InodeState, settled: boolean) => boolean;
 }
 
-/** Of st_blocks, whatever the file system's own blocks are. */
-const BYTES_PER_BLOCK = 512n;
+const EXT4_BLOCK_BYTES = 4096n;
 /** Extended attributes take a block on ext4, which counts as one of the file. */
 const XATTR_BLOCKS = 8n;
 /**
  * A hole that reaches the end of a file takes all of the ext4 block in which the file ends, on a drive only its own
- * bytes. The rest of that block is space reserved behind the end.
+ * bytes. The rest of that block is space reserved behind the end. In units of st_blocks.
  */
 const LAST_BLOCK = 8n;
 /** A file with many extents has blocks that hold their list. */
@@ -110,7 +109,8 @@ export const NOT_ASKED: readonly LegitimateDifference[] = [
 
 function acceptableBlocks(plain: InodeState, mounted: InodeState): boolean {
   const [wanted, got] = [plain['allocated blocks'], mounted['allocated blocks']];
-  const reservesBehindEnd = got * BYTES_PER_BLOCK > mounted.size;
-  if (got > wanted + (reservesBehindEnd ? LAST_BLOCK : 0n)) return false;
+  const blocksOfData = ((plain.size + EXT4_BLOCK_BYTES - 1n) / EXT4_BLOCK_BYTES) * LAST_BLOCK;
+  const hasAllItsData = wanted === blocksOfData;
+  if (got > wanted + (hasAllItsData ? 0n : LAST_BLOCK)) return false;
   return got > 0n || wanted <= XATTR_BLOCKS + EXTENT_LIST_BLOCKS || mounted.isHole();
 }

@@ -53,7 +53,7 @@ test('mount - times are exact to the nanosecond, before 1970 too', async (t) => 
   t.is(shown.output, '981173106.123456789 -315619199.999999999\n');
 });
 
-test('mount - times of birth are told where that is wanted', async (t) => {
+test('mount - times of birth are told where that is wanted (Linux 6.6 and later)', async (t) => {
   for (const wantsBirthTimes of [true, false]) {
     const fileSystem = new MemoryFileSystem({ wantsBirthTimes });
     fileSystem.put('f', '');

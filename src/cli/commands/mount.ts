@@ -1,3 +1,4 @@
+import { lstat } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { type Capability, looksLikeCapability, parseCapability } from '../../drive/capability.js';
 import type { VersionName } from '../../drive/history-session.js';
@@ -111,6 +112,8 @@ export function addMountCommand(program: Command, context: CliContext): void {
         onNotice: (line) => printLine(context.stderr, `shoal: ${line}`),
         environment: context.environment,
       });
+      // Linux 6.6 to 6.8 give the refusal of the first question for a time of birth to the program that asked.
+      await lstat(spawned.report.directory).catch(() => undefined);
       const { name, pid, readOnly } = spawned.report;
       const text = `mounted ${name} at ${spawned.report.directory} (pid ${pid})`;
       const value = { name, directory: spawned.report.directory, pid, readOnly };

@@ -116,6 +116,7 @@ export class ValueFiles {
    * Throws errors of the file system; then nothing was stored.
    */
   async write(values: readonly Buffer[], isDurable: boolean): Promise<WrittenValues> {
+    if (this.#isClosed) throw new Error('Corestore is closed');
     await this.open();
     if (!this.#isMarked) await this.#writeMark();
     const bytes = values.reduce((sum, { length }) => sum + length, 0);

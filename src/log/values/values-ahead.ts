@@ -45,8 +45,9 @@ export class ValuesAhead {
     this.#isTaken = true;
     const written = await this.#written;
     if (written === null) return;
-    this.#files.free(written.pointers);
     written.settle();
+    // Nothing ever pointed there: there is no sync to wait for.
+    await this.#files.release(written.pointers);
   }
 }
 
