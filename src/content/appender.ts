@@ -202,6 +202,8 @@ export class Appender {
   /** Nothing is being written. */
   noteIdle(): void {
     this.#sealer.noteIdle();
+    if (this.#running !== null) return;
+    for (const space of this.#spaces) space.releaseMemory();
   }
 
   /** Appends what is pending; rejects like `drain` when that fails. Idempotent. */

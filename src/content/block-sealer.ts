@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { limits } from '../limits.js';
 import type { SealingKeys } from '../log/aead.js';
 import { setLeafHash } from '../log/leaf-hashes.js';
+import { releasePages } from '../log/release-pages.js';
 import { type BlockLayout, sectoredBytes } from '../log/sectors.js';
 import { setChecksum } from '../log/values/checksum.js';
 import { sealBlock } from './seal-block.js';
@@ -59,6 +60,12 @@ export class SealSpace {
 
   get usedBytes(): number {
     return this.#usedBytes;
+  }
+
+  /** Gives its memory back to the system until it is used again. To be called when nobody uses it. */
+  releaseMemory(): void {
+    releasePages(this.#bytes);
+    releasePages(this.#sealed);
   }
 
   /** Puts the plaintexts in place of what was there. */

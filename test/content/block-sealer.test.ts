@@ -166,3 +166,18 @@ test('block sealer: a thread is started when there is much to do', async (t) => 
   await sealer.seal(space, plaintextsOf(large), FIRST);
   t.is(await startedByNow(), 1, 'and once more after a pause');
 });
+
+test('block sealer: the memory of a space is given back, and can be used as before', async (t) => {
+  const sealer = new BlockSealer(encryption.sealingKeys(core), 'sectors');
+  const space = new SealSpace(16 << 20);
+  const blocks = Array.from({ length: 16 }, (_, i) => randomBytes(900_000, 200 + i));
+  const sealAll = async (): Promise<boolean> => {
+    const sealed = opened(await sealer.seal(space, plaintextsOf(blocks), FIRST));
+    return blocks.every((block, i) => block.equals(sealed[i] as Buffer));
+  };
+  t.ok(await sealAll());
+  const before = process.memoryUsage.rss();
+  space.releaseMemory();
+  t.ok(before - process.memoryUsage.rss() > 16 << 20, 'of plaintexts and sealed blocks');
+  t.ok(await sealAll());
+});
