@@ -1,7 +1,8 @@
-import { readdir, realpath, stat } from 'node:fs/promises';
+import { readdir, realpath } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { MountPointError } from '../errors.js';
 import { mountLimits } from '../limits.js';
+import { isDeadMount, isOfDeadMount } from './dead-mount.js';
 import type { MountMethod } from './mount-method.js';
 import { mountAt, readMountTable } from './mount-table.js';
 
@@ -52,10 +53,8 @@ async function canonicalPath(given: string): Promise<string> {
 
 async function isDead(directory: string): Promise<boolean> {
   try {
-    await stat(directory);
-    return false;
+    return await isDeadMount(directory);
   } catch (error) {
-    if (isOfDeadMount(error)) return true;
     throw unusable(directory, error);
   }
 }
@@ -86,12 +85,6 @@ async function checkDirectory(directory: string): Promise<void> {
 function unusable(path: string, error: unknown): MountPointError {
   const why = error instanceof Error ? error.message : String(error);
   return new MountPointError(`Cannot mount at '${path}': ${why}`, { cause: error });
-}
-
-/** ECONNABORTED: its process was ending while it was asked. */
-function isOfDeadMount(error: unknown): boolean {
-  const code = codeOf(error);
-  return code === 'ENOTCONN' || code === 'ECONNABORTED';
 }
 
 function codeOf(error: unknown): string | undefined {

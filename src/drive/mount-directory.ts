@@ -1,6 +1,7 @@
 /** Whether a directory can be mounted on. */
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
+import { isDeadMount, isOfDeadMount } from '../../mount/system/dead-mount.js';
 import { BusyError, NotFoundError, UsageError } from '../errors.js';
 import type { Home } from './home.js';
 import { driveNameOf, readMountTable } from './mount-table.js';
@@ -50,15 +51,14 @@ export async function canonicalMountPath(given: string): Promise<string> {
 
 async function inspect(given: string): Promise<'alive' | 'dead'> {
   try {
-    const found = await stat(given);
-    if (!found.isDirectory()) {
+    if (await isDeadMount(given)) return 'dead';
+    if (!(await stat(given)).isDirectory()) {
       throw new UsageError(`Cannot mount at '${given}': it is not a directory`);
     }
     return 'alive';
   } catch (error) {
+    if (isOfDeadMount(error)) return 'dead';
     const { code } = error as NodeJS.ErrnoException;
-    // The process that served this mount is gone, or was ending while it was asked.
-    if (code === 'ENOTCONN' || code === 'ECONNABORTED') return 'dead';
     if (code === 'ENOENT') throw missing(given);
     if (code === 'ENOTDIR' || code === 'EACCES' || code === 'ELOOP') {
       throw new UsageError(`Cannot mount at '${given}': ${(error as Error).message}`);

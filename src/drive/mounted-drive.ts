@@ -249,7 +249,10 @@ export class MountedDrive {
         remove: ({ path, wait }) => this.#track(this.#remove(path, wait === true)),
         unmount: async ({ force }) => {
           const { commitError } = await this.unmount(force === true);
-          if (commitError !== null) throw commitError;
+          if (commitError === null) return;
+          // Still the same class, which decides the exit code.
+          commitError.message = `Unmounted, but what was not committed is lost: ${commitError.message}`;
+          throw commitError;
         },
       },
     });

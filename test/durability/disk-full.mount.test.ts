@@ -61,6 +61,25 @@ test(`disk full - of data${reason}`, options, async (t) => {
   await again.unmount();
 });
 
+test(`disk full - a forced unmount says what is lost${reason}`, options, async (t) => {
+  const { disk, mount } = await prepare(t);
+  disk.fill(40 * MIB);
+  const path = join(mount.directory, 'filler');
+  const code = untilError((i) => writeAndSync(path, contentOf(i, FILE_BYTES), i * FILE_BYTES));
+  t.is(code, 'ENOSPC');
+  const forced = await mount.machine.tryShoal(['unmount', 'notes', '--force']);
+  t.is(forced.code, exitCodes.noSpace);
+  t.ok(
+    /^shoal: Unmounted, but what was not committed is lost: Cannot store [^\n]+ again\n$/.test(
+      forced.stderr,
+    ),
+    forced.stderr,
+  );
+  const again = await mount.machine.mount('notes', ['--offline'], mount.directory);
+  expectFilesBefore(t, again);
+  await again.unmount();
+});
+
 test(`disk full - of names${reason}`, options, async (t) => {
   const { disk, mount } = await prepare(t);
   // An idle mount moves what its store holds in memory to files, here the 5 MiB of the files before; on a busy machine it
