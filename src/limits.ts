@@ -121,7 +121,7 @@ export const limits = {
   thread_start_bytes: 32 << 20,
   /** The one for decryption starts when so much was written, too, and then nothing for so long. */
   thread_prepare_quiet_ms: 200,
-  /** It ends once nothing was asked of it for so long. */
+  /** Either ends once nothing was asked of it for so long. */
   thread_rest_ms_max: 120_000,
   /** A block of the chunk log; a peer's larger one is refused. */
   block_bytes_max: 1 << 20,

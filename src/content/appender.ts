@@ -49,16 +49,8 @@ interface Batch {
   blocks: readonly PendingBlock[];
   /** What is appended. */
   sealed: Promise<Buffer[]>;
-  /** Resolves once they are sealed. */
-  ahead: Promise<Ahead>;
-}
-
-/** What was done of an append before its turn. */
-interface Ahead {
-  /** Room on the disk is claimed. */
-  isClaimed: boolean;
-  /** On their way to the disk; null when they are not. */
-  values: ValuesAhead | null;
+  /** On their way to the disk, for which room is claimed; resolves with null when they are not. Rejects with NoSpaceError. */
+  ahead: Promise<ValuesAhead | null>;
 }
 
 interface Waiter {
@@ -286,8 +278,8 @@ export class Appender {
         if (batch === undefined) break;
         const sealed = await batch.sealed;
         this.#startBatches(batches);
-        const { isClaimed } = await batch.ahead;
-        await this.#append(batch.blocks, sealed, isClaimed);
+        await batch.ahead;
+        await this.#append(batch.blocks, sealed);
         await discard(batch);
         batches.shift();
         this.#tell();
@@ -326,21 +318,16 @@ export class Appender {
     const space = this.#spaces[this.#spacesUsed++ % batches_max] as SealSpace;
     const sealed = this.#sealer.seal(space, blocks.map(plaintextOf), this.#first + start);
     const ahead = sealed.then((values) => this.#writeAhead(values));
-    // Whoever appends them is told.
+    // It is told when it is their turn.
     ahead.catch(() => undefined);
     return { blocks, sealed, ahead };
   }
 
   /** Has the disk begin with what the log is told of later: both take as long. */
-  #writeAhead(sealed: readonly Buffer[]): Ahead {
-    try {
-      this.#spaceGuard?.claim(bytesOf(sealed));
-    } catch {
-      // It is tried again, and told, in its turn.
-      return { isClaimed: false, values: null };
-    }
+  #writeAhead(sealed: readonly Buffer[]): ValuesAhead | null {
+    this.#spaceGuard?.claim(sealed.reduce((bytes, { length }) => bytes + length, 0));
     const storage = this.#core.state?.storage ?? null;
-    return { isClaimed: true, values: storage && writeAhead(storage.store, sealed) };
+    return storage && writeAhead(storage.store, sealed);
   }
 
   /** The same for blocks behind those that are being appended, if they make a whole batch. */
@@ -377,15 +364,10 @@ export class Appender {
   }
 
   /** Appends the blocks at the front of the queue. */
-  async #append(
-    blocks: readonly PendingBlock[],
-    sealed: Buffer[],
-    isClaimed: boolean,
-  ): Promise<void> {
+  async #append(blocks: readonly PendingBlock[], sealed: Buffer[]): Promise<void> {
     const first = this.#first;
     const count = blocks.length;
     this.#expectLength(first);
-    if (!isClaimed) this.#spaceGuard?.claim(bytesOf(sealed));
     const lengths = sealed.map((block) => block.length);
     try {
       await this.#sealedCore.append(sealed);
@@ -442,11 +424,7 @@ export class Appender {
 
 /** Its space is used again: nobody is to read it any more. Gives back what was written of it and is in no log. Never rejects. */
 async function discard({ ahead }: Batch): Promise<void> {
-  const { values } = await ahead.catch(() => ({ values: null }));
+  const values = await ahead.catch(() => null);
   await values?.discard();
   await values?.settled();
-}
-
-function bytesOf(blocks: readonly Buffer[]): number {
-  return blocks.reduce((sum, { length }) => sum + length, 0);
 }

@@ -86,7 +86,7 @@ export class ChunkLog implements ContentStore {
   #deduplicatedBytes = 0;
   /** How much was stored when readers last got ready. */
   #preparedAtBytes = 0;
-  #preparing: NodeJS.Timeout | null = null;
+  #preparing: NodeJS.Timeout | undefined;
   #closing: Promise<void> | null = null;
 
   private constructor(
@@ -216,17 +216,14 @@ export class ChunkLog implements ContentStore {
   #prepareOnceQuiet(): void {
     const storedBytes = this.#storedBytes;
     if (storedBytes - this.#preparedAtBytes < limits.thread_start_bytes) return;
-    if (this.#preparing !== null) clearTimeout(this.#preparing);
-    this.#preparing = null;
     if (this.#closing !== null) return;
+    clearTimeout(this.#preparing);
     this.#preparing = setTimeout(() => {
-      this.#preparing = null;
       // What came since is to be drained, too, and this is tried again then.
-      if (this.#closing !== null || this.#storedBytes !== storedBytes) return;
+      if (this.#storedBytes !== storedBytes) return;
       this.#preparedAtBytes = storedBytes;
       this.#readers.get(this.writer)?.prepare();
-    }, limits.thread_prepare_quiet_ms);
-    this.#preparing.unref();
+    }, limits.thread_prepare_quiet_ms).unref();
   }
 
   /** As the interface says. What it answers at once shares memory with the cache: it must not be changed. */
@@ -373,7 +370,7 @@ export class ChunkLog implements ContentStore {
 
   async #close(): Promise<void> {
     this.#readahead.close();
-    if (this.#preparing !== null) clearTimeout(this.#preparing);
+    clearTimeout(this.#preparing);
     for (const reader of this.#readers.values()) reader.close();
     // Their threads may still write to it for a moment.
     this.#cache.clear();

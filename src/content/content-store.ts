@@ -131,7 +131,7 @@ export interface ContentStore {
   expectFork(fork: number): void;
 
   statistics(): ContentStatistics;
-  /** Nothing is being read or written: gives memory back that is only held to be faster, and gets ready for what comes next. */
+  /** Nothing is being read or written: gives memory back that is only held to be faster. */
   releaseMemory(): void;
   /** Ends all waits with InterruptedError, appends what is pending. Idempotent. */
   close(): Promise<void>;

@@ -17,13 +17,15 @@ export interface AcceptedDifference extends LegitimateDifference {
 }
 
 const EXT4_BLOCK_BYTES = 4096n;
+/** The same in units of st_blocks. */
+const EXT4_BLOCK = EXT4_BLOCK_BYTES / 512n;
 /** Extended attributes take a block on ext4, which counts as one of the file. */
 const XATTR_BLOCKS = 8n;
 /**
  * A hole that reaches the end of a file takes all of the ext4 block in which the file ends, on a drive only its own
- * bytes. The rest of that block is space reserved behind the end. In units of st_blocks.
+ * bytes. The rest of that block is space reserved behind the end.
  */
-const LAST_BLOCK = 8n;
+const LAST_BLOCK = EXT4_BLOCK;
 /** A file with many extents has blocks that hold their list. */
 const EXTENT_LIST_BLOCKS = 64n;
 
@@ -109,7 +111,7 @@ export const NOT_ASKED: readonly LegitimateDifference[] = [
 
 function acceptableBlocks(plain: InodeState, mounted: InodeState): boolean {
   const [wanted, got] = [plain['allocated blocks'], mounted['allocated blocks']];
-  const blocksOfData = ((plain.size + EXT4_BLOCK_BYTES - 1n) / EXT4_BLOCK_BYTES) * LAST_BLOCK;
+  const blocksOfData = ((plain.size + EXT4_BLOCK_BYTES - 1n) / EXT4_BLOCK_BYTES) * EXT4_BLOCK;
   const hasAllItsData = wanted === blocksOfData;
   if (got > wanted + (hasAllItsData ? 0n : LAST_BLOCK)) return false;
   return got > 0n || wanted <= XATTR_BLOCKS + EXTENT_LIST_BLOCKS || mounted.isHole();

@@ -78,8 +78,8 @@ export function valuesOf(storage: CoreStorage): StoredValues {
 export function writeAhead(storage: CoreStorage, blocks: readonly Buffer[]): ValuesAhead | null {
   const values = blocks.filter(goesToFile);
   const bytes = values.reduce((sum, { length }) => sum + length, 0);
-  const files = bytes < limits.direct_write_bytes_min ? null : known.get(storage)?.files;
-  return files == null ? null : new ValuesAhead(files, values);
+  const stored = bytes < limits.direct_write_bytes_min ? null : findValuesOf(storage);
+  return stored && new ValuesAhead(stored.files, values);
 }
 
 function redirect(db: RocksDatabase, files: ValueFiles, pointers: PointerPages): void {
