@@ -33,7 +33,7 @@ export const exitCodes = {
   noSpace: 12,
   store: 13,
   limit: 14,
-  /** The mount ended, and what was written last could not be committed. */
+  /** What was written last could not be committed: the mount ended, or a check of it found nothing else. */
   commitFailed: 15,
   interrupted: 130,
 } as const;

@@ -2,6 +2,7 @@ import type Hypercore from 'hypercore';
 import { InterruptedError, type ShoalError, StoreError } from '../errors.js';
 import { limits } from '../limits.js';
 import { blockPaddingBytes } from '../log/aead.js';
+import type { BlockSet } from '../log/block-set.js';
 import type { LogEncryption } from '../log/encryption.js';
 import { type BlockLayout, plainBytesOf } from '../log/sectors.js';
 import type { SpaceGuard } from '../log/space-guard.js';
@@ -12,6 +13,7 @@ import { blockHeaderBytes, packBytesMax, packedChunkBytesMax } from './block-for
 import { BlockSealer, blockRoomBytes, SealSpace } from './block-sealer.js';
 import {
   copyOfStretch,
+  emptyBlock,
   newPack,
   type PendingBlock,
   type PendingPack,
@@ -92,6 +94,8 @@ export class Appender {
   #first: number;
   readonly #queue: PendingBlock[] = [];
   #pendingBytes = 0;
+  /** Blocks in front of it are durable elsewhere: their room is not to be refused any more. */
+  #journaledEnd = 0;
   #savedBytes = 0;
   /** The one pack that may be open; it is in `#queue`, under this number. */
   #pack: number | null = null;
@@ -189,6 +193,33 @@ export class Appender {
   async drain(): Promise<void> {
     if (this.#queue.length === 0 && this.#broken === null) return;
     await this.#wait(this.length);
+  }
+
+  /**
+   * For want of space: pending blocks that nobody needs are appended empty instead, under their numbers.
+   * @param journaledEnd What is pending in front of it is in the sync journal: it stays, and may take what is left free for that.
+   * @param choose Says which of the blocks [first, end) nobody needs. From then on nobody may come to refer to them.
+   * @returns Whether appending may succeed now.
+   */
+  async dropPending(
+    journaledEnd: number,
+    choose: (first: number, end: number) => BlockSet,
+  ): Promise<boolean> {
+    while (this.#running !== null) await this.#running;
+    const isJournaled = journaledEnd > Math.max(this.#journaledEnd, this.#first);
+    this.#journaledEnd = journaledEnd;
+    const first = Math.max(this.#first, journaledEnd);
+    let isAny = false;
+    for (const block of choose(first, this.length)) {
+      const pending = this.#queue[block - this.#first];
+      if (pending === undefined || pending === emptyBlock) continue;
+      if (this.#pack === block) this.#pack = null;
+      if ('release' in pending) pending.release?.();
+      this.#queue[block - this.#first] = emptyBlock;
+      this.#pendingBytes -= pending.used - emptyBlock.used;
+      isAny = true;
+    }
+    return isAny || isJournaled;
   }
 
   /** Nothing is being written. */
@@ -317,15 +348,25 @@ export class Appender {
     const blocks = this.#queue.slice(start, start + count);
     const space = this.#spaces[this.#spacesUsed++ % batches_max] as SealSpace;
     const sealed = this.#sealer.seal(space, blocks.map(plaintextOf), this.#first + start);
-    const ahead = sealed.then((values) => this.#writeAhead(values));
+    const roomNeeded = blocks.map(
+      (block, index) => block !== emptyBlock && this.#first + start + index >= this.#journaledEnd,
+    );
+    const ahead = sealed.then((values) => {
+      this.#claimRoom(values.filter((_, index) => roomNeeded[index]));
+      return this.#writeAhead(values);
+    });
     // It is told when it is their turn.
     ahead.catch(() => undefined);
     return { blocks, sealed, ahead };
   }
 
+  /** Throws NoSpaceError. */
+  #claimRoom(sealed: readonly Buffer[]): void {
+    this.#spaceGuard?.claim(sealed.reduce((bytes, { length }) => bytes + length, 0));
+  }
+
   /** Has the disk begin with what the log is told of later: both take as long. */
   #writeAhead(sealed: readonly Buffer[]): ValuesAhead | null {
-    this.#spaceGuard?.claim(sealed.reduce((bytes, { length }) => bytes + length, 0));
     const storage = this.#core.state?.storage ?? null;
     return storage && writeAhead(storage.store, sealed);
   }

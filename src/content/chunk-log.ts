@@ -1,7 +1,7 @@
 import type Hypercore from 'hypercore';
 import { DamagedError, ReadOnlyError, StoreError } from '../errors.js';
 import { limits } from '../limits.js';
-import type { BlockSet } from '../log/block-set.js';
+import { BlockSet } from '../log/block-set.js';
 import { copyOf } from '../log/copy-bytes.js';
 import { isLogEncryption, type LogEncryption } from '../log/encryption.js';
 import type { BlockLayout } from '../log/sectors.js';
@@ -337,6 +337,19 @@ export class ChunkLog implements ContentStore {
   forget(garbage: BlockSet): void {
     this.#garbage = garbage;
     this.#index.forget(this.writer, garbage);
+  }
+
+  async dropUnused(journaledEnd: number, used: () => Iterable<ChunkReference>): Promise<boolean> {
+    const appender = this.#appender;
+    if (appender === null) return false;
+    return await appender.dropPending(journaledEnd, (first, end) => {
+      const needed = new BlockSet();
+      for (const { writer, block } of used()) if (writer === this.writer) needed.add(block);
+      const unused = new BlockSet();
+      for (let block = first; block < end; block++) if (!needed.has(block)) unused.add(block);
+      if (unused.count > 0) this.#index.forget(this.writer, unused);
+      return unused;
+    });
   }
 
   expectFork(fork: number): void {

@@ -98,6 +98,13 @@ export interface ContentStore {
   drain(): Promise<void>;
 
   /**
+   * After `drain` was rejected for want of space: pending blocks that no chunk of `used` is in are stored empty. `used` is called
+   * in the tick in which that is done. Blocks in front of `journaledEnd` are kept, and stored even if that takes the reserve.
+   * Resolves to whether `drain` may succeed now. Never rejects.
+   */
+  dropUnused(journaledEnd: number, used: () => Iterable<ChunkReference>): Promise<boolean>;
+
+  /**
    * Up to the whole chunk: the bytes [offset, offset + length) of it. Answers at once from memory, with bytes that must
    * be used before anything is waited for; else with a promise, whose bytes are the caller's.
    * Throws DamagedError, UnavailableError, InterruptedError, StoreError.

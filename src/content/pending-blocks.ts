@@ -29,6 +29,15 @@ export interface PendingChunk {
   release: (() => void) | undefined;
 }
 
+/** In place of a block that nobody needs any more, but whose number was given away: a byte that nothing refers to. */
+export const emptyBlock: PendingChunk = Object.freeze({
+  pieces: [Buffer.alloc(1)],
+  used: blockHeaderBytes + 1,
+  open: false,
+  compress: false,
+  release: undefined,
+});
+
 /** An empty one. */
 export function newPack(): PendingPack {
   const data = Buffer.allocUnsafeSlow(first_pack_bytes);

@@ -133,6 +133,7 @@ export async function checkLogs(
       orphans: tree.orphans.length,
       repairs: [],
       repairCount: 0,
+      uncommitted: null,
       problems: problems.slice(0, limits.check_problems_max),
       problemCount: files.problemCount + general.length + lacking.length,
     },

@@ -41,6 +41,8 @@ export interface CheckReport {
   /** What is damaged (after a repair: still). */
   problems: CheckProblem[];
   problemCount: number;
+  /** Why what was written last to a mounted drive cannot be committed; null when it was. */
+  uncommitted: string | null;
 }
 
 /** Names what a problem is about. */

@@ -1,6 +1,6 @@
 import { InterruptedError, ShoalError } from '../errors.js';
 import { limits } from '../limits.js';
-import { aboutDrive, type CheckLogsOptions, type CheckProgress } from './check-logs.js';
+import type { CheckLogsOptions, CheckProgress } from './check-logs.js';
 import { type CheckReport, cutReport } from './check-report.js';
 
 /** What is checked. */
@@ -76,7 +76,7 @@ export class SharedCheck {
     } catch (error) {
       // A store that takes nothing any more is one to be checked.
       if (!(error instanceof ShoalError)) throw error;
-      uncommitted = `What was written last is not committed: ${error.message}`;
+      uncommitted = error.message;
     }
     signal.throwIfAborted();
     const report = await this.#drive.check({
@@ -85,10 +85,6 @@ export class SharedCheck {
       },
       signal,
     });
-    if (uncommitted !== null) {
-      report.problems.unshift(aboutDrive(uncommitted));
-      report.problemCount++;
-    }
-    return cutReport(report, limits.control_message_bytes_max / 2);
+    return cutReport({ ...report, uncommitted }, limits.control_message_bytes_max / 2);
   }
 }

@@ -2,13 +2,17 @@
  * Group commit: gathers what is dirty and writes it as one batch. First the chunks go to their log, then the records
  * to the tree, then both are synced to disk; so a record never refers to content that is not there.
  */
-import type { ContentStore } from '../content/content-store.js';
+import type { ChunkReference, ContentStore } from '../content/content-store.js';
+import { NoSpaceError } from '../errors.js';
 import { limits } from '../limits.js';
+import type { SpaceGuard } from '../log/space-guard.js';
 import { type CommitRecord, encodeCommit, skipsAfter } from '../tree/commit-record.js';
 import { commitKey } from '../tree/keys.js';
 import type { Superblock } from '../tree/superblock.js';
 import type { Tree, TreeChange } from '../tree/tree.js';
 import { CommitBatch } from './commit-batch.js';
+import { CommitFailure } from './commit-failure.js';
+import { DataRoom } from './data-room.js';
 import { type Decision, decideNow, type PendingDecision } from './decision.js';
 import { DriveRecords } from './drive-records.js';
 import type { Inode } from './inode.js';
@@ -21,9 +25,6 @@ import { syncBaseOf } from './sync-entry.js';
 /** After a failed commit the next try waits this long, unless somebody asks for it. */
 const RETRY_MS = 2000;
 
-/** While commits fail, who wants to add something tries again, but not more often than this. */
-const ATTEMPT_INTERVAL_MS = 200;
-
 export interface CommitterOptions {
   tree: Tree;
   content: ContentStore;
@@ -32,14 +33,16 @@ export interface CommitterOptions {
   sync: () => Promise<void>;
   /** Null: fsync commits. */
   journal: Journal | null;
-  /** Throws NoSpaceError unless the disk of the store has room for so many bytes more. */
-  claimSpace: (bytes: number) => void;
+  /** Whether there is room on the disk of the store. */
+  space: Pick<SpaceGuard, 'claim' | 'require'>;
   last: CommitRecord;
   superblock: Superblock;
   /** Called after each commit: what is not dirty any more may be forgotten. */
   onCommitted: () => void;
   /** Whether so much is in memory that writers must wait for a commit. */
   isCrowded: () => boolean;
+  /** What files in memory refer to. */
+  chunksInMemory: () => Iterable<ChunkReference>;
   log: (line: string) => void;
 }
 
@@ -49,13 +52,14 @@ export class Committer {
   readonly #driveRecords: DriveRecords;
   readonly #dirtyInodes = new Set<Inode>();
   readonly #dirtyDirectories = new Set<Inode>();
+  /** For written data. */
+  readonly room: DataRoom;
   #decision: PendingDecision | null = null;
   #last: CommitRecord;
   #timer: NodeJS.Timeout | null = null;
   #running: Promise<void> | null = null;
   #next: Promise<void> | null = null;
-  /** Why the last commit failed; null when it did not. */
-  #failure: { error: unknown; atMs: number } | null = null;
+  readonly #failure: CommitFailure;
   #closed = false;
   /** Why nothing may be changed any more. */
   #stopped: Error | null = null;
@@ -84,6 +88,12 @@ export class Committer {
   constructor(options: CommitterOptions) {
     this.#options = options;
     this.#last = options.last;
+    this.#failure = new CommitFailure(options.log);
+    this.room = new DataRoom({
+      ...options,
+      dirtyBytes: () => this.dirtyBytes,
+      commit: () => this.commit(),
+    });
     this.#journal = new JournalWriter(options.journal, options.content);
     this.#driveRecords = new DriveRecords(options.superblock);
     this.nextIno = options.last.nextIno;
@@ -181,11 +191,11 @@ export class Committer {
    */
   admit(bytes: number): void {
     this.requireRunning();
-    if (this.#failure !== null && !this.isClean) {
-      if (performance.now() - this.#failure.atMs < ATTEMPT_INTERVAL_MS) throw this.#failure.error;
+    if (this.#failure.isSet && !this.isClean) {
+      this.#failure.throwIfRecent();
       throw new NotInMemory(this.commit());
     }
-    this.#options.claimSpace(bytes);
+    this.#options.space.claim(bytes);
   }
 
   // Commits
@@ -290,7 +300,7 @@ export class Committer {
       dirty <= limits.sync_journal_records_max &&
       this.dirtyBytes <= limits.sync_journal_data_bytes_max &&
       this.#decision === null &&
-      this.#failure === null &&
+      !this.#failure.isSet &&
       this.#stopped === null &&
       !this.#syncOwed &&
       !this.#closed
@@ -326,25 +336,6 @@ export class Committer {
     if (pending.error !== undefined) throw pending.error;
   }
 
-  /** Twice the limits: taking in more must wait. */
-  get isOverfull(): boolean {
-    return (
-      this.dirtyBytes > 2 * limits.dirty_bytes_max ||
-      this.#options.content.pendingBytes > 4 * limits.pending_append_bytes_max
-    );
-  }
-
-  /**
-   * For a writer: undefined when there is room, else a promise that resolves once there is.
-   * Rejects with NoSpaceError, StoreError.
-   */
-  room(): Promise<void> | undefined {
-    const { content } = this.#options;
-    if (this.dirtyBytes > limits.dirty_bytes_max || this.#options.isCrowded()) return this.commit();
-    if (content.pendingBytes > limits.pending_append_bytes_max) return content.room();
-    return undefined;
-  }
-
   /** Commits what is dirty and stops. Rejects like `commit`; then a later call tries again. */
   async close(): Promise<void> {
     this.#clearTimer();
@@ -359,7 +350,30 @@ export class Committer {
 
   async #run(): Promise<void> {
     this.#clearTimer();
-    const { tree, content, sync, log } = this.#options;
+    try {
+      await this.#attempt().catch(async (error: unknown) => {
+        if (!(error instanceof NoSpaceError) || !(await this.#dropUnused())) throw error;
+        await this.#attempt();
+      });
+    } catch (error) {
+      this.#failure.set(error);
+      if (!this.#closed && this.#stopped === null) this.#startTimer(RETRY_MS);
+      throw error;
+    }
+    this.#failure.clear();
+    this.#journal.restart(syncBaseOf(this.#last, this.#options.tree.head));
+    this.#options.onCommitted();
+  }
+
+  /** The data of files that were deleted since is not what a commit should fail for. */
+  #dropUnused(): Promise<boolean> {
+    const { content, chunksInMemory } = this.#options;
+    return content.dropUnused(this.#journal.blocksEnd, chunksInMemory);
+  }
+
+  /** Rejects with what kept it; all is dirty then, or still to be synced. */
+  async #attempt(): Promise<void> {
+    const { tree, content, sync } = this.#options;
     // An entry belongs to the commit before.
     await this.#journaling;
     const batch = new CommitBatch();
@@ -386,20 +400,10 @@ export class Committer {
     } catch (error) {
       this.#undo(batch);
       this.#isChanged = true;
-      this.#reportFailure(error);
       throw error;
     }
-    try {
-      await sync();
-      this.#syncOwed = false;
-    } catch (error) {
-      this.#reportFailure(error);
-      throw error;
-    }
-    if (this.#failure !== null) log('commits succeed again');
-    this.#failure = null;
-    this.#journal.restart(syncBaseOf(this.#last, tree.head));
-    this.#options.onCommitted();
+    await sync();
+    this.#syncOwed = false;
   }
 
   /** All that a batch took up is dirty again. */
@@ -414,7 +418,7 @@ export class Committer {
 
   /** What became dirty while a commit ran has no timer yet. A failed commit has set its own. */
   #goOn(): void {
-    if (this.#failure !== null || this.#isOver) return;
+    if (this.#failure.isSet || this.#isOver) return;
     if (!this.#reaper.isEmpty) this.#soon();
     else if (!this.isClean) this.#schedule();
   }
@@ -460,15 +464,6 @@ export class Committer {
     };
   }
 
-  #reportFailure(error: unknown): void {
-    if (this.#failure === null) {
-      const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-      this.#options.log(`commit failed, will be tried again: ${text}`);
-    }
-    this.#failure = { error, atMs: performance.now() };
-    if (!this.#closed && this.#stopped === null) this.#startTimer(RETRY_MS);
-  }
-
   #schedule(): void {
     if (this.dirtyRecords > limits.dirty_records_max) this.#soon();
     else if (this.#timer === null && this.#running === null && !this.#closed) {
@@ -478,7 +473,7 @@ export class Committer {
 
   /** Starts a commit in the background unless one runs or the last one failed. */
   #soon(): void {
-    if (this.#running !== null || this.#failure !== null || this.#closed) return;
+    if (this.#running !== null || this.#failure.isSet || this.#closed) return;
     this.#clearTimer();
     this.#startTimer(0);
   }

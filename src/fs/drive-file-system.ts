@@ -128,18 +128,18 @@ export class DriveFileSystem implements FileSystem {
         directory: options.storeDirectory,
         reserveBytes: limits.store_reserve_bytes,
       });
-      const claimSpace = (bytes: number) => space.claim(bytes);
       committer = new Committer({
         tree,
         content,
         sealer,
         sync: options.sync,
         journal: options.journal ?? null,
-        claimSpace,
+        space,
         last,
         superblock: await readSuperblock(view, {}),
         onCommitted: () => table.evictSegments(),
         isCrowded: () => table.isCrowded,
+        chunksInMemory: () => chunksInMemory(table.all()),
         log,
       });
     }

@@ -142,9 +142,9 @@ export class FileOperations {
     caller: Caller,
   ): Answer<number> {
     const { committer } = this.#volume;
-    if (committer.isOverfull) return this.#writeWhenRoom(ino, offset, data, options, caller);
+    if (committer.room.isOverfull) return this.#writeWhenRoom(ino, offset, data, options, caller);
     const written = this.#writeNow(ino, offset, data, options, caller);
-    const room = committer.room();
+    const room = committer.room.wait();
     if (room === undefined) return written;
     // The data is in; the writer's next one waits, because this answer does.
     const waited = untilInterrupted(room, options.fromPageCache ? null : caller).catch(taken);
@@ -161,8 +161,8 @@ export class FileOperations {
   ): Promise<number> {
     const { committer } = this.#volume;
     const kept = copyOf(data);
-    while (committer.isOverfull) {
-      const room = committer.room() ?? committer.commit();
+    while (committer.room.isOverfull) {
+      const room = committer.room.wait() ?? committer.commit();
       await untilInterrupted(room, options.fromPageCache ? null : caller);
     }
     return this.#writeNow(ino, offset, kept, options, caller);
@@ -183,6 +183,7 @@ export class FileOperations {
       const inode = volume.table.need(ino);
       if (!inode.isFile) throw new PosixError('EINVAL');
       const before = inode.size;
+      volume.committer.room.require(bytes.length);
       volume.contents.write(inode, offset, bytes);
       volume.resized(before, inode);
       if (options.killSuidGid) dropSuidGid(inode, caller);
@@ -255,7 +256,7 @@ export class FileOperations {
       }
       if (++steps % FALLOCATE_STEPS_PER_TURN === 0) {
         await setImmediate();
-        await untilInterrupted(volume.committer.room() ?? Promise.resolve(), caller);
+        await untilInterrupted(volume.committer.room.wait() ?? Promise.resolve(), caller);
       }
       const stop = Math.min(end, (segmentOf(start) + 1) * SEGMENT);
       const from = start;

@@ -22,6 +22,9 @@ export class JournalWriter {
   /** The commit that entries continue; null until there is one that is on stable storage. */
   #base: SyncBase | null = null;
   #sequence = 0;
+  /** Of the entries, and with the one that is to be written: blocks of the chunk log in front of it may be in the journal. */
+  #blocksEnd = 0;
+  #nextBlocksEnd = 0;
 
   constructor(journal: Journal | null, content: ContentStore) {
     this.#journal = journal;
@@ -31,6 +34,11 @@ export class JournalWriter {
   /** Whether there is a commit to continue, and a place to write to. */
   get isOpen(): boolean {
     return this.#base !== null && this.#journal?.isReady === true;
+  }
+
+  /** The next mount may need all blocks in front of it as they were put: until a commit is on stable storage. */
+  get blocksEnd(): number {
+    return this.#blocksEnd;
   }
 
   /** A commit has taken up what is dirty: until it is on stable storage no entry can continue it. */
@@ -43,6 +51,7 @@ export class JournalWriter {
   restart(base: SyncBase): void {
     this.#journal?.restart();
     this.#sequence = 0;
+    this.#blocksEnd = 0;
     this.#base = base;
   }
 
@@ -51,6 +60,7 @@ export class JournalWriter {
     const puts = this.#content.takePuts();
     if (this.#base === null || this.#journal === null || puts === null) return null;
     const entry = encodeSyncEntry({ base: this.#base, sequence: this.#sequence, changes, puts });
+    this.#nextBlocksEnd = puts.reduce((end, { block }) => Math.max(end, block + 1), 0);
     if (entry.length <= this.#journal.room) return entry;
     // These chunks are noted nowhere now.
     this.#base = null;
@@ -60,6 +70,7 @@ export class JournalWriter {
   /** Rejects with StoreError, NoSpaceError; then there are no more entries until the next commit. */
   async append(entry: Buffer): Promise<void> {
     this.#sequence++;
+    this.#blocksEnd = Math.max(this.#blocksEnd, this.#nextBlocksEnd);
     try {
       await this.#journal?.append(entry);
     } catch (error) {

@@ -18,9 +18,9 @@ export interface SpaceGuardOptions {
   now?: () => number;
 }
 
-/** A measurement is good for so long, and for so many bytes written since. */
+/** A measurement is good for so long, and only while so much more would fit: more than is written in that time. */
 const fresh_ms = 100;
-const fresh_bytes = 4 << 20;
+const fresh_spare_bytes = 64 << 20;
 
 /**
  * Refuses to add to a disk that is nearly full, so that RocksDB does not run into the end of it: its background work
@@ -47,12 +47,16 @@ export class SpaceGuard {
 
   /** Claims room for `bytes` more. Throws NoSpaceError where that would eat into the reserve. */
   claim(bytes: number): void {
-    if (!this.#fits(bytes)) {
-      throw new NoSpaceError(
-        `Cannot store ${bytes} bytes more: the disk of '${this.#directory}' is nearly full; free space there and try again`,
-      );
-    }
+    this.require(bytes);
     this.#claimedBytes += bytes;
+  }
+
+  /** Throws NoSpaceError unless `bytes` more would fit now. Claims nothing. */
+  require(bytes: number): void {
+    if (this.#fits(bytes)) return;
+    throw new NoSpaceError(
+      `Cannot store ${bytes} bytes more: the disk of '${this.#directory}' is nearly full; free space there and try again`,
+    );
   }
 
   /** Whether `bytes` more would fit now. Claims nothing. */
@@ -61,11 +65,10 @@ export class SpaceGuard {
   }
 
   #fits(bytes: number): boolean {
-    const enough = this.#claimedBytes + bytes <= this.#spareBytes;
+    const isFar = this.#claimedBytes + bytes + fresh_spare_bytes <= this.#spareBytes;
     const now = this.#now();
     // A refusal is always from a fresh look, so that freed space counts at once.
-    if (enough && now - this.#measuredAt < fresh_ms && this.#claimedBytes < fresh_bytes)
-      return true;
+    if (isFar && now - this.#measuredAt < fresh_ms) return true;
     const space = this.#measure(this.#directory);
     const reserve = Math.min(this.#reserveBytes, Math.floor(space.totalBytes / 8));
     this.#spareBytes = Math.max(0, space.availableBytes - reserve);

@@ -105,3 +105,68 @@ test('disk full: with a space guard the disk never runs full', {
   await log.drain();
   t.ok((await readAll(log, chunks)).equals(data), 'at once when space is back');
 });
+
+/** Nothing fits while `isFull`. */
+function guardOfSmallDisk() {
+  const disk = { isFull: false };
+  const spaceGuard = new SpaceGuard({
+    directory: '/small',
+    reserveBytes: 0,
+    measure: () => ({ availableBytes: disk.isFull ? 0 : 16 << 20, totalBytes: 1000 << 20 }),
+  });
+  return { disk, spaceGuard };
+}
+
+test('disk full: pending blocks that nobody needs are stored empty, those in the journal in spite of it', async (t) => {
+  const { disk, spaceGuard } = guardOfSmallDisk();
+  const { log, core } = await openChunkLog(t, { spaceGuard });
+  disk.isFull = true;
+  const journaled = putAll(log, randomBytes(300_000, 1));
+  const journaledEnd = log.statistics().blocks;
+  const unused = randomBytes(1 << 20, 2);
+  putAll(log, unused);
+  const used = putAll(log, randomBytes(1 << 20, 3));
+  let released = 0;
+  const held = log.put([randomBytes(60_000, 4)], () => released++);
+  t.ok((await failureOf(() => log.drain())) instanceof NoSpaceError);
+
+  t.is(released, 0);
+  t.ok(await log.dropUnused(0, () => [...journaled, ...used]), 'some of it is not needed');
+  t.is(released, 1, 'its memory is free');
+  t.absent(await log.dropUnused(0, () => [...journaled, ...used]), 'once');
+  t.ok((await failureOf(() => log.drain())) instanceof NoSpaceError, 'the rest is');
+  t.ok(await log.dropUnused(journaledEnd, () => used), 'some has its room');
+  t.absent(await log.dropUnused(journaledEnd, () => used));
+  t.ok((await failureOf(() => log.drain())) instanceof NoSpaceError);
+  // Opens a block of small chunks.
+  const small = log.put([randomBytes(100, 7)]);
+  t.ok(await log.dropUnused(journaledEnd, () => []));
+  const late = randomBytes(200, 5);
+  const lateChunk = log.put([late]);
+  t.ok(
+    small.block > held.block && lateChunk.block > small.block,
+    'a block that was dropped takes no more',
+  );
+  disk.isFull = false;
+  await log.drain();
+  t.is(log.pendingBytes, 0);
+  t.is(core.length, lateChunk.block + 1);
+  t.ok((await readAll(log, journaled)).equals(randomBytes(300_000, 1)));
+  t.ok((await readAll(log, [lateChunk])).equals(late));
+  const again = putAll(log, unused);
+  await log.drain();
+  t.ok((await readAll(log, again)).equals(unused), 'it is not taken for stored');
+});
+
+test('disk full: what is being appended is not dropped', async (t) => {
+  const { log } = await openChunkLog(t);
+  const data = randomBytes(4 << 20, 6);
+  const chunks = putAll(log, data);
+  const draining = log.drain();
+  await new Promise((resolve) => setImmediate(resolve));
+  t.ok(log.pendingBytes > 0, 'appending has begun');
+  await log.dropUnused(0, () => []);
+  await draining;
+  t.is(log.pendingBytes, 0);
+  t.ok((await readAll(log, chunks)).equals(data));
+});

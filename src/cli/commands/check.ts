@@ -66,6 +66,7 @@ export function addCheckCommand(program: Command, context: CliContext): void {
       }
       printReport(context, options.json, report, formatCheck(report, options.repair === true));
       if (report.problemCount > 0) process.exitCode = exitCodes.damaged;
+      else if (report.uncommitted !== null) process.exitCode = exitCodes.commitFailed;
     });
 }
 
@@ -131,6 +132,9 @@ function formatCheck(report: CheckReport, isRepair: boolean): string {
     `tree       ${formatBlocks(report.treeBlocks)}`,
     `chunk log  ${formatBlocks(report.chunkBlocks)}, ${formatBytes(report.chunkBytes)}`,
   );
+  if (report.uncommitted !== null) {
+    lines.push(`what was written last is not committed: ${report.uncommitted}`);
+  }
   if (report.orphans > 0) {
     lines.push(`${report.orphans} deleted files are left, which the next mount removes`);
   }
@@ -142,8 +146,11 @@ function pushLeftOut(lines: string[], count: number, what: string): void {
   if (count > 0) lines.push(`and ${count} more ${what}`);
 }
 
-function verdict({ name, problemCount, treeBlocks }: CheckReport, isRepair: boolean): string {
-  if (problemCount === 0) return 'no problems';
+function verdict(
+  { name, problemCount, uncommitted, treeBlocks }: CheckReport,
+  isRepair: boolean,
+): string {
+  if (problemCount === 0) return uncommitted === null ? 'no problems' : 'no other problems';
   const count = problemCount === 1 ? '1 problem' : `${problemCount} problems`;
   if (!isRepair) return `${count}; 'shoal check ${name} --repair' repairs what can be repaired`;
   const left = `${count} left; try again while a peer that has the drive is mounted`;

@@ -170,7 +170,7 @@ export class Restorer {
 
   /** A new inode of the same type. */
   async #make(parent: number, name: string, record: InodeRecord): Promise<number> {
-    const room = this.#volume.committer.room();
+    const room = this.#volume.committer.room.wait();
     if (room !== undefined) await room;
     const { mode } = record;
     const type = mode & S_IFMT;
@@ -215,7 +215,7 @@ export class Restorer {
         for (const { length } of extents) inode.allocatedBytes += length;
       });
       if (++taken % SEGMENTS_PER_LOOK > 0) continue;
-      const room = volume.committer.room();
+      const room = volume.committer.room.wait();
       if (room !== undefined) await room;
     }
   }

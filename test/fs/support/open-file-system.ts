@@ -9,6 +9,7 @@ import { DriveFileSystem } from '../../../src/fs/drive-file-system.js';
 import { initialChanges } from '../../../src/fs/initial-tree.js';
 import type { Journal } from '../../../src/fs/journal-writer.js';
 import { createEncryptionProvider } from '../../../src/log/encryption.js';
+import type { SpaceGuard } from '../../../src/log/space-guard.js';
 import { HyperbeeTree } from '../../../src/tree/hyperbee-tree.js';
 import { FORMAT_VERSION } from '../../../src/tree/superblock.js';
 import { openStore } from '../../support/open-store.js';
@@ -45,6 +46,8 @@ export interface OpenOptions {
   /** Where fsync notes what is not committed yet. */
   journal?: Journal;
   deadlineMs?: number;
+  /** Refuses to store data. */
+  spaceGuard?: SpaceGuard;
   /** Of a drive that is made. */
   formatVersion?: number;
   /** Called with the tree before the file system is opened. */
@@ -85,6 +88,7 @@ export async function openFileSystem(
     chunker: new Chunker(defaultChunkerParameters, Buffer.alloc(32, 3)),
     hashKey: Buffer.alloc(32, 4),
     deadlineMs,
+    ...(options.spaceGuard && { spaceGuard: options.spaceGuard }),
   });
   options.onTree?.(tree);
   const storeSync = storeSyncOf(store);
