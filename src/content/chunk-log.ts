@@ -195,6 +195,13 @@ export class ChunkLog implements ContentStore {
     return chunk;
   }
 
+  referToAll({ writer, block, offset }: ChunkReference, data: Buffer): ChunkReference {
+    const hash = chunkHash(this.#hashKey, [data]);
+    const chunk = { writer, block, offset, length: data.length, hash };
+    this.learn(chunk);
+    return chunk;
+  }
+
   notePuts(bytesMax: number): void {
     this.#appender?.notes.restart(bytesMax);
   }

@@ -86,6 +86,13 @@ export interface ContentStore {
   /** What was put since the last call; null when it was more than is kept, until `notePuts` is called again. */
   takePuts(): ChunkPut[] | null;
 
+  /**
+   * Refers to chunks as one that lie one behind the other in a block, not compressed.
+   * @param first The reference to the first.
+   * @param data The bytes of all of them.
+   */
+  referToAll(first: ChunkReference, data: Buffer): ChunkReference;
+
   /** Bytes waiting to be appended, to hold back writers. */
   readonly pendingBytes: number;
   /** Resolves once fewer than `pending_append_bytes_max` are pending. Rejects like `drain`. */

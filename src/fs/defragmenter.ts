@@ -1,17 +1,23 @@
 /**
- * Joins the extents of a segment that many small overwrites have split. A record with thousands of extents would be
+ * Joins the extents of a segment that many small writes have split. A record with thousands of extents would be
  * written anew with every commit, and a sequential read would touch as many blocks.
  *
- * The segment's content becomes written data again, and the next commit cuts it into chunks like any other; chunks
+ * The small chunks of a file that was appended to lie one behind the other in the log: then they are referred to as one.
+ * Else the segment's content becomes written data again, and the next commit cuts it into chunks like any other; chunks
  * that are still whole are found by deduplication.
  */
+import type { ChunkReference } from '../content/content-store.js';
 import { limits } from '../limits.js';
-import { type Extent, MemoryBuffer, UNWRITTEN } from './extents.js';
+import type { Extent } from './extents.js';
 import type { Inode, Segment } from './inode.js';
+import { endOf, joined, runsInPlace } from './join-extents.js';
 import { withMemory } from './not-in-memory.js';
 import type { Volume } from './volume.js';
 
 const SEGMENT = limits.segment_bytes;
+
+/** References are joined where that makes so many times fewer; else the content is written anew. */
+const IN_PLACE_GAIN_MIN = 4;
 
 export class Defragmenter {
   readonly #volume: Volume;
@@ -77,45 +83,27 @@ export class Defragmenter {
     const overtaken = segment.changes !== changes || inode.data?.segments.get(index) !== segment;
     if (overtaken || inode.gone) return;
     const bytes = Array.isArray(answer) ? Buffer.concat(answer) : answer;
-    const extents = joined(segment.extents, bytes);
+    const runs = runsInPlace(segment.extents, bytes.length);
+    const isEnough = runs.length * IN_PLACE_GAIN_MIN <= segment.extents.length;
+    const extents = isEnough ? this.#inPlace(runs, bytes) : joined(segment.extents, bytes);
     segment.joinedExtents = extents.length;
     // Large holes keep it in many: writing it anew would change nothing, again and again.
     if (extents.length > segment.extents.length / 2) return;
     contents.replaceSegment(inode, index, extents);
     this.#volume.committer.markInode(inode);
   }
-}
 
-/** The same content in as few extents as its larger holes allow. */
-function joined(extents: readonly Extent[], bytes: Buffer): Extent[] {
-  const result: Extent[] = [];
-  let start = -1;
-  let end = 0;
-  const finish = (): void => {
-    if (start === -1) return;
-    const data = bytes.subarray(start, end);
-    const source = new MemoryBuffer(data, data.length);
-    result.push({ start, length: data.length, source, skip: 0 });
-    start = -1;
-  };
-  for (const extent of extents) {
-    const small = extent.length < limits.hole_bytes_min;
-    if (extent.source === UNWRITTEN && !small) {
-      finish();
-      result.push(extent);
-      continue;
-    }
-    // Space allocated behind the end of the file has no bytes to join.
-    const stop = Math.min(extent.start + extent.length, bytes.length);
-    if (stop <= extent.start) {
-      finish();
-      result.push(extent);
-      continue;
-    }
-    if (start !== -1 && extent.start - end >= limits.hole_bytes_min) finish();
-    if (start === -1) start = extent.start;
-    end = stop;
+  /** One extent for each run. The content of runs of several is in `bytes`, that of the whole segment. */
+  #inPlace(runs: readonly (readonly Extent[])[], bytes: Buffer): Extent[] {
+    return runs.map((run) => {
+      const first = run[0] as Extent;
+      if (run.length === 1) return first;
+      const chunk = first.source as ChunkReference;
+      const { start } = first;
+      const data = bytes.subarray(start, endOf(run.at(-1) as Extent));
+      const all = { ...chunk, offset: chunk.offset + first.skip };
+      const source = this.#volume.content.referToAll(all, data);
+      return { start, length: data.length, source, skip: 0 };
+    });
   }
-  finish();
-  return result.sort((a, b) => a.start - b.start);
 }

@@ -6,7 +6,6 @@
 import { constants, writeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import sodium from 'sodium-native';
 import { limits } from '../limits.js';
 import { blockPaddingBytes, openWith, type SealingKeys, sealWith } from './aead.js';
 import { InPlaceIo } from './in-place-io.js';
@@ -75,7 +74,7 @@ export class SyncJournal {
     const slots = this.#buffer.subarray(0, bytes);
     slots.writeUInt32LE(entry.length);
     sealWith(sealingKeys(this.#key, this.#offset), entry, slots.subarray(LENGTH_BYTES, end));
-    sodium.randombytes_buf(slots.subarray(end));
+    slots.fill(0, end);
     try {
       const offset = this.#offset;
       const bytesWritten = this.#direct.admits(bytes)

@@ -1,14 +1,21 @@
 import test from 'brittle';
+import { ChunkCheck } from '../../src/content/chunk-check.js';
+import type { DriveFileSystem } from '../../src/fs/drive-file-system.js';
+import type { Journal } from '../../src/fs/journal-writer.js';
 import { limits } from '../../src/limits.js';
+import type { HyperbeeTree } from '../../src/tree/hyperbee-tree.js';
+import { segmentKey } from '../../src/tree/keys.js';
+import { decodeSegment, type ExtentRecord } from '../../src/tree/segment-record.js';
+import { randomBytes } from '../support/random-bytes.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
-import { caller, openFileSystem } from './support/open-file-system.js';
+import { caller, HASH_KEY, openFileSystem } from './support/open-file-system.js';
 
 const O_RDWR = 2;
 const options = { fromPageCache: false, killSuidGid: false, openFlags: O_RDWR };
 
 test('thousands of tiny writes into one segment end in few extents', async (t) => {
   const folder = temporaryFolder(t, 'defragment');
-  const { fileSystem, tree, close } = await openFileSystem(folder);
+  const { fileSystem, close } = await openFileSystem(folder);
   const made = await fileSystem.create(1, 'file', 0o100644, O_RDWR, caller);
   const { ino } = made.entry.attributes;
   const { handle } = made.open;
@@ -34,5 +41,120 @@ test('thousands of tiny writes into one segment end in few extents', async (t) =
   }
   t.ok(largest > 0 && largest < limits.record_bytes_max / 2, `largest segment record ${largest}`);
   await again.close();
-  void tree;
+});
+
+const PIECE_BYTES = 4096;
+const PIECES = 200;
+
+/** With it, what is synced waits in open blocks. */
+const journal: Journal = {
+  isReady: true,
+  room: limits.sync_journal_bytes,
+  append: async () => undefined,
+  restart: () => undefined,
+};
+
+interface OpenFile {
+  ino: number;
+  handle: number;
+}
+
+async function newFile(fileSystem: DriveFileSystem, name: string): Promise<OpenFile> {
+  const made = await fileSystem.create(1, name, 0o100644, O_RDWR, caller);
+  return { ino: made.entry.attributes.ino, handle: made.open.handle };
+}
+
+/** Appends to each of the files in turn, and syncs after each piece. Answers their contents. */
+async function appendInTurn(
+  fileSystem: DriveFileSystem,
+  files: readonly OpenFile[],
+  pieceOf: (seed: number) => Buffer,
+): Promise<Buffer[]> {
+  const contents = files.map(() => Buffer.alloc(PIECES * PIECE_BYTES));
+  for (let i = 0; i < PIECES; i++) {
+    for (const [index, { ino, handle }] of files.entries()) {
+      const piece = pieceOf(1000 * index + i);
+      piece.copy(contents[index] as Buffer, i * PIECE_BYTES);
+      await fileSystem.write(ino, handle, i * PIECE_BYTES, piece, options, caller);
+      await fileSystem.syncfs();
+    }
+  }
+  await fileSystem.commit();
+  return contents;
+}
+
+async function contentOf(fileSystem: DriveFileSystem, { ino, handle }: OpenFile): Promise<Buffer> {
+  const bytes = await fileSystem.read(ino, handle, 0, 2 * PIECES * PIECE_BYTES, caller);
+  return Buffer.isBuffer(bytes) ? Buffer.from(bytes) : Buffer.concat(bytes);
+}
+
+async function extentsOf(tree: HyperbeeTree, { ino }: OpenFile): Promise<ExtentRecord[]> {
+  const record = await tree.get(segmentKey(ino, 0));
+  return record === null ? [] : decodeSegment(ino, 0, record);
+}
+
+test('a file that is appended to in small pieces is stored once', async (t) => {
+  const folder = temporaryFolder(t, 'defragment');
+  const { fileSystem, tree, content, close } = await openFileSystem(folder, { journal });
+  const file = await newFile(fileSystem, 'log');
+  const [expected] = await appendInTurn(fileSystem, [file], (seed) =>
+    randomBytes(PIECE_BYTES, seed),
+  );
+  const extents = await extentsOf(tree, file);
+  t.ok(extents.length <= 128, `${extents.length} extents`);
+  t.ok(
+    extents.some(({ length }) => length === 15 * PIECE_BYTES),
+    'some of them are whole blocks',
+  );
+  t.is(content.statistics().storedBytes, expected?.length);
+  // In the middle of what is referred to as one.
+  const patch = randomBytes(3000, 9999);
+  patch.copy(expected as Buffer, 30_000);
+  await fileSystem.write(file.ino, file.handle, 30_000, patch, options, caller);
+  await fileSystem.commit();
+  await fileSystem.release(file.ino, file.handle);
+  await close();
+
+  const again = await openFileSystem(folder);
+  const { handle } = await again.fileSystem.open(file.ino, O_RDWR, caller);
+  const found = await contentOf(again.fileSystem, { ino: file.ino, handle });
+  t.ok(found.equals(expected as Buffer), 'the content is right');
+  const check = new ChunkCheck<null>({
+    logs: new Map([[0, again.contentCore]]),
+    hashKey: HASH_KEY,
+    isWhole: true,
+    onDamaged: (_, reason) => t.fail(reason),
+  });
+  for (const { chunk } of await extentsOf(again.tree, file))
+    if (chunk !== null) check.add(chunk, null);
+  await check.flush();
+  await again.fileSystem.release(file.ino, handle);
+  await again.close();
+});
+
+test('what lies apart, or is compressed, is written anew', async (t) => {
+  for (const [what, options] of [
+    [
+      'two files in turn',
+      { files: ['one', 'other'], pieceOf: (seed: number) => randomBytes(PIECE_BYTES, seed) },
+    ],
+    [
+      'lines',
+      { files: ['log'], pieceOf: (seed: number) => Buffer.alloc(PIECE_BYTES, `line ${seed}\n`) },
+    ],
+  ] as const) {
+    const folder = temporaryFolder(t, 'defragment');
+    const opened = await openFileSystem(folder, { journal, compress: true });
+    const { fileSystem, tree, close } = opened;
+    const files: OpenFile[] = [];
+    for (const name of options.files) files.push(await newFile(fileSystem, name));
+    const contents = await appendInTurn(fileSystem, files, options.pieceOf);
+    for (const [index, file] of files.entries()) {
+      const extents = await extentsOf(tree, file);
+      t.ok(extents.length <= 128, `${what}: ${extents.length} extents`);
+      t.ok((await contentOf(fileSystem, file)).equals(contents[index] as Buffer), what);
+      await fileSystem.release(file.ino, file.handle);
+    }
+    await close();
+  }
 });

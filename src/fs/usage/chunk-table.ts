@@ -17,11 +17,11 @@ export class ChunkTable {
 
   /** The slot of a chunk; a new one has `seenAt` and `home` 0. `length` is above 0. */
   slotOf(block: number, offset: number, length: number): number {
-    let slot = this.#find(block, offset);
+    let slot = this.#find(block, offset, length);
     if (this.get(slot, 'length') > 0) return slot;
     if (this.#size >= this.#slots * LOAD_MAX) {
       this.#grow();
-      slot = this.#find(block, offset);
+      slot = this.#find(block, offset, length);
     }
     this.#size++;
     this.set(slot, 'block', block);
@@ -43,13 +43,15 @@ export class ChunkTable {
     for (let slot = 0; slot < this.#slots; slot++) if (this.get(slot, 'length') > 0) yield slot;
   }
 
-  /** Where the chunk is, or is to go. */
-  #find(block: number, offset: number): number {
+  /** Where the chunk is, or is to go. One that consists of several others is another one. */
+  #find(block: number, offset: number, length: number): number {
     const mask = this.#slots - 1;
     let slot = (Math.imul(block, 0x9e3779b1) ^ Math.imul(offset, 0x85ebca6b)) >>> 0;
     for (slot = (slot ^ (slot >>> 15)) & mask; ; slot = (slot + 1) & mask) {
-      if (this.get(slot, 'length') === 0) return slot;
-      if (this.get(slot, 'block') === block && this.get(slot, 'offset') === offset) return slot;
+      const found = this.get(slot, 'length');
+      if (found === 0) return slot;
+      const isSame = this.get(slot, 'block') === block && this.get(slot, 'offset') === offset;
+      if (isSame && found === length) return slot;
     }
   }
 
@@ -59,8 +61,9 @@ export class ChunkTable {
     this.#slots *= 2;
     this.#columns = emptyColumns(this.#slots);
     for (let from = 0; from < oldSlots; from++) {
-      if (old.length[from] === 0) continue;
-      const slot = this.#find(old.block[from] as number, old.offset[from] as number);
+      const length = old.length[from] as number;
+      if (length === 0) continue;
+      const slot = this.#find(old.block[from] as number, old.offset[from] as number, length);
       for (const column of COLUMNS) this.set(slot, column, old[column][from] as number);
     }
   }

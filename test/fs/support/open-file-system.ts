@@ -15,6 +15,8 @@ import { FORMAT_VERSION } from '../../../src/tree/superblock.js';
 import { openStore } from '../../support/open-store.js';
 
 const SECRET = Buffer.alloc(32, 7);
+/** Of the chunks' hashes. */
+export const HASH_KEY = Buffer.alloc(32, 4);
 
 /** Root, and never interrupted. */
 export const caller: Caller = {
@@ -46,6 +48,8 @@ export interface OpenOptions {
   /** Where fsync notes what is not committed yet. */
   journal?: Journal;
   deadlineMs?: number;
+  /** Whether chunks are compressed where that is worth it. */
+  compress?: boolean;
   /** Refuses to store data. */
   spaceGuard?: SpaceGuard;
   /** Of a drive that is made. */
@@ -86,7 +90,8 @@ export async function openFileSystem(
     core: contentCore,
     writer: 0,
     chunker: new Chunker(defaultChunkerParameters, Buffer.alloc(32, 3)),
-    hashKey: Buffer.alloc(32, 4),
+    hashKey: HASH_KEY,
+    compress: options.compress ?? false,
     deadlineMs,
     ...(options.spaceGuard && { spaceGuard: options.spaceGuard }),
   });
