@@ -167,6 +167,8 @@ export const limits = {
   new_file_record_bytes: 2048,
   /** Free space that the store leaves on its disk, so that deletes and commits still work. */
   store_reserve_bytes: 32 << 20,
+  /** And so much more when data is taken in: what a commit may store besides, as ends of streams that it cuts anew. */
+  commit_spare_bytes: 4 << 20,
   /** A block of a log that is as large lies in a value file instead of the database, unless it is larger than that. */
   value_bytes_min: 4096,
   value_bytes_max: 16 << 20,

@@ -34,7 +34,7 @@ export interface CommitterOptions {
   /** Null: fsync commits. */
   journal: Journal | null;
   /** Whether there is room on the disk of the store. */
-  space: Pick<SpaceGuard, 'claim' | 'require'>;
+  space: Pick<SpaceGuard, 'claim' | 'fits' | 'require'>;
   last: CommitRecord;
   superblock: Superblock;
   /** Called after each commit: what is not dirty any more may be forgotten. */
@@ -92,7 +92,10 @@ export class Committer {
     this.room = new DataRoom({
       ...options,
       dirtyBytes: () => this.dirtyBytes,
-      commit: () => this.commit(),
+      commit: async () => {
+        this.#failure.throwIfRecent();
+        await this.commit();
+      },
     });
     this.#journal = new JournalWriter(options.journal, options.content);
     this.#driveRecords = new DriveRecords(options.superblock);
@@ -386,8 +389,9 @@ export class Committer {
     try {
       this.#freeze(batch, decision);
       this.#isChanged = false;
-      this.#journal.stop();
+      // What was sealed of files without a name goes with the next entry, or the next commit that has something.
       if (!batch.isEmpty) {
+        this.#journal.stop();
         const record = this.#recordFor(batch);
         batch.changes.push({ key: commitKey, value: encodeCommit(record) });
         await content.drain();

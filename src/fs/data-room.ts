@@ -9,11 +9,12 @@ const STORED_OVERHEAD = 1 / 32;
 export interface DataRoomOptions {
   content: ContentStore;
   /** Of the disk of the store. */
-  space: Pick<SpaceGuard, 'require'>;
+  space: Pick<SpaceGuard, 'fits' | 'require'>;
   /** Whether so much is in memory that writers must wait for a commit. */
   isCrowded: () => boolean;
   /** Written data that is in no chunk yet, in bytes. */
   dirtyBytes: () => number;
+  /** Rejects at once with what the last commit failed with, when that was a moment ago. */
   commit: () => Promise<void>;
 }
 
@@ -25,17 +26,32 @@ export class DataRoom {
   }
 
   /**
-   * To be called before `bytes` of data are taken in. Each commit has to store all that is waiting, so more than the disk has room
-   * for would keep deletions from being committed, too. Throws NoSpaceError.
+   * To be called before `bytes` of data are taken in: undefined when they can be, else a promise that resolves once that is
+   * likely. Each commit has to store all that is waiting, so more than the disk has room for would keep deletions from being
+   * committed, too. Rejects with NoSpaceError, StoreError.
    */
-  require(bytes: number): void {
-    const { content, space, dirtyBytes } = this.#options;
+  take(bytes: number): Promise<void> | undefined {
+    if (!this.#isOverfull && this.#options.space.fits(this.#bytesWith(bytes))) return undefined;
+    return this.#make(bytes);
+  }
+
+  async #make(bytes: number): Promise<void> {
+    const { space, commit } = this.#options;
+    while (this.#isOverfull) await (this.wait() ?? commit());
+    // What is on its way to the disk counts twice until the log has it.
+    if (!space.fits(this.#bytesWith(bytes))) await commit();
+    space.require(this.#bytesWith(bytes));
+  }
+
+  /** What the next commit needs, with `bytes` more. */
+  #bytesWith(bytes: number): number {
+    const { content, dirtyBytes } = this.#options;
     const waiting = dirtyBytes() + content.pendingBytes + bytes;
-    space.require(Math.ceil(waiting * (1 + STORED_OVERHEAD)));
+    return Math.ceil(waiting * (1 + STORED_OVERHEAD)) + limits.commit_spare_bytes;
   }
 
   /** Twice the limits: taking in more must wait. */
-  get isOverfull(): boolean {
+  get #isOverfull(): boolean {
     const { content, dirtyBytes } = this.#options;
     return (
       dirtyBytes() > 2 * limits.dirty_bytes_max ||

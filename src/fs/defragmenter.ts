@@ -7,6 +7,7 @@
  * that are still whole are found by deduplication.
  */
 import type { ChunkReference } from '../content/content-store.js';
+import { NoSpaceError } from '../errors.js';
 import { limits } from '../limits.js';
 import type { Extent } from './extents.js';
 import type { Inode, Segment } from './inode.js';
@@ -53,6 +54,11 @@ export class Defragmenter {
       try {
         await this.join(ino, index);
       } catch (error) {
+        if (error instanceof NoSpaceError) {
+          // Those that are still fragmented are considered again when they are committed next.
+          this.#queue.clear();
+          break;
+        }
         // A gone file is no matter; anything else shows to whoever reads there.
         if (this.#volume.table.peek(ino)?.gone === false) {
           this.#volume.log(`cannot defragment segment ${index} of inode ${ino}: ${String(error)}`);
@@ -67,7 +73,9 @@ export class Defragmenter {
    * zeros, as a file system with blocks of that size would. Throws what reading throws.
    */
   async join(ino: number, index: number): Promise<void> {
-    const { table, contents } = this.#volume;
+    const { table, contents, committer } = this.#volume;
+    // What is written anew has to be stored, too.
+    await committer.room.take(SEGMENT);
     const base = index * SEGMENT;
     let found: { inode: Inode; segment: Segment; changes: number } | undefined;
     const answer = await withMemory(() => {
@@ -90,7 +98,7 @@ export class Defragmenter {
     // Large holes keep it in many: writing it anew would change nothing, again and again.
     if (extents.length > segment.extents.length / 2) return;
     contents.replaceSegment(inode, index, extents);
-    this.#volume.committer.markInode(inode);
+    committer.markInode(inode);
   }
 
   /** One extent for each run. The content of runs of several is in `bytes`, that of the whole segment. */

@@ -141,29 +141,33 @@ export class FileOperations {
     options: WriteOptions,
     caller: Caller,
   ): Answer<number> {
-    const { committer } = this.#volume;
-    if (committer.room.isOverfull) return this.#writeWhenRoom(ino, offset, data, options, caller);
+    const { room } = this.#volume.committer;
+    const waiting = room.take(data.length);
+    if (waiting !== undefined) {
+      return this.#writeWhenRoom(waiting, ino, offset, data, options, caller);
+    }
     const written = this.#writeNow(ino, offset, data, options, caller);
-    const room = committer.room.wait();
-    if (room === undefined) return written;
+    const full = room.wait();
+    if (full === undefined) return written;
     // The data is in; the writer's next one waits, because this answer does.
-    const waited = untilInterrupted(room, options.fromPageCache ? null : caller).catch(taken);
+    const waited = untilInterrupted(full, options.fromPageCache ? null : caller).catch(taken);
     return Promise.all([written, waited]).then(([count]) => count);
   }
 
   /** So much waits already that nothing more is taken in: what the disk refuses must not fill the memory. */
   async #writeWhenRoom(
+    waiting: Promise<void>,
     ino: number,
     offset: number,
     data: Buffer,
     options: WriteOptions,
     caller: Caller,
   ): Promise<number> {
-    const { committer } = this.#volume;
+    const { room } = this.#volume.committer;
     const kept = copyOf(data);
-    while (committer.room.isOverfull) {
-      const room = committer.room.wait() ?? committer.commit();
-      await untilInterrupted(room, options.fromPageCache ? null : caller);
+    for (let full: Promise<void> | undefined = waiting; full !== undefined; ) {
+      await untilInterrupted(full, options.fromPageCache ? null : caller);
+      full = room.take(kept.length);
     }
     return this.#writeNow(ino, offset, kept, options, caller);
   }
@@ -183,7 +187,6 @@ export class FileOperations {
       const inode = volume.table.need(ino);
       if (!inode.isFile) throw new PosixError('EINVAL');
       const before = inode.size;
-      volume.committer.room.require(bytes.length);
       volume.contents.write(inode, offset, bytes);
       volume.resized(before, inode);
       if (options.killSuidGid) dropSuidGid(inode, caller);
@@ -347,6 +350,8 @@ export class FileOperations {
       const at = offset + done;
       const to = toOffset + done;
       const count = Math.min(total - done, SEGMENT - (at % SEGMENT), SEGMENT - (to % SEGMENT));
+      // What is not stored yet is copied.
+      await untilInterrupted(volume.committer.room.take(count) ?? Promise.resolve(), caller);
       await withMemory(() => {
         const source = table.need(ino);
         const target = table.need(toIno);

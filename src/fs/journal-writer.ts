@@ -47,7 +47,7 @@ export class JournalWriter {
     if (this.#journal !== null) this.#content.notePuts(limits.sync_journal_data_bytes_max);
   }
 
-  /** That commit is on stable storage. */
+  /** The last commit, `base`, is on stable storage, and has all that was noted. */
   restart(base: SyncBase): void {
     this.#journal?.restart();
     this.#sequence = 0;

@@ -30,9 +30,12 @@ const PAGE_BYTES = 4096;
 const RESERVE_BYTES = DISK_BYTES / 8;
 const FILES_BEFORE = 4;
 const INLINE_BYTES = 700;
+const FILES_WITH_CONTENT = 200;
 const XATTR_BYTES = 4000;
 /** More than the disk can take. */
 const TRIES_MAX = 20_000;
+/** Of 4 MiB, to fill the disk before a commit. */
+const ROUNDS_MAX = 10;
 /** The store refuses writes for some seconds after the space is back. */
 const RECOVERY_MS_MAX = 30_000;
 const TEST_TIME_MS_MAX = 240_000;
@@ -121,6 +124,37 @@ test(
   },
 );
 
+test(`disk full - nothing is joined that has no room${reason}`, options, async (t) => {
+  const { disk, mount } = await prepare(t);
+  const segments = 16;
+  const extents = 150;
+  const bytes = 4000;
+  // Room for the 10 MB of the file, and not for as much again: its many small stretches would be joined.
+  disk.fill(RESERVE_BYTES + 15 * MIB);
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_DIRECT;
+  const descriptor = openSync(join(mount.directory, 'scattered'), flags);
+  const pieces = Array.from({ length: segments * extents }, (_, i) => ({
+    at: Math.floor(i / extents) * MIB + (i % extents) * 6800,
+    content: contentOf(i, bytes),
+  }));
+  for (const { at, content } of pieces) writeSync(descriptor, content, 0, bytes, at);
+  fsyncSync(descriptor);
+  closeSync(descriptor);
+  await expectAlive(t, mount);
+  t.is(
+    errorCode(() => syncDirectory(mount)),
+    null,
+    'what was deleted is committed',
+  );
+  await mount.unmount();
+  disk.free();
+  const again = await mount.machine.mount('notes', ['--offline'], mount.directory);
+  const found = readFileSync(join(again.directory, 'scattered'));
+  const wrong = pieces.filter(({ at, content }) => !found.subarray(at, at + bytes).equals(content));
+  t.is(wrong.length, 0);
+  await again.unmount();
+});
+
 test(`disk full - of names${reason}`, options, async (t) => {
   const { disk, mount } = await prepare(t);
   // An idle mount moves what its store holds in memory to files, here the 5 MiB of the files before; on a busy machine it
@@ -132,8 +166,8 @@ test(`disk full - of names${reason}`, options, async (t) => {
     const path = join(mount.directory, nameOf(i));
     const descriptor = openSync(path, 'wx');
     try {
-      // Small enough to be part of the records.
-      writeSync(descriptor, contentOf(i, INLINE_BYTES));
+      // Small enough to be part of the records. Data is refused a little earlier than names.
+      if (i < FILES_WITH_CONTENT) writeSync(descriptor, contentOf(i, INLINE_BYTES));
       setxattr(path, 'user.note', contentOf(-i, XATTR_BYTES));
       if (i % 100 === 99) {
         fsyncSync(descriptor);
@@ -155,8 +189,9 @@ test(`disk full - of names${reason}`, options, async (t) => {
   const lost = Array.from({ length: synced }, (_, i) => i).filter((i) => {
     if (!names.has(nameOf(i))) return true;
     const path = join(again.directory, nameOf(i));
+    const content = i < FILES_WITH_CONTENT ? contentOf(i, INLINE_BYTES) : Buffer.alloc(0);
     return !(
-      readFileSync(path).equals(contentOf(i, INLINE_BYTES)) &&
+      readFileSync(path).equals(content) &&
       getxattr(path, 'user.note').equals(contentOf(-i, XATTR_BYTES))
     );
   });
@@ -243,7 +278,7 @@ function expectNoNewName(t: Assertions, mount: DriveMount): void {
 function writeMoreThanFits(disk: SmallDisk, mount: DriveMount): void {
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_DIRECT;
   const page = contentOf(5, PAGE_BYTES);
-  for (let round = 0; ; round++) {
+  for (let round = 0; round < ROUNDS_MAX; round++) {
     // Not through the kernel's cache, and in pieces that wait for a commit.
     const descriptor = openSync(join(mount.directory, 'scattered'), flags);
     try {
@@ -259,6 +294,7 @@ function writeMoreThanFits(disk: SmallDisk, mount: DriveMount): void {
     // The commit of each second came first.
     disk.free();
   }
+  throw new Error(`In ${ROUNDS_MAX} rounds a commit came before the disk was full`);
 }
 
 function syncDirectory(mount: DriveMount): void {

@@ -1,4 +1,4 @@
-import test from 'brittle';
+import test, { type Assertions } from 'brittle';
 import { ChunkCheck } from '../../src/content/chunk-check.js';
 import type { DriveFileSystem } from '../../src/fs/drive-file-system.js';
 import type { Journal } from '../../src/fs/journal-writer.js';
@@ -133,28 +133,40 @@ test('a file that is appended to in small pieces is stored once', async (t) => {
 });
 
 test('what lies apart, or is compressed, is written anew', async (t) => {
-  for (const [what, options] of [
-    [
-      'two files in turn',
-      { files: ['one', 'other'], pieceOf: (seed: number) => randomBytes(PIECE_BYTES, seed) },
-    ],
-    [
-      'lines',
-      { files: ['log'], pieceOf: (seed: number) => Buffer.alloc(PIECE_BYTES, `line ${seed}\n`) },
-    ],
-  ] as const) {
-    const folder = temporaryFolder(t, 'defragment');
-    const opened = await openFileSystem(folder, { journal, compress: true });
-    const { fileSystem, tree, close } = opened;
-    const files: OpenFile[] = [];
-    for (const name of options.files) files.push(await newFile(fileSystem, name));
-    const contents = await appendInTurn(fileSystem, files, options.pieceOf);
-    for (const [index, file] of files.entries()) {
-      const extents = await extentsOf(tree, file);
-      t.ok(extents.length <= 128, `${what}: ${extents.length} extents`);
-      t.ok((await contentOf(fileSystem, file)).equals(contents[index] as Buffer), what);
-      await fileSystem.release(file.ino, file.handle);
-    }
-    await close();
-  }
+  const apart = await filesAfterAppending(t, ['one', 'other'], (seed) =>
+    randomBytes(PIECE_BYTES, seed),
+  );
+  t.ok(
+    apart.storedBytes > 2 * PIECES * PIECE_BYTES,
+    `two files in turn: ${apart.storedBytes} bytes`,
+  );
+  const lines = await filesAfterAppending(t, ['log'], (seed) =>
+    Buffer.alloc(PIECE_BYTES, `line ${seed}\n`),
+  );
+  const isJoined = ({ length, chunk }: ExtentRecord): boolean =>
+    length > PIECE_BYTES && chunk?.compressedBytes !== undefined;
+  t.ok(lines.extents.some(isJoined), 'lines');
 });
+
+async function filesAfterAppending(
+  t: Assertions,
+  names: readonly string[],
+  pieceOf: (seed: number) => Buffer,
+): Promise<{ storedBytes: number; extents: ExtentRecord[] }> {
+  const folder = temporaryFolder(t, 'defragment');
+  const drive = await openFileSystem(folder, { journal, compress: true });
+  const files: OpenFile[] = [];
+  for (const name of names) files.push(await newFile(drive.fileSystem, name));
+  const contents = await appendInTurn(drive.fileSystem, files, pieceOf);
+  const { storedBytes } = drive.content.statistics();
+  const all: ExtentRecord[] = [];
+  for (const [index, file] of files.entries()) {
+    const extents = await extentsOf(drive.tree, file);
+    t.ok(extents.length <= 128, `${extents.length} extents`);
+    t.ok((await contentOf(drive.fileSystem, file)).equals(contents[index] as Buffer));
+    await drive.fileSystem.release(file.ino, file.handle);
+    all.push(...extents);
+  }
+  await drive.close();
+  return { storedBytes, extents: all };
+}

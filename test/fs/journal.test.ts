@@ -7,7 +7,8 @@ import type { DriveFileSystem } from '../../src/fs/drive-file-system.js';
 import type { Journal } from '../../src/fs/journal-writer.js';
 import { decodeSyncEntry, type SyncEntry } from '../../src/fs/sync-entry.js';
 import { limits } from '../../src/limits.js';
-import { commitKey } from '../../src/tree/keys.js';
+import { commitKey, inoOfKey, RecordKind, segmentOfKey } from '../../src/tree/keys.js';
+import { decodeSegment } from '../../src/tree/segment-record.js';
 import { randomBytes } from '../support/random-bytes.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { caller, openFileSystem } from './support/open-file-system.js';
@@ -153,5 +154,57 @@ test('journal: what fails to be committed is not noted behind an older commit', 
   await create(fileSystem, 'fourth');
   await fileSystem.syncfs();
   t.is(journal.entries.length, 1);
+  await close();
+});
+
+/** A next mount makes the blocks that the log lacks of what was noted: whole ones, and all that a record refers to. */
+function expectWhole(t: Assertions, journal: MemoryJournal, logBlocks: number): void {
+  const ends = new Map<number, number>();
+  for (const { block, offset, data } of journal.entries.flatMap(({ puts }) => puts)) {
+    if (block < logBlocks) continue;
+    t.is(offset, ends.get(block) ?? 1, `block ${block}`);
+    ends.set(block, offset + data.length);
+  }
+  for (const { key, value } of journal.entries.at(-1)?.changes ?? []) {
+    if (key[0] !== RecordKind.segment || value === null) continue;
+    for (const { chunk } of decodeSegment(inoOfKey(key), segmentOfKey(key), value)) {
+      if (chunk === null || chunk.block < logBlocks) continue;
+      t.ok((ends.get(chunk.block) ?? 0) >= chunk.offset + chunk.length, `chunk in ${chunk.block}`);
+    }
+  }
+}
+
+test('journal: with a file that is noted goes what shares a block with it, of files that have no name', async (t) => {
+  const { fileSystem, journal, contentCore, close } = await open(t);
+  const nameless = await create(fileSystem, 'temporary');
+  await fileSystem.unlink(1, 'temporary', caller);
+  await fileSystem.commit();
+  const { version } = fileSystem.figures();
+  await fileSystem.write(nameless.ino, nameless.handle, 0, randomBytes(5000, 1), options, caller);
+  await fileSystem.commit();
+  t.is(versionOf(fileSystem), version, 'there was nothing to commit');
+  const { ino, handle } = await create(fileSystem, 'file');
+  await fileSystem.write(ino, handle, 0, randomBytes(5000, 2), options, caller);
+  await fileSystem.syncfs();
+  t.is(journal.entries.length, 1);
+  expectWhole(t, journal, contentCore.length);
+  await close();
+});
+
+test('journal: what a file got before it had a name is noted with the name', async (t) => {
+  const { fileSystem, journal, contentCore, close } = await open(t);
+  await create(fileSystem, 'other');
+  await fileSystem.commit();
+  const made = await fileSystem.tmpfile(1, 0o100644, O_RDWR, caller);
+  const { ino } = made.entry.attributes;
+  const { handle } = made.open;
+  await fileSystem.write(ino, handle, 0, randomBytes(5000, 3), options, caller);
+  const { version } = fileSystem.figures();
+  await fileSystem.commit();
+  t.is(versionOf(fileSystem), version, 'there was nothing to commit');
+  await fileSystem.link(ino, 1, 'named', caller);
+  await fileSystem.syncfs();
+  t.is(journal.entries.length, 1);
+  expectWhole(t, journal, contentCore.length);
   await close();
 });

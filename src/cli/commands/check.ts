@@ -116,7 +116,9 @@ async function checkThroughMount(
     );
   }, PROGRESS_MS);
   try {
-    return (await callControl(socket, 'check', {}, CHECK_MS_MAX)) as CheckReport;
+    const report = (await callControl(socket, 'check', {}, CHECK_MS_MAX)) as CheckReport;
+    // A mount of before there was this answer counts it among the problems.
+    return { ...report, uncommitted: report.uncommitted ?? null };
   } finally {
     clearInterval(timer);
   }

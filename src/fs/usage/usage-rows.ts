@@ -17,7 +17,10 @@ export interface UsageRow {
   logicalBytes: number;
   /** What files refer to, without holes and before deduplication. */
   referencedBytes: number;
-  /** Chunks that it refers to, each once, and content in inode records. */
+  /**
+   * Chunks that it refers to, each once, and content in inode records. Small ones that something refers to as one, and something
+   * else each for itself, count twice.
+   */
   storedBytes: number;
   /** Chunks among them that something outside of it refers to, too. */
   sharedBytes: number;
