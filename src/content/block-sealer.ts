@@ -1,4 +1,3 @@
-import { Worker } from 'node:worker_threads';
 import { limits } from '../limits.js';
 import type { SealingKeys } from '../log/aead.js';
 import { setLeafHash } from '../log/leaf-hashes.js';
@@ -13,10 +12,17 @@ import {
   type SealRoom,
   type SealThreadData,
 } from './seal-messages.js';
-import { ThreadRest } from './thread-rest.js';
+import { WorkThread } from './work-thread.js';
 import { frameBytesMax } from './zstd.js';
 
 const noMemory = new SharedArrayBuffer(0);
+const nothing: SealRequest = {
+  memory: noMemory,
+  sealed: noMemory,
+  hashes: noMemory,
+  rooms: [],
+  first: 0,
+};
 
 /** What a block may take besides its plaintext while it is compressed. */
 export const blockRoomBytes: number = frameBytesMax;
@@ -97,11 +103,6 @@ export interface Plaintext {
   copyTo: (target: Buffer) => void;
 }
 
-interface Waiter {
-  resolve: (answer: SealAnswer) => void;
-  reject: (error: Error) => void;
-}
-
 /**
  * Compresses and encrypts batches of blocks and hashes them for the log's Merkle tree; large ones in a thread of its own,
  * since all that takes as long as everything else that the main thread does for a block. It is started when there is much to do.
@@ -109,23 +110,12 @@ interface Waiter {
 export class BlockSealer {
   readonly #keys: SealingKeys;
   readonly #layout: BlockLayout;
-  readonly #program: URL;
-  readonly #startBytes: number;
-  /** Of large batches, sealed without a thread since there was one. */
-  #sealedHere = 0;
-  #thread: Worker | null = null;
-  #threadFailed = false;
-  /** The thread has answered. */
-  #isReady = false;
-  /** Those who wait for the thread, in order. */
-  #waiting: Waiter[] = [];
-  readonly #rest: ThreadRest;
+  readonly #thread: WorkThread<SealRequest, SealAnswer>;
 
   /**
    * @param layout How blocks are sealed.
    * @param program What the thread runs.
-   * @param startBytes Of large batches, after which it is started.
-   * @param restMs The thread ends once nothing was asked of it for so long.
+   * @param startBytes As of {@link WorkThread}, of large batches; `restMs` likewise.
    */
   constructor(
     keys: SealingKeys,
@@ -136,9 +126,8 @@ export class BlockSealer {
   ) {
     this.#keys = keys;
     this.#layout = layout;
-    this.#program = program;
-    this.#startBytes = startBytes;
-    this.#rest = new ThreadRest(() => this.#endIdle(), restMs);
+    const workerData = (): SealThreadData => ({ ...keys, layout });
+    this.#thread = new WorkThread({ program, workerData, nothing, startBytes, restMs });
   }
 
   /**
@@ -147,14 +136,13 @@ export class BlockSealer {
    */
   async seal(space: SealSpace, plaintexts: readonly Plaintext[], first: number): Promise<Buffer[]> {
     space.fill(plaintexts);
-    if (space.usedBytes >= limits.seal_thread_batch_bytes_min && !this.#threadFailed) {
+    if (space.usedBytes >= limits.seal_thread_batch_bytes_min) {
       try {
         // Until a new thread works, the main thread can do much.
         if (this.isReady) return await this.#sealInThread(space, first);
-        this.#sealedHere += space.usedBytes;
+        this.#thread.noteDoneHere(space.usedBytes);
       } catch {
         // Without a thread it takes longer, that is all. Some blocks may be compressed by now, so all are gathered anew.
-        this.#threadFailed = true;
         space.fill(plaintexts);
       }
     }
@@ -164,83 +152,30 @@ export class BlockSealer {
     });
   }
 
-  /** Whether a batch that is handed over now is worked on at once; else a thread is started, once that is worth it. */
+  /** As of {@link WorkThread}. */
   get isReady(): boolean {
-    const isWorthIt = this.#sealedHere >= this.#startBytes;
-    if (isWorthIt && this.#thread === null && !this.#threadFailed) {
-      const nothing = { memory: noMemory, sealed: noMemory, hashes: noMemory, rooms: [], first: 0 };
-      this.#ask(nothing).catch(() => {
-        this.#threadFailed = true;
-      });
-    }
-    return this.#isReady;
+    return this.#thread.isReady;
   }
 
-  /** Nothing is being sealed. What was so far does not count: little by little no thread is needed. */
+  /** Nothing is being sealed. */
   noteIdle(): void {
-    this.#sealedHere = 0;
-  }
-
-  /** Much that is sealed then starts another. */
-  #endIdle(): void {
-    if (this.#waiting.length === 0) this.close();
+    this.#thread.noteIdle();
   }
 
   /** To be called when nothing is being sealed. */
   close(): void {
-    this.#rest.stop();
-    void this.#thread?.terminate();
-    this.#thread = null;
-    this.#isReady = false;
-    this.#sealedHere = 0;
-    this.#waiting = [];
+    this.#thread.close();
   }
 
   async #sealInThread(space: SealSpace, first: number): Promise<Buffer[]> {
     const { memory, sealed, hashes, rooms } = space;
     const request: SealRequest = { memory, sealed, hashes, rooms: [...rooms], first };
-    const { lengths, checksums } = await this.#ask(request);
+    const { lengths, checksums } = await this.#thread.ask(request);
     return space.blocks.map((room, index) => {
       const block = room.subarray(0, lengths[index]);
       setChecksum(block, checksums[index] as number);
       setLeafHash(block, Buffer.from(Buffer.from(hashes, index * hashBytes, hashBytes)));
       return block;
     });
-  }
-
-  #ask(request: SealRequest): Promise<SealAnswer> {
-    const thread = this.#startedThread();
-    this.#rest.used();
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
-      // While somebody waits for it, the process must not end.
-      thread.ref();
-      thread.postMessage(request);
-    });
-  }
-
-  #startedThread(): Worker {
-    if (this.#thread !== null) return this.#thread;
-    const workerData: SealThreadData = { ...this.#keys, layout: this.#layout };
-    const thread = new Worker(this.#program, { workerData });
-    thread.on('message', (answer: SealAnswer) => {
-      if (this.#thread !== thread) return;
-      this.#isReady = true;
-      this.#rest.used();
-      this.#waiting.shift()?.resolve(answer);
-      if (this.#waiting.length === 0) thread.unref();
-    });
-    thread.on('error', (error) => this.#failed(thread, error));
-    thread.on('exit', () => this.#failed(thread, new Error('the sealing thread ended')));
-    this.#thread = thread;
-    return thread;
-  }
-
-  #failed(thread: Worker, error: Error): void {
-    if (this.#thread !== thread) return;
-    this.#rest.stop();
-    this.#thread = null;
-    this.#isReady = false;
-    for (const waiter of this.#waiting.splice(0)) waiter.reject(error);
   }
 }

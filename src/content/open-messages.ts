@@ -34,14 +34,9 @@ export interface BlockSource {
 }
 
 export interface OpenRequest {
-  id: number;
   memory: SharedArrayBuffer;
   blocks: SealedBlock[];
 }
 
-export interface OpenReply {
-  /** Of the request. */
-  id: number;
-  /** Whether each block was read and was authentic. */
-  areOpen: boolean[];
-}
+/** Whether each block was read and was authentic. */
+export type OpenReply = boolean[];

@@ -6,6 +6,7 @@ import { openGathered, openStretch } from '../log/sectors.js';
 import { crc32 } from '../log/values/checksum.js';
 import type { OpenReply, OpenRequest, OpenThreadData, SealedBlock } from './open-messages.js';
 import { type ReadRun, runsOfBlocks } from './read-runs.js';
+import type { Numbered } from './work-thread.js';
 
 const { key, associatedData, reading } = workerData as OpenThreadData;
 const keys: SealingKeys = { key: Buffer.from(key), associatedData: Buffer.from(associatedData) };
@@ -24,8 +25,9 @@ interface Work {
 
 /** A request that is under way. */
 interface Request {
+  id: number;
   memory: SharedArrayBuffer;
-  reply: OpenReply;
+  areOpen: OpenReply;
   /** Blocks that are not done. */
   left: number;
 }
@@ -33,10 +35,9 @@ interface Request {
 /** What there is no memory for yet, in order. */
 const waiting: Work[] = [];
 
-parentPort?.on('message', ({ id, memory, blocks }: OpenRequest) => {
-  const reply: OpenReply = { id, areOpen: [] };
-  const request: Request = { memory, reply, left: blocks.length };
-  if (blocks.length === 0) parentPort?.postMessage(reply);
+parentPort?.on('message', ({ id, content: { memory, blocks } }: Numbered<OpenRequest>) => {
+  const request: Request = { id, memory, areOpen: [], left: blocks.length };
+  if (blocks.length === 0) answer(request);
   for (const run of runsOfBlocks(blocks, runBytesMax)) waiting.push({ run, request });
   readNext();
 });
@@ -62,12 +63,17 @@ function readNext(): void {
 }
 
 function finish({ run, request }: Work, stored: Buffer | null): void {
-  const { memory, reply } = request;
+  const { memory, areOpen } = request;
   for (const [i, block] of run.blocks.entries()) {
-    reply.areOpen[run.first + i] = open(memory, block, run, stored);
+    areOpen[run.first + i] = open(memory, block, run, stored);
   }
   request.left -= run.blocks.length;
-  if (request.left === 0) parentPort?.postMessage(reply);
+  if (request.left === 0) answer(request);
+}
+
+function answer({ id, areOpen }: Request): void {
+  const reply: Numbered<OpenReply> = { id, content: areOpen };
+  parentPort?.postMessage(reply);
 }
 
 function open(

@@ -31,7 +31,7 @@ export interface SealAnswer {
   checksums: number[];
 }
 
-/** Answered with a {@link SealAnswer}; requests are answered in order. */
+/** Answered with a {@link SealAnswer}. */
 export interface SealRequest {
   /** The plaintexts' rooms one behind the other. */
   memory: SharedArrayBuffer;

@@ -9,11 +9,13 @@ import {
   type SealRequest,
   type SealThreadData,
 } from './seal-messages.js';
+import type { Numbered } from './work-thread.js';
 
 const { key, associatedData, layout } = workerData as SealThreadData;
 const keys = { key: Buffer.from(key), associatedData: Buffer.from(associatedData) };
 
-parentPort?.on('message', ({ memory, sealed, hashes, rooms, first }: SealRequest) => {
+parentPort?.on('message', ({ id, content }: Numbered<SealRequest>) => {
+  const { memory, sealed, hashes, rooms, first } = content;
   const results = Buffer.from(hashes);
   let start = 0;
   let sealedStart = 0;
@@ -28,5 +30,6 @@ parentPort?.on('message', ({ memory, sealed, hashes, rooms, first }: SealRequest
     start += room.bytes;
     sealedStart += room.sealedBytes;
   }
-  parentPort?.postMessage(answer);
+  const reply: Numbered<SealAnswer> = { id, content: answer };
+  parentPort?.postMessage(reply);
 });

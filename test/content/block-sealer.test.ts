@@ -124,8 +124,10 @@ test('block sealer: its thread does not end while something is asked of it', asy
 test('block sealer: a thread that fails half-way through a batch is done without', async (t) => {
   const program = `
     import { parentPort } from 'node:worker_threads';
-    parentPort.on('message', ({ memory, rooms }) => {
-      if (rooms.length === 0) return parentPort.postMessage({ lengths: [], checksums: [] });
+    parentPort.on('message', ({ id, content: { memory, rooms } }) => {
+      if (rooms.length === 0) {
+        return parentPort.postMessage({ id, content: { lengths: [], checksums: [] } });
+      }
       Buffer.from(memory).fill(7, 0, 100_000);
       throw new Error('broken');
     });`;
