@@ -20,6 +20,8 @@ export const mountLimits = {
   turn_us_max: 1000,
   /** Read replies up to this size are copied behind their header; larger ones are gathered by the kernel. */
   copied_reply_bytes_max: 16 << 10,
+  /** Parts that are gathered; libuv passes on at most 1,024 at once. */
+  reply_parts_max: 512,
   /** One answer to readdir. */
   directory_reply_bytes_max: 128 << 10,
   /** Directory buffers kept for the next readdir. */

@@ -66,6 +66,8 @@ export const limits = {
   cached_directory_entries_max: 200_000,
   /** All names of one directory are in memory while it is listed; some five million of usual length. */
   listed_directory_bytes_max: 640 << 20,
+  /** Names of one directory that are known to be absent. */
+  missing_names_max: 10_000,
   /** Segments of extents held in memory. */
   cached_segments_max: 16_384,
   /** Names removed in one commit when a directory is deleted with all that is in it. */

@@ -254,7 +254,10 @@ export class Session implements OperationContext {
     }
     operation.encode(this.#reply, result, args);
     this.#count(operation, result);
-    this.#report(operation.name, this.#reply.send(request));
+    const failure = this.#reply.send(request);
+    this.#report(operation.name, failure);
+    // Else nobody would ever answer it.
+    if (failure === ERRNO.EINVAL) this.#reply.sendError(request, ERRNO.EIO);
   }
 
   #fail(operation: Operation, request: Request, error: unknown): void {

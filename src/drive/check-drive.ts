@@ -53,6 +53,7 @@ export async function checkDrive(
     findings: await repairBlocks(session, options, repairs),
     mayWrite: session.mayWrite && session.recordedLengths === null,
     isWhole: session.logs.isWhole,
+    wasClean: session.state?.clean === true,
   });
   const repaired = await inSession(home, name, repairLogs).catch(async (error: unknown) => {
     if (first.isStoreDamaged || !isStoreFault(error)) throw error;
@@ -63,7 +64,9 @@ export async function checkDrive(
   let { findings } = repaired;
   const { orphans } = findings.report;
   let failure: ShoalError | null = null;
-  if (repaired.mayWrite && isToBeMended(findings, options.giveUp)) {
+  // What was synced last may be in a journal that cannot be used: no mount could open the drive.
+  const mayHaveJournal = !repaired.wasClean && !findings.isTreeTorn;
+  if (repaired.mayWrite && (isToBeMended(findings, options.giveUp) || mayHaveJournal)) {
     options.onProgress?.({ step: 'mending', done: 0, total: null });
     failure = await mendDrive(home, name, repaired.isWhole, options, repairs);
     findings = await inSession(home, name, (session) => checkSession(session, options));
@@ -134,7 +137,13 @@ async function mendDrive(
       onChange: (line) => repairs.add(line),
     });
   try {
-    const drive = await openDrive(home, name, { command: 'check', offline: true, log, mend });
+    const drive = await openDrive(home, name, {
+      command: 'check',
+      offline: true,
+      log,
+      mend,
+      onRepair: (line) => repairs.add(line),
+    });
     try {
       await deleteOrphans(drive, log);
     } finally {

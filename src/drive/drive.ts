@@ -70,6 +70,8 @@ export interface OpenDriveOptions {
   signal?: AbortSignal;
   /** Called before the tree is read, when the drive may be written: for a tree that is damaged. */
   mend?: (drive: MendableDrive) => Promise<void>;
+  /** With `mend`: told what else was done. */
+  onRepair?: (line: string) => void;
 }
 
 /** What a drive is made of while it is open. */
@@ -232,13 +234,16 @@ export class Drive {
     return { treeCore, contentCore, storage: logs.store.storage };
   }
 
-  /** Syncs and lets everything go. Idempotent. Throws what the sync throws, after everything is let go. */
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
+  /**
+   * Syncs and lets everything go. Idempotent. Throws what the sync throws, after everything is let go.
+   * @param isCommitted Else what the journal has is committed by the next one who opens the drive, as after a crash.
+   */
+  close(isCommitted = true): Promise<void> {
+    this.#closing ??= this.#close(isCommitted);
     return this.#closing;
   }
 
-  async #close(): Promise<void> {
+  async #close(isCommitted: boolean): Promise<void> {
     const { tree, content, contentCore, swarm, storeSync, logs, stateFile, lock } = this.#parts;
     const { wasClean, cache, role } = this.#parts;
     // A closed log is not writable any more.
@@ -266,7 +271,7 @@ export class Drive {
     await attempt(() => storeSync.close());
     await attempt(() => logs.store.close());
     // Only an end without any error is clean.
-    if (errors.length === 0) {
+    if (errors.length === 0 && isCommitted) {
       // Who only read knows nothing of what the writer should have, and mends nothing.
       if (wasWriting) await attempt(() => stateFile.update({ clean: true, lengths }));
       else if (wasClean) await attempt(() => stateFile.update({ clean: true }));
@@ -366,6 +371,7 @@ async function openLocked(
     wasClean,
     mayHaveLost: openedUncleanlyAfterReboot,
     takeOver: options.takeOver === true,
+    onRepair: options.onRepair,
     leaseWaitMs: options.leaseWaitMs ?? limits.writer_lease_wait_ms,
     onNotice: options.onNotice,
     signal: options.signal,

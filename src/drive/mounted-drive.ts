@@ -408,11 +408,15 @@ export class MountedDrive {
     };
     await this.#ownerCache?.close();
     await this.#protection.close().catch(keep);
-    await this.#fileSystem.close().catch(keep);
+    let isCommitted = true;
+    await this.#fileSystem.close().catch((error: unknown) => {
+      isCommitted = false;
+      keep(error);
+    });
     await Promise.allSettled(this.#underWay);
     // Before the lock is let go: afterwards the socket's path is the next mount's.
     this.#control.stopListening();
-    await this.#drive.close().catch(keep);
+    await this.#drive.close(isCommitted).catch(keep);
     const end: MountEnd = { commitError };
     this.#resolveEnded(end);
     return end;

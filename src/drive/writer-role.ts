@@ -1,8 +1,9 @@
 /** Whether this process may write to a drive, and how it comes to that. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeAddress } from 'hyperdht';
-import { CapabilityError, ReadOnlyError } from '../errors.js';
+import { CapabilityError, DamagedError, ReadOnlyError, ShoalError } from '../errors.js';
 import { limits } from '../limits.js';
+import { removeSyncJournal, setSyncJournalAside } from '../log/sync-journal.js';
 import { type DriveKeys, type DriveLogs, storeSyncOf, topicOf } from './drive-logs.js';
 import { ForkGuard, ownFork } from './fork-guard.js';
 import type { DriveRecord } from './home.js';
@@ -31,6 +32,8 @@ export interface WriterRoleOptions {
   mayHaveLost: boolean;
   /** Identity of this boot of the machine. */
   bootId: string;
+  /** The drive is opened to be repaired: told what was done to open it. */
+  onRepair?: ((line: string) => void) | undefined;
   /** Go on with the drive if the machine that has the lease does not answer. */
   takeOver: boolean;
   deadlineMs: number;
@@ -134,7 +137,7 @@ export class WriterRole {
       await stateFile.update({ bootId: this.#options.bootId });
     }
     // Before the lease can be given away, also by a mount that only reads.
-    if (holdsLease && !mayHaveLost) await this.#replay(writer);
+    const isReplayed = holdsLease && !mayHaveLost ? await this.#replay(writer) : true;
     await this.#openGuard(contentKey, holdsLease);
     this.#lease = new WriterLease({
       leaseKey: writer.leaseKey,
@@ -142,7 +145,7 @@ export class WriterRole {
       storeId: stateFile.state.storeId,
       lease: stateFile.state.lease,
       readOnly,
-      maySafelyGive: !mayHaveLost,
+      maySafelyGive: !mayHaveLost && isReplayed,
       lengths: () => logs.lengths(contentKey),
       record: (lease) => stateFile.update({ lease }),
       onTakenOver: () => this.#guard?.takenOver(0),
@@ -242,9 +245,29 @@ export class WriterRole {
     await stateFile.update({ bootId, survived: null });
   }
 
-  async #replay(writer: WriterKeys): Promise<void> {
-    const { logs, storeDirectory, journal, wasClean, log } = this.#options;
-    if (!wasClean) await replayJournal({ logs, writer, storeDirectory, journal, log });
+  /** False when what was synced last is not committed, for one who only reads. Throws DamagedError, StoreError, NoSpaceError. */
+  async #replay(writer: WriterKeys): Promise<boolean> {
+    const { logs, storeDirectory, journal, wasClean, readOnly, onRepair, record, log } =
+      this.#options;
+    if (wasClean) return true;
+    try {
+      await replayJournal({ logs, writer, storeDirectory, journal, log });
+      return true;
+    } catch (error) {
+      if (!(error instanceof ShoalError)) throw error;
+      const what = `Cannot commit what was synced last: ${error.message}`;
+      if (onRepair !== undefined && error instanceof DamagedError) {
+        const aside = await setSyncJournalAside(journal);
+        onRepair(`went on without what was synced last, which is in '${aside}': ${error.message}`);
+        return true;
+      }
+      if (readOnly) {
+        log(what);
+        return false;
+      }
+      if (!(error instanceof DamagedError)) throw error;
+      throw new DamagedError(`${what}; 'shoal check ${record.name} --repair' goes on without it`);
+    }
   }
 
   /** Asks for the lease and, if it is granted, waits until the logs are as long as the giver's. */
@@ -254,6 +277,7 @@ export class WriterRole {
     if (!answer.granted) return;
     await logs.reach(writer.contentLog.key, answer.lengths, deadlineMs);
     await this.#syncStore();
+    await removeSyncJournal(this.#options.journal);
     const { lengths, generation } = answer;
     await stateFile.update({ lengths });
     this.#guard?.keep(Math.max(lengths.treeFork, lengths.contentFork));
@@ -270,6 +294,7 @@ export class WriterRole {
       onFork: (fork) => this.#guard?.keep(fork),
     });
     await this.#syncStore();
+    await removeSyncJournal(this.#options.journal);
     await stateFile.update({ lengths });
     await lease.take(generation);
   }

@@ -95,7 +95,9 @@ export class AttributeOperations {
       if (inode.xattrCount === 0) return [];
       const stored = [...table.needXattrs(inode).values.keys()];
       // Of a drive that was written before these names had a meaning of their own.
-      const names = stored.filter((name) => !isVirtual(name));
+      const names = stored.filter((name) => {
+        return !isVirtual(name) && (caller.uid === 0 || !name.startsWith('trusted.'));
+      });
       return this.#volume.posixAcl ? names : names.filter((name) => !isAccessList(name));
     }, caller);
   }

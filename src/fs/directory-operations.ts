@@ -14,7 +14,7 @@ const INODES_PER_LOAD = 128;
 interface DirectoryHandle {
   inode: Inode;
   /** Names at the time of the last rewind; positions in it are the offsets that callers continue from. */
-  names: string[] | null;
+  names: readonly string[] | null;
   /** Inodes whose records are damaged: their names are listed without attributes. */
   readonly damaged: Set<number>;
 }
@@ -33,8 +33,9 @@ export class DirectoryOperations {
       if (!inode.isDirectory) throw new PosixError('ENOTDIR');
       inode.opens++;
       const handle = this.#handles.open({ inode, names: null, damaged: new Set() });
-      // It drops it at each change that it makes itself, and is told of the others.
-      return { handle, cacheDirectory: true };
+      // The kernel drops what it keeps of the listing at each change that it makes itself, and is told of the others. It keeps one
+      // for all, whose positions are those of who lists it first: another one who lists it at the same time goes without.
+      return { handle, cacheDirectory: inode.opens === 1 };
     }, caller);
   }
 
@@ -53,7 +54,14 @@ export class DirectoryOperations {
       // A follower may have dropped the inode and loaded it anew.
       const inode = open.inode.gone ? open.inode : table.need(open.inode.ino);
       const { entries } = table.needAllEntries(inode);
-      if (at === offset && (offset === 0 || open.names === null)) open.names = [...entries.keys()];
+      const { directory } = inode;
+      if (at === offset && offset === 0 && directory !== null) {
+        // In an order that is the same when they are loaded again.
+        directory.listed = [...entries.keys()].sort();
+        open.names = directory.listed;
+      }
+      // The beginning came out of the kernel's memory, as it was listed before.
+      open.names ??= directory?.listed ?? [...entries.keys()].sort();
       const end = (open.names?.length ?? 0) + 2;
       for (; at < end; at++) if (!this.#addAt(inode, open, at, sink)) return;
     }, caller);

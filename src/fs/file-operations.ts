@@ -1,7 +1,7 @@
 /** Operations on open files. */
 import { setImmediate } from 'node:timers/promises';
 import type { Answer, Caller, OpenAnswer, WriteOptions } from '../../mount/file-system.js';
-import { InterruptedError, UnavailableError } from '../errors.js';
+import { UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { copyOf } from '../log/copy-bytes.js';
 import { withinTime } from '../log/within-time.js';
@@ -149,8 +149,9 @@ export class FileOperations {
     const written = this.#writeNow(ino, offset, data, options, caller);
     const full = room.wait();
     if (full === undefined) return written;
-    // The data is in; the writer's next one waits, because this answer does.
-    const waited = untilInterrupted(full, options.fromPageCache ? null : caller).catch(taken);
+    // The data is in; the writer's next one waits, because this answer does. It is also refused if there is no room for it:
+    // told of an error, this writer would write the same again.
+    const waited = untilInterrupted(full, options.fromPageCache ? null : caller).catch(() => {});
     return Promise.all([written, waited]).then(([count]) => count);
   }
 
@@ -346,10 +347,7 @@ export class FileOperations {
     const first = await withMemory(() => table.need(ino), caller);
     const total = Math.min(length, COPY_BYTES_MAX, first.size - offset);
     let done = 0;
-    while (done < total) {
-      const at = offset + done;
-      const to = toOffset + done;
-      const count = Math.min(total - done, SEGMENT - (at % SEGMENT), SEGMENT - (to % SEGMENT));
+    const copyOnce = async (at: number, to: number, count: number): Promise<void> => {
       // What is not stored yet is copied.
       await untilInterrupted(volume.committer.room.take(count) ?? Promise.resolve(), caller);
       await withMemory(() => {
@@ -365,6 +363,18 @@ export class FileOperations {
         volume.committer.markInode(source);
         volume.committer.markInode(target);
       }, caller);
+    };
+    while (done < total) {
+      const at = offset + done;
+      const to = toOffset + done;
+      const count = Math.min(total - done, SEGMENT - (at % SEGMENT), SEGMENT - (to % SEGMENT));
+      try {
+        await copyOnce(at, to, count);
+      } catch (error) {
+        // The kernel would not look at what was copied. Who goes on is told.
+        if (done === 0) throw error;
+        break;
+      }
       done += count;
     }
     return Math.max(0, done);
@@ -384,11 +394,6 @@ export function modeWithoutSuidGid({ mode, gid }: Inode, caller: Caller): number
   const stranger = caller.uid !== 0 && caller.gid !== gid;
   const dropsGid = stranger || (mode & S_IXGRP) !== 0;
   return mode & ~(dropsGid ? S_ISUID | S_ISGID : S_ISUID);
-}
-
-/** Who gives up waiting for room has had the data taken all the same: told otherwise, it would write it twice. */
-function taken(error: unknown): void {
-  if (!(error instanceof InterruptedError)) throw error;
 }
 
 function keepable(pieces: Buffer | Buffer[]): Buffer {

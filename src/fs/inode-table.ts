@@ -15,9 +15,10 @@ import {
   segmentKey,
   segmentOfKey,
 } from '../tree/keys.js';
-import type { TreeView } from '../tree/tree.js';
+import { sameHead, type TreeView } from '../tree/tree.js';
 import { type CacheLimits, FULL_CACHE } from './cache-limits.js';
 import { DamageReports, damagedEntry } from './damage-reports.js';
+import { DirectoryCache } from './directory-cache.js';
 import {
   Directory,
   FileData,
@@ -74,9 +75,7 @@ export class InodeTable {
   #loading = new Map<string, Promise<void>>();
   readonly #moves = new Moves();
   readonly #segmentQueue: SegmentQueue;
-  /** Directories with names in memory, oldest first, and the number of those names. */
-  readonly #directories = new Set<Inode>();
-  #directoryEntries = 0;
+  readonly #directories: DirectoryCache;
   /** Lines about damage that were written, by inode. */
   readonly #reports = new DamageReports();
 
@@ -87,6 +86,7 @@ export class InodeTable {
     this.#max = options.cacheLimits ?? FULL_CACHE;
     this.#onChunk = options.onChunk ?? (() => {});
     this.#segmentQueue = new SegmentQueue(this.#max.segments);
+    this.#directories = new DirectoryCache(this.#max.directoryEntries);
   }
 
   get size(): number {
@@ -95,7 +95,7 @@ export class InodeTable {
 
   /** Names of directories in memory, missing ones too. */
   get cachedEntries(): number {
-    return this.#directoryEntries;
+    return this.#directories.names;
   }
 
   // Inodes
@@ -257,67 +257,66 @@ export class InodeTable {
   /** Changes what a name leads to in memory. The caller marks it for the commit. */
   setEntry(inode: Inode, name: string, entry: EntryRecord | null): void {
     const directory = this.#directoryOf(inode);
-    const before = directory.entries.size;
-    if (entry === null && directory.complete) directory.entries.delete(name);
-    else directory.entries.set(name, entry);
-    this.#directoryEntries += directory.entries.size - before;
     directory.dirtyNames.add(name);
+    this.#put(inode, directory, name, entry);
+  }
+
+  #put(inode: Inode, directory: Directory, name: string, entry: EntryRecord | null): void {
+    const before = directory.entries.size;
+    directory.set(name, entry);
+    if (inode.committing === 0) directory.dropMissing();
+    if (inode.directory === directory) this.#directories.count(directory.entries.size - before);
   }
 
   /** Forgets the names of a directory unless the tree lacks some of them. */
   dropNames(inode: Inode): void {
-    if (!inode.hasDirtyNames && inode.committing === 0) this.#dropContents(inode);
+    if (!inode.hasDirtyNames && inode.committing === 0) this.#directories.drop(inode);
   }
 
   #directoryOf(inode: Inode): Directory {
     if (!inode.isDirectory) throw new PosixError('ENOTDIR');
     if (inode.directory === null) inode.directory = new Directory(!inode.persisted);
-    if (!this.#directories.has(inode)) this.#directories.add(inode);
+    this.#directories.use(inode);
     return inode.directory;
   }
 
   #loadEntry(inode: Inode, directory: Directory, name: string): Promise<void> {
     return this.#share(`e${inode.ino}/${name}`, async () => {
-      const bytes = await this.view.get(entryKey(inode.ino, name));
+      directory.loads++;
+      const bytes = await this.view.get(entryKey(inode.ino, name)).finally(() => directory.loads--);
       // What was changed meanwhile is newer than what was read.
       if (directory.complete || directory.entries.has(name)) return;
-      directory.entries.set(name, bytes === null ? null : decodeEntry(bytes));
-      this.#countEntry(inode, directory, 1);
-      this.#evictDirectories(inode);
+      this.#put(inode, directory, name, bytes === null ? null : decodeEntry(bytes));
+      this.#directories.evict();
     });
   }
 
   #loadAllEntries(inode: Inode, directory: Directory): Promise<void> {
     return this.#share(`d${inode.ino}`, async () => {
-      const { from, to } = rangeOfInode(RecordKind.entry, inode.ino);
-      const budget = new NamesBudget(inode.ino, this.#max.directoryBytes);
-      for await (const { key, value } of this.view.range(from, to)) {
-        try {
-          const name = entryNameOfKey(key);
-          budget.add(name, () => this.dropNames(inode));
-          if (directory.entries.has(name)) continue;
-          directory.entries.set(name, decodeEntry(value));
-          this.#countEntry(inode, directory, 1);
-        } catch (error) {
-          // One bad name must not hide the others.
-          if (!(error instanceof DamagedError)) throw error;
-          const name = JSON.stringify(nameOfKey(key));
-          this.reportDamage(inode.ino, `entry ${name}: ${error.message}`);
-        }
-      }
-      directory.complete = true;
-      for (const [name, entry] of directory.entries) {
-        if (entry !== null) continue;
-        directory.entries.delete(name);
-        this.#countEntry(inode, directory, -1);
-      }
-      this.#evictDirectories(inode);
+      directory.loads++;
+      await this.#loadInto(inode, directory).finally(() => directory.loads--);
+      const before = directory.entries.size;
+      directory.setComplete();
+      if (inode.directory === directory) this.#directories.count(directory.entries.size - before);
+      this.#directories.evict();
     });
   }
 
-  /** At once with each change: others add names, and drop the directory, while it is being loaded. */
-  #countEntry(inode: Inode, directory: Directory, change: number): void {
-    if (inode.directory === directory) this.#directoryEntries += change;
+  async #loadInto(inode: Inode, directory: Directory): Promise<void> {
+    const { from, to } = rangeOfInode(RecordKind.entry, inode.ino);
+    const budget = new NamesBudget(inode.ino, this.#max.directoryBytes);
+    for await (const { key, value } of this.view.range(from, to)) {
+      try {
+        const name = entryNameOfKey(key);
+        budget.add(name, () => this.dropNames(inode));
+        if (!directory.entries.has(name)) this.#put(inode, directory, name, decodeEntry(value));
+      } catch (error) {
+        // One bad name must not hide the others.
+        if (!(error instanceof DamagedError)) throw error;
+        const name = JSON.stringify(nameOfKey(key));
+        this.reportDamage(inode.ino, `entry ${name}: ${error.message}`);
+      }
+    }
   }
 
   // Segments
@@ -401,7 +400,9 @@ export class InodeTable {
     const data = this.dataOf(inode);
     const { stored } = data;
     data.stored = null;
-    if (stored !== null && stored.from === from) return stored.indexes;
+    const head = this.view.head;
+    if (stored !== null && stored.from === from && sameHead(stored.head, head))
+      return stored.indexes;
     if (from >= inode.storedSegmentsEnd) return [];
     throw new NotInMemory(
       this.#share(`n${inode.ino}/${from}`, async () => {
@@ -409,7 +410,8 @@ export class InodeTable {
         const end = inode.storedSegmentsEnd;
         const range = this.view.range(segmentKey(inode.ino, from), segmentKey(inode.ino, end));
         for await (const { key } of range) indexes.push(segmentOfKey(key));
-        data.stored = { from, indexes };
+        // A commit that came meanwhile may have made others.
+        data.stored = { from, head, indexes };
       }),
     );
   }
@@ -454,11 +456,7 @@ export class InodeTable {
   }
 
   #dropContents(inode: Inode): void {
-    if (inode.directory !== null) {
-      this.#directoryEntries -= inode.directory.entries.size;
-      this.#directories.delete(inode);
-      inode.directory = null;
-    }
+    this.#directories.drop(inode);
     inode.data = null;
     inode.xattrs = null;
   }
@@ -485,15 +483,5 @@ export class InodeTable {
   /** Forgets clean segments beyond the limit, oldest first. Not to be called in the middle of an operation. */
   evictSegments(): void {
     this.#segmentQueue.evict(this.#segmentQueue.length);
-  }
-
-  #evictDirectories(except: Inode): void {
-    for (const inode of this.#directories) {
-      if (this.#directoryEntries <= this.#max.directoryEntries) return;
-      if (inode === except || inode.hasDirtyNames || inode.isPinned) continue;
-      this.#directoryEntries -= inode.directory?.entries.size ?? 0;
-      this.#directories.delete(inode);
-      inode.directory = null;
-    }
   }
 }

@@ -4,6 +4,7 @@ import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
 import type { EntryRecord } from '../tree/entry-record.js';
 import type { InodeRecord } from '../tree/inode-record.js';
+import type { Head } from '../tree/tree.js';
 import type { Timestamp } from './clock.js';
 import type { Extent } from './extents.js';
 import type { OlderHead } from './inodes-in-use.js';
@@ -40,7 +41,7 @@ export class FileData {
   /** Bytes of such data. */
   memoryBytes = 0;
   /** Answer to `needStoredSegments`, for one use. */
-  stored: { from: number; indexes: number[] } | null = null;
+  stored: { from: number; head: Head; indexes: number[] } | null = null;
   /** Streaming looks for complete chunks when `memoryBytes` reaches this. */
   sealAtBytes = 0;
 }
@@ -53,9 +54,47 @@ export class Directory {
   complete: boolean;
   /** Names that differ from the tree. */
   readonly dirtyNames = new Set<string>();
+  /** Loads of names under way: what they find is as old as their beginning. */
+  loads = 0;
+  /** In what order the last listing was, which goes on at positions in it. */
+  listed: readonly string[] | null = null;
+  #missing = 0;
+  #missingMax: number = limits.missing_names_max;
 
   constructor(complete: boolean) {
     this.complete = complete;
+  }
+
+  /** Says what a name leads to. */
+  set(name: string, entry: EntryRecord | null): void {
+    if (this.entries.get(name) === null) this.#missing--;
+    if (entry === null && this.complete) {
+      this.entries.delete(name);
+      return;
+    }
+    this.entries.set(name, entry);
+    if (entry === null) this.#missing++;
+  }
+
+  /** All names that are not in `entries` are absent. */
+  setComplete(): void {
+    this.complete = true;
+    for (const [name, entry] of this.entries) if (entry === null) this.entries.delete(name);
+    this.#missing = 0;
+  }
+
+  /**
+   * Forgets absent names that the tree does not have, once there are many: a program may look for ever new ones. Not to be called
+   * while a commit carries changes of them.
+   */
+  dropMissing(): void {
+    if (this.#missing <= this.#missingMax || this.loads > 0) return;
+    for (const [name, entry] of this.entries) {
+      if (entry !== null || this.dirtyNames.has(name)) continue;
+      this.entries.delete(name);
+      this.#missing--;
+    }
+    this.#missingMax = Math.max(limits.missing_names_max, 2 * this.#missing);
   }
 }
 
@@ -159,6 +198,11 @@ export class Inode implements InodeRecord {
 
   get isSymlink(): boolean {
     return (this.mode & S_IFMT) === S_IFLNK;
+  }
+
+  /** A directory has one less in it. One that was detached from the tree counts none any more. */
+  dropSubdirectory(): void {
+    if (this.nlink > 0) this.nlink--;
   }
 
   /** Whether its names differ from the tree. */

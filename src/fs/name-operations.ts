@@ -161,7 +161,7 @@ export class NameOperations {
       if (inode.size > 0) throw new PosixError('ENOTEMPTY');
       const now = volume.clock.now();
       volume.removeName(place.parent, name, now);
-      place.parent.nlink--;
+      place.parent.dropSubdirectory();
       volume.dropLink(inode, now);
     }, caller);
   }
@@ -186,6 +186,7 @@ export class NameOperations {
       this.#requireAlive(to.parent);
       const now = volume.clock.now();
       if (flags === RENAME_EXCHANGE) {
+        this.#requireAlive(from.parent);
         this.#exchange(from as Place & { inode: Inode }, to, now);
         return;
       }
@@ -205,7 +206,7 @@ export class NameOperations {
     if (to.inode === null) volume.addName(to.parent, to.name, inode, now);
     else volume.replaceName(to.parent, to.name, inode, now);
     if (inode.isDirectory) {
-      from.parent.nlink--;
+      from.parent.dropSubdirectory();
       // A directory that replaces one takes its place in the count of the parent.
       if (to.inode === null) to.parent.nlink++;
       inode.parent = to.parent.ino;

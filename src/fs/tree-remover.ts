@@ -51,7 +51,7 @@ export class TreeRemover {
     const volume = this.#volume;
     const now = volume.clock.now();
     volume.removeName(parent, name, now);
-    if (parent.nlink > 0) parent.nlink--;
+    parent.dropSubdirectory();
     directory.nlink = 0;
     directory.setCtime(now);
     volume.committer.markInode(directory);

@@ -4,7 +4,7 @@
  * takes to append to two logs and a tree. Layout: docs/format.md.
  */
 import { constants, writeSync } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { limits } from '../limits.js';
 import { blockPaddingBytes, openWith, type SealingKeys, sealWith } from './aead.js';
@@ -151,4 +151,18 @@ async function readIfThere(path: string): Promise<Buffer | null> {
   } finally {
     await file.close();
   }
+}
+
+/** What it has continues nothing any more: somebody else wrote meanwhile. Resolves once it is gone for good. */
+export async function removeSyncJournal(path: string): Promise<void> {
+  await rm(path, { force: true });
+  await syncDirectory(dirname(path));
+}
+
+/** Keeps a journal that cannot be used, in place of one that was set aside before. Answers where. */
+export async function setSyncJournalAside(path: string): Promise<string> {
+  const aside = `${path}.aside`;
+  await rename(path, aside);
+  await syncDirectory(dirname(path));
+  return aside;
 }

@@ -1,6 +1,7 @@
 /** What is held in memory of a large drive is counted, and goes when there is too much of it. */
 import test from 'brittle';
 import { FULL_CACHE } from '../../src/fs/cache-limits.js';
+import type { DriveFileSystem } from '../../src/fs/drive-file-system.js';
 import { Inode, S_IFDIR, S_IFREG } from '../../src/fs/inode.js';
 import { InodeTable } from '../../src/fs/inode-table.js';
 import { withMemory } from '../../src/fs/not-in-memory.js';
@@ -130,5 +131,111 @@ test('a listing loads the inodes of neighbours with one scan', async (t) => {
   await fileSystem.releasedir(1, handle);
   t.is(listed, count);
   t.ok(gets < 5, `${gets} single look-ups`);
+  await opened.close();
+});
+
+test('names that are not there do not fill the memory', async (t) => {
+  const table = new InodeTable({ view: viewOf(() => undefined), readOnly: false, log: t.fail });
+  const inode = directory(2);
+  table.add(inode);
+  for (let i = 0; i < 3 * limits.missing_names_max; i++) {
+    await withMemory(() => table.needEntry(inode, `nothing-${i}`), null);
+    if (i % 1000 === 0) table.setEntry(inode, `removed-${i}`, null);
+  }
+  t.ok(table.cachedEntries <= limits.missing_names_max + 1, `${table.cachedEntries} names`);
+  t.is(table.cachedEntries, inode.directory?.entries.size);
+  t.is(inode.directory?.entries.get('removed-0'), null, 'what the tree has still is known');
+  inode.directory?.dirtyNames.clear();
+  inode.committing = 1;
+  for (let i = 0; i < 2 * limits.missing_names_max; i++) {
+    await withMemory(() => table.needEntry(inode, `other-${i}`), null);
+  }
+  t.is(inode.directory?.entries.get('removed-0'), null, 'also while a commit carries it');
+  inode.committing = 0;
+  await withMemory(() => table.needEntry(inode, 'one more'), null);
+  t.ok(table.cachedEntries < 2, 'and then no more');
+});
+
+test('a huge directory that is in use leaves others in memory that an operation needs', async (t) => {
+  const table = new InodeTable({
+    view: viewOf(() => undefined),
+    readOnly: false,
+    log: t.fail,
+    cacheLimits: { ...FULL_CACHE, directoryEntries: NAMES / 2 },
+  });
+  const huge = directory(2);
+  huge.opens = 1;
+  const others = Array.from({ length: 40 }, (_, i) => directory(3 + i));
+  for (const inode of [huge, ...others]) table.add(inode);
+  await withMemory(() => table.needAllEntries(huge), null);
+  for (const inode of others) await withMemory(() => table.needEntry(inode, 'x'), null);
+  t.is(huge.directory?.entries.size, NAMES);
+  const left = others.filter(({ directory }) => directory !== null);
+  t.ok(left.length >= 2 && left.length < 20, `${left.length} are left`);
+  const [one, other] = others as [Inode, Inode];
+  let rounds = 0;
+  const both = await withMemory(() => {
+    rounds++;
+    return [table.needEntry(one, 'x'), table.needEntry(other, 'y')];
+  }, null);
+  t.alike(both, [null, null]);
+  t.is(rounds, 3, 'each is loaded once');
+});
+
+/** Lists up to `most` names from an offset; answers them and where to go on. */
+async function list(
+  fileSystem: DriveFileSystem,
+  handle: number,
+  offset: number,
+  most: number,
+): Promise<{ names: string[]; next: number }> {
+  const names: string[] = [];
+  let next = offset;
+  const sink = {
+    plus: false,
+    add: (name: string, _ino: number, _type: number, nextOffset: number) => {
+      if (names.length >= most) return false;
+      next = nextOffset;
+      names.push(name);
+      return true;
+    },
+    addPlus: () => false,
+  };
+  await fileSystem.readdir(1, handle, offset, sink, caller);
+  return { names: names.filter((name) => name !== '.' && name !== '..'), next };
+}
+
+test('a listing goes on where the kernel remembers that it was, whatever was removed meanwhile', async (t) => {
+  const folder = temporaryFolder(t, 'listing');
+  let opened = await openFileSystem(folder);
+  const all = Array.from({ length: 100 }, (_, i) => `file-${String(i).padStart(3, '0')}`);
+  // Not in their order.
+  for (const name of [...all].reverse()) {
+    await opened.fileSystem.mknod(1, name, S_IFREG | 0o644, 0, caller);
+  }
+  const { fileSystem } = opened;
+  const first = await fileSystem.opendir(1, 0, caller);
+  const second = await fileSystem.opendir(1, 0, caller);
+  t.is(first.cacheDirectory, true);
+  t.is(second.cacheDirectory, false, 'what the kernel keeps has the positions of one listing');
+  const begun = await list(fileSystem, first.handle, 0, 50);
+  await fileSystem.releasedir(1, second.handle);
+  for (const name of all.slice(0, 40)) await fileSystem.unlink(1, name, caller);
+  const rest = await list(fileSystem, first.handle, begun.next, 1000);
+  t.alike([...begun.names, ...rest.names], all);
+  await fileSystem.releasedir(1, first.handle);
+  // It reads the beginning from what the kernel remembers.
+  const third = await fileSystem.opendir(1, 0, caller);
+  t.is(third.cacheDirectory, true);
+  t.alike((await list(fileSystem, third.handle, begun.next, 1000)).names, rest.names);
+  const again = await list(fileSystem, third.handle, 0, 10);
+  await fileSystem.releasedir(1, third.handle);
+  await opened.close();
+
+  opened = await openFileSystem(folder);
+  const { handle } = await opened.fileSystem.opendir(1, 0, caller);
+  const later = await list(opened.fileSystem, handle, again.next, 1000);
+  t.alike([...again.names, ...later.names], all.slice(40), 'also when names are loaded anew');
+  await opened.fileSystem.releasedir(1, handle);
   await opened.close();
 });

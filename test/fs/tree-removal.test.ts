@@ -1,7 +1,10 @@
 /** Directories are removed with everything in them: at once for who looks, in the background for the tree. */
+import { setImmediate } from 'node:timers/promises';
 import test from 'brittle';
+import { RENAME_EXCHANGE } from '../../mount/file-system.js';
 import { NotFoundError, UsageError } from '../../src/errors.js';
 import { S_IFREG } from '../../src/fs/inode.js';
+import { PosixError } from '../../src/fs/posix-error.js';
 import { decodeCommit } from '../../src/tree/commit-record.js';
 import { commitKey, RecordKind, rangeOfKind } from '../../src/tree/keys.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -166,3 +169,37 @@ test('deleting a file whose range is a million times its content', {
   t.ok(changed < 20, `${changed} changes of the tree`);
   await opened.close();
 });
+
+test('who is in a directory that is being removed can go on there', async (t) => {
+  const opened = await openFileSystem(temporaryFolder(t, 'removal'));
+  const { fileSystem } = opened;
+  const top = await mkdir(opened, 1, 'top');
+  // More than are removed in one turn.
+  for (let i = 0; i < DIRECTORIES; i++) await mkdir(opened, top, `directory-${i}`);
+  const other = await mkdir(opened, 1, 'other');
+  const file = await addFile(opened, 1, 'file');
+  await fileSystem.commit();
+  const removed = fileSystem.removeTree('top');
+  while ((await fileSystem.lookup(1, 'top', caller)).attributes !== null) await setImmediate();
+  // Those that are removed last.
+  const left = [DIRECTORIES - 1, DIRECTORIES - 2, DIRECTORIES - 3].map((i) => `directory-${i}`);
+  const [first, second, third] = left as [string, string, string];
+  await Promise.resolve(fileSystem.rmdir(top, first, caller)).catch(expectGone);
+  await Promise.resolve(fileSystem.rename(top, second, other, 'saved', 0, caller)).catch(
+    expectGone,
+  );
+  const exchanged = async () => fileSystem.rename(top, third, 1, 'file', RENAME_EXCHANGE, caller);
+  await t.exception(exchanged, /ENOENT/, 'it takes no other names');
+  await fileSystem.commit();
+  await removed;
+  await fileSystem.removalsDone();
+  await fileSystem.commit();
+  const { attributes } = await fileSystem.lookup(1, 'file', caller);
+  t.is(attributes?.ino, file);
+  await opened.close();
+});
+
+/** It was quicker. */
+function expectGone(error: unknown): void {
+  if (!(error instanceof PosixError && error.errno === 'ENOENT')) throw error;
+}

@@ -336,3 +336,27 @@ function generator(seed: number): (below: number) => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
   };
 }
+
+test('read - an answer in very many pieces is taken whole', (t) => {
+  class Pieces extends NoOpFileSystem {
+    override read(): Buffer[] {
+      return Array.from({ length: 3000 }, (_, i) => Buffer.alloc(10, i));
+    }
+  }
+  const { ask } = sessionOf(new Pieces());
+  const answer = ask(requestOf(OPCODE.READ, { body: bytes(40, [16, 30_000]) }));
+  t.is(answer?.errno, 0);
+  t.ok(answer?.body.equals(Buffer.concat(new Pieces().read())));
+});
+
+test('an answer that the kernel refuses is followed by an error', (t) => {
+  class Refused extends NoOpFileSystem {
+    override read(): Buffer[] {
+      return [Buffer.alloc(20_000), Buffer.alloc(10_000)];
+    }
+  }
+  const { ask, port, notices } = sessionOf(new Refused());
+  port.writev = () => EINVAL;
+  t.is(ask(requestOf(OPCODE.READ, { body: bytes(40, [16, 30_000]) }))?.errno, EIO);
+  t.is(notices.length, 1);
+});

@@ -71,9 +71,11 @@ export class ReplyWriter {
     const bytes = this.#dataBytes;
     this.#writeHeader(0, request, OUT_HEADER.SIZE + bytes);
     if (bytes > mountLimits.copied_reply_bytes_max) {
-      return request.port.writev(
-        Array.isArray(data) ? [this.#header, ...data] : [this.#header, data],
-      );
+      const parts = Array.isArray(data) ? data : [data];
+      // Gathered in one call, or the kernel takes none of it.
+      const few =
+        parts.length < mountLimits.reply_parts_max ? parts : [Buffer.concat(parts, bytes)];
+      return request.port.writev([this.#header, ...few]);
     }
     let at = OUT_HEADER.SIZE;
     for (const part of Array.isArray(data) ? data : [data]) {
