@@ -2,6 +2,7 @@
 import type { NodeAddress } from 'hyperdht';
 import { DamagedError, ShoalError, StoreError } from '../errors.js';
 import { mendTree } from '../fs/check/tree-mender.js';
+import { readBootId } from '../log/boot-id.js';
 import { asShoalError } from '../log/store-errors.js';
 import { TreeWalker } from '../tree/tree-walker.js';
 import { aboutDrive, type CheckProgress, type LogsFindings } from './check-logs.js';
@@ -9,6 +10,7 @@ import type { CheckReport } from './check-report.js';
 import { CheckSession } from './check-session.js';
 import { superblockOf } from './create-drive.js';
 import { type Drive, openDrive } from './drive.js';
+import { type DriveState, endedUncleanlyBeforeReboot } from './drive-state.js';
 import { withAdvice } from './fetch-damaged-tree.js';
 import type { Home } from './home.js';
 import type { MendableDrive } from './mendable-drive.js';
@@ -53,7 +55,7 @@ export async function checkDrive(
     findings: await repairBlocks(session, options, repairs),
     mayWrite: session.mayWrite && session.recordedLengths === null,
     isWhole: session.logs.isWhole,
-    wasClean: session.state?.clean === true,
+    state: session.state,
   });
   const repaired = await inSession(home, name, repairLogs).catch(async (error: unknown) => {
     if (first.isStoreDamaged || !isStoreFault(error)) throw error;
@@ -64,9 +66,8 @@ export async function checkDrive(
   let { findings } = repaired;
   const { orphans } = findings.report;
   let failure: ShoalError | null = null;
-  // What was synced last may be in a journal that cannot be used: no mount could open the drive.
-  const mayHaveJournal = !repaired.wasClean && !findings.isTreeTorn;
-  if (repaired.mayWrite && (isToBeMended(findings, options.giveUp) || mayHaveJournal)) {
+  const hasJournal = await mayHaveJournal(repaired.state, findings, options.giveUp);
+  if (repaired.mayWrite && (isToBeMended(findings, options.giveUp) || hasJournal)) {
     options.onProgress?.({ step: 'mending', done: 0, total: null });
     failure = await mendDrive(home, name, repaired.isWhole, options, repairs);
     findings = await inSession(home, name, (session) => checkSession(session, options));
@@ -98,6 +99,19 @@ function isStoreFault(error: unknown): boolean {
 function isToBeMended({ isMendable, isTreeTorn, report }: LogsFindings, giveUp: boolean): boolean {
   if (isTreeTorn) return giveUp;
   return isMendable || report.orphans > 0;
+}
+
+/**
+ * What was synced last may be in a journal that cannot be used, so that no mount for writing opens the drive. After a loss of power
+ * opening it here would go on without what peers have: only for who gives that up.
+ */
+async function mayHaveJournal(
+  state: DriveState | null,
+  { isTreeTorn }: LogsFindings,
+  giveUp: boolean,
+): Promise<boolean> {
+  if (state === null || state.clean || isTreeTorn) return false;
+  return giveUp || !endedUncleanlyBeforeReboot(state, await readBootId());
 }
 
 async function inSession<T>(

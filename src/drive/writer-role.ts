@@ -1,4 +1,5 @@
 /** Whether this process may write to a drive, and how it comes to that. */
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeAddress } from 'hyperdht';
 import { CapabilityError, DamagedError, ReadOnlyError, ShoalError } from '../errors.js';
@@ -247,8 +248,8 @@ export class WriterRole {
 
   /** False when what was synced last is not committed, for one who only reads. Throws DamagedError, StoreError, NoSpaceError. */
   async #replay(writer: WriterKeys): Promise<boolean> {
-    const { logs, storeDirectory, journal, wasClean, readOnly, onRepair, record, log } =
-      this.#options;
+    const { logs, storeDirectory, journal, wasClean, mayHaveLost } = this.#options;
+    const { readOnly, onRepair, record, log } = this.#options;
     if (wasClean) return true;
     try {
       await replayJournal({ logs, writer, storeDirectory, journal, log });
@@ -266,8 +267,19 @@ export class WriterRole {
         return false;
       }
       if (!(error instanceof DamagedError)) throw error;
-      throw new DamagedError(`${what}; 'shoal check ${record.name} --repair' goes on without it`);
+      const repair = mayHaveLost ? '--repair --give-up' : '--repair';
+      throw new DamagedError(`${what}; 'shoal check ${record.name} ${repair}' goes on without it`);
     }
+  }
+
+  /** What this machine synced before another one wrote continues nothing any more. */
+  async #leaveJournal(): Promise<void> {
+    const { journal, wasClean, onNotice, log } = this.#options;
+    if (wasClean || !existsSync(journal)) return await removeSyncJournal(journal);
+    const aside = await setSyncJournalAside(journal);
+    const line = `What was synced here before another machine wrote may not be in the drive; '${aside}' has it`;
+    log(line);
+    onNotice?.(line);
   }
 
   /** Asks for the lease and, if it is granted, waits until the logs are as long as the giver's. */
@@ -277,7 +289,7 @@ export class WriterRole {
     if (!answer.granted) return;
     await logs.reach(writer.contentLog.key, answer.lengths, deadlineMs);
     await this.#syncStore();
-    await removeSyncJournal(this.#options.journal);
+    await this.#leaveJournal();
     const { lengths, generation } = answer;
     await stateFile.update({ lengths });
     this.#guard?.keep(Math.max(lengths.treeFork, lengths.contentFork));
@@ -294,7 +306,7 @@ export class WriterRole {
       onFork: (fork) => this.#guard?.keep(fork),
     });
     await this.#syncStore();
-    await removeSyncJournal(this.#options.journal);
+    await this.#leaveJournal();
     await stateFile.update({ lengths });
     await lease.take(generation);
   }

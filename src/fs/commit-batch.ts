@@ -133,6 +133,7 @@ export class CommitBatch {
   succeeded(): void {
     for (const { inode, fileBytes } of this.#inodes) {
       inode.committing--;
+      inode.commits++;
       inode.persisted = true;
       inode.persistedFileBytes = fileBytes;
     }

@@ -31,12 +31,14 @@ export class DataRoom {
    * committed, too. Rejects with NoSpaceError, StoreError.
    */
   take(bytes: number): Promise<void> | undefined {
-    if (!this.#isOverfull && this.#options.space.fits(this.#bytesWith(bytes))) return undefined;
-    return this.#make(bytes);
+    const { space, isCrowded } = this.#options;
+    const fits = !this.#isOverfull && !isCrowded() && space.fits(this.#bytesWith(bytes));
+    return fits ? undefined : this.#make(bytes);
   }
 
   async #make(bytes: number): Promise<void> {
-    const { space, commit } = this.#options;
+    const { space, isCrowded, commit } = this.#options;
+    if (isCrowded()) await commit();
     while (this.#isOverfull) await (this.wait() ?? commit());
     // What is on its way to the disk counts twice until the log has it.
     if (!space.fits(this.#bytesWith(bytes))) await commit();

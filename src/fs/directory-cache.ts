@@ -1,8 +1,12 @@
 /** Which directories have names in memory: those used longest ago are forgotten when there are too many names. */
 import type { Inode } from './inode.js';
 
-/** So many that were used last stay: an operation that waits for names of one may need those of another. */
+/**
+ * So many that were used last stay: an operation that waits for names of one may need those of another, and others wait beside it.
+ * But few where there are far too many names.
+ */
 const KEPT_DIRECTORIES = 16;
+const KEPT_DIRECTORIES_MIN = 3;
 
 export class DirectoryCache {
   readonly #namesMax: number;
@@ -40,7 +44,8 @@ export class DirectoryCache {
 
   /** To be called when names were added. */
   evict(): void {
-    let left = this.#directories.size - KEPT_DIRECTORIES;
+    const kept = this.#names > 2 * this.#namesMax ? KEPT_DIRECTORIES_MIN : KEPT_DIRECTORIES;
+    let left = this.#directories.size - kept;
     for (const inode of this.#directories) {
       if (this.#names <= this.#namesMax || left-- <= 0) return;
       if (!inode.hasDirtyNames && !inode.isPinned) this.drop(inode);

@@ -17,11 +17,15 @@ interface DirectoryHandle {
   names: readonly string[] | null;
   /** Inodes whose records are damaged: their names are listed without attributes. */
   readonly damaged: Set<number>;
+  /** The kernel keeps what it lists. */
+  isCached: boolean;
 }
 
 export class DirectoryOperations {
   readonly #volume: Volume;
   readonly #handles = new HandleTable<DirectoryHandle>();
+  /** Handles of each directory, by inode number: a follower may have several inodes of it. */
+  readonly #opens = new Map<number, number>();
 
   constructor(volume: Volume) {
     this.#volume = volume;
@@ -32,16 +36,27 @@ export class DirectoryOperations {
       const inode = this.#volume.table.need(ino);
       if (!inode.isDirectory) throw new PosixError('ENOTDIR');
       inode.opens++;
-      const handle = this.#handles.open({ inode, names: null, damaged: new Set() });
+      const opens = (this.#opens.get(ino) ?? 0) + 1;
+      this.#opens.set(ino, opens);
       // The kernel drops what it keeps of the listing at each change that it makes itself, and is told of the others. It keeps one
       // for all, whose positions are those of who lists it first: another one who lists it at the same time goes without.
-      return { handle, cacheDirectory: inode.opens === 1 };
+      const isCached = opens === 1;
+      const handle = this.#handles.open({ inode, names: null, damaged: new Set(), isCached });
+      return { handle, cacheDirectory: isCached };
     }, caller);
   }
 
   releasedir(handle: number): void {
     const { inode } = this.#handles.close(handle);
     inode.opens--;
+    const opens = (this.#opens.get(inode.ino) ?? 0) - 1;
+    if (opens > 0) this.#opens.set(inode.ino, opens);
+    else this.#opens.delete(inode.ino);
+    const { directory } = inode;
+    // The kernel has dropped what it kept, since so many names are gone.
+    const listed = directory?.listed?.length ?? 0;
+    if (directory !== null && opens <= 0 && listed > 2 * directory.entries.size)
+      directory.listed = null;
     if (!this.#volume.readOnly) this.#volume.deleteIfUnused(inode);
   }
 
@@ -55,10 +70,10 @@ export class DirectoryOperations {
       const inode = open.inode.gone ? open.inode : table.need(open.inode.ino);
       const { entries } = table.needAllEntries(inode);
       const { directory } = inode;
-      if (at === offset && offset === 0 && directory !== null) {
+      if (at === offset && offset === 0) {
         // In an order that is the same when they are loaded again.
-        directory.listed = [...entries.keys()].sort();
-        open.names = directory.listed;
+        open.names = [...entries.keys()].sort();
+        if (open.isCached && directory !== null) directory.listed = open.names;
       }
       // The beginning came out of the kernel's memory, as it was listed before.
       open.names ??= directory?.listed ?? [...entries.keys()].sort();

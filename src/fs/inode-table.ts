@@ -15,7 +15,7 @@ import {
   segmentKey,
   segmentOfKey,
 } from '../tree/keys.js';
-import { sameHead, type TreeView } from '../tree/tree.js';
+import type { TreeView } from '../tree/tree.js';
 import { type CacheLimits, FULL_CACHE } from './cache-limits.js';
 import { DamageReports, damagedEntry } from './damage-reports.js';
 import { DirectoryCache } from './directory-cache.js';
@@ -282,24 +282,34 @@ export class InodeTable {
 
   #loadEntry(inode: Inode, directory: Directory, name: string): Promise<void> {
     return this.#share(`e${inode.ino}/${name}`, async () => {
-      directory.loads++;
-      const bytes = await this.view.get(entryKey(inode.ino, name)).finally(() => directory.loads--);
+      directory.loading.add(name);
+      const bytes = await this.view
+        .get(entryKey(inode.ino, name))
+        .finally(() => directory.loading.delete(name));
       // What was changed meanwhile is newer than what was read.
       if (directory.complete || directory.entries.has(name)) return;
       this.#put(inode, directory, name, bytes === null ? null : decodeEntry(bytes));
-      this.#directories.evict();
+      this.#evictOthers(inode, directory);
     });
   }
 
   #loadAllEntries(inode: Inode, directory: Directory): Promise<void> {
     return this.#share(`d${inode.ino}`, async () => {
-      directory.loads++;
-      await this.#loadInto(inode, directory).finally(() => directory.loads--);
+      directory.isLoadingAll = true;
+      await this.#loadInto(inode, directory).finally(() => {
+        directory.isLoadingAll = false;
+      });
       const before = directory.entries.size;
       directory.setComplete();
       if (inode.directory === directory) this.#directories.count(directory.entries.size - before);
-      this.#directories.evict();
+      this.#evictOthers(inode, directory);
     });
+  }
+
+  /** Whoever waited for this one is to find it. */
+  #evictOthers(inode: Inode, directory: Directory): void {
+    if (inode.directory === directory) this.#directories.use(inode);
+    this.#directories.evict();
   }
 
   async #loadInto(inode: Inode, directory: Directory): Promise<void> {
@@ -400,9 +410,8 @@ export class InodeTable {
     const data = this.dataOf(inode);
     const { stored } = data;
     data.stored = null;
-    const head = this.view.head;
-    if (stored !== null && stored.from === from && sameHead(stored.head, head))
-      return stored.indexes;
+    const { commits } = inode;
+    if (stored?.from === from && stored.commits === commits) return stored.indexes;
     if (from >= inode.storedSegmentsEnd) return [];
     throw new NotInMemory(
       this.#share(`n${inode.ino}/${from}`, async () => {
@@ -411,7 +420,7 @@ export class InodeTable {
         const range = this.view.range(segmentKey(inode.ino, from), segmentKey(inode.ino, end));
         for await (const { key } of range) indexes.push(segmentOfKey(key));
         // A commit that came meanwhile may have made others.
-        data.stored = { from, head, indexes };
+        data.stored = { from, commits, indexes };
       }),
     );
   }

@@ -4,7 +4,6 @@ import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
 import type { EntryRecord } from '../tree/entry-record.js';
 import type { InodeRecord } from '../tree/inode-record.js';
-import type { Head } from '../tree/tree.js';
 import type { Timestamp } from './clock.js';
 import type { Extent } from './extents.js';
 import type { OlderHead } from './inodes-in-use.js';
@@ -41,7 +40,7 @@ export class FileData {
   /** Bytes of such data. */
   memoryBytes = 0;
   /** Answer to `needStoredSegments`, for one use. */
-  stored: { from: number; head: Head; indexes: number[] } | null = null;
+  stored: { from: number; commits: number; indexes: number[] } | null = null;
   /** Streaming looks for complete chunks when `memoryBytes` reaches this. */
   sealAtBytes = 0;
 }
@@ -54,8 +53,9 @@ export class Directory {
   complete: boolean;
   /** Names that differ from the tree. */
   readonly dirtyNames = new Set<string>();
-  /** Loads of names under way: what they find is as old as their beginning. */
-  loads = 0;
+  /** Names that are being loaded, and whether all are: what is found is as old as the beginning. */
+  readonly loading = new Set<string>();
+  isLoadingAll = false;
   /** In what order the last listing was, which goes on at positions in it. */
   listed: readonly string[] | null = null;
   #missing = 0;
@@ -88,9 +88,9 @@ export class Directory {
    * while a commit carries changes of them.
    */
   dropMissing(): void {
-    if (this.#missing <= this.#missingMax || this.loads > 0) return;
+    if (this.#missing <= this.#missingMax || this.isLoadingAll) return;
     for (const [name, entry] of this.entries) {
-      if (entry !== null || this.dirtyNames.has(name)) continue;
+      if (entry !== null || this.dirtyNames.has(name) || this.loading.has(name)) continue;
       this.entries.delete(name);
       this.#missing--;
     }
@@ -153,6 +153,8 @@ export class Inode implements InodeRecord {
   dirty = false;
   /** Commits under way that carry records of it. */
   committing = 0;
+  /** Commits that had records of it. */
+  commits = 0;
   /** Open handles. */
   opens = 0;
   /** Open handles that may write. */

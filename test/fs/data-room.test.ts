@@ -13,6 +13,7 @@ function roomOnDisk(availableBytes: number) {
     dirtyBytes: 0,
     pendingBytes: 0,
     commits: 0,
+    isCrowded: false,
     commit: (): Promise<void> => Promise.resolve(),
   };
   const content = {
@@ -30,7 +31,7 @@ function roomOnDisk(availableBytes: number) {
       reserveBytes: 0,
       measure: () => ({ availableBytes: state.availableBytes, totalBytes: 1000 * MIB }),
     }),
-    isCrowded: () => false,
+    isCrowded: () => state.isCrowded,
     dirtyBytes: () => state.dirtyBytes,
     commit: async () => {
       state.commits++;
@@ -82,4 +83,14 @@ test('data room: nothing is taken in beyond twice the limits of memory', async (
   await room.take(1);
   t.is(state.commits, 1, 'or committed');
   t.is(room.take(1), undefined);
+});
+
+test('data room: nothing is taken in while memory is crowded and nothing can be committed', async (t) => {
+  const { room, state } = roomOnDisk(900 * MIB);
+  state.isCrowded = true;
+  state.commit = () => Promise.reject(new StoreError('cannot sync'));
+  await t.exception(async () => room.take(1), /cannot sync/);
+  state.commit = async () => undefined;
+  await room.take(1);
+  t.is(state.commits, 2, 'once each time');
 });
