@@ -156,6 +156,34 @@ test('names that are not there do not fill the memory', async (t) => {
   t.ok(table.cachedEntries < 2, 'and then no more');
 });
 
+test('a name that was removed while it was being looked up stays removed', async (t) => {
+  const entry = { ino: 9, type: S_IFREG };
+  let found: (value: Buffer) => void = () => undefined;
+  const late = new Promise<Buffer>((resolve) => {
+    found = resolve;
+  });
+  const view = viewOf(() => undefined);
+  const isLate = (key: Buffer) => key.equals(entryKey(2, 'late'));
+  const table = new InodeTable({
+    view: { ...view, get: (key) => (isLate(key) ? late : view.get(key)) },
+    readOnly: false,
+    log: t.fail,
+  });
+  const inode = directory(2);
+  table.add(inode);
+  const lookup = withMemory(() => table.needEntry(inode, 'late'), null);
+  table.setEntry(inode, 'late', entry);
+  table.setEntry(inode, 'late', null);
+  // Both were committed.
+  inode.directory?.dirtyNames.clear();
+  for (let i = 0; i <= limits.missing_names_max; i++) {
+    await withMemory(() => table.needEntry(inode, `nothing-${i}`), null);
+  }
+  t.ok(table.cachedEntries < limits.missing_names_max, 'many were forgotten');
+  found(encodeEntry(entry));
+  t.is(await lookup, null);
+});
+
 test('a huge directory that is in use leaves others in memory that an operation needs', async (t) => {
   const table = new InodeTable({
     view: viewOf(() => undefined),
