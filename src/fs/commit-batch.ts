@@ -6,7 +6,7 @@ import { encodeInode } from '../tree/inode-record.js';
 import { entryKey, inodeKey, orphanKey, segmentKey, xattrKey } from '../tree/keys.js';
 import { type ExtentRecord, encodeSegment } from '../tree/segment-record.js';
 import type { TreeChange } from '../tree/tree.js';
-import { type Extent, isMemory, UNWRITTEN } from './extents.js';
+import { chunkOf, type Extent, isMemory } from './extents.js';
 import type { Inode, Segment } from './inode.js';
 import type { Deletion, Reaper } from './reaper.js';
 
@@ -15,13 +15,8 @@ const LISTED_NAME_BYTES_MAX = 128 << 10;
 
 function recordOf(extent: Extent): ExtentRecord {
   if (isMemory(extent)) throw new Error('A commit refers to data that is in no chunk');
-  const chunk = extent.source === UNWRITTEN ? null : extent.source;
-  return {
-    start: extent.start,
-    length: extent.length,
-    chunk: chunk as ExtentRecord['chunk'],
-    skip: extent.skip,
-  };
+  const { start, length, skip } = extent;
+  return { start, length, chunk: chunkOf(extent), skip };
 }
 
 export class CommitBatch {

@@ -39,7 +39,7 @@ export class DataRoom {
   async #make(bytes: number): Promise<void> {
     const { space, isCrowded, commit } = this.#options;
     if (isCrowded()) await commit();
-    while (this.#isOverfull) await (this.wait() ?? commit());
+    while (this.#isOverfull) await this.wait();
     // What is on its way to the disk counts twice until the log has it.
     if (!space.fits(this.#bytesWith(bytes))) await commit();
     space.require(this.#bytesWith(bytes));

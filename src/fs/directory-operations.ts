@@ -5,6 +5,7 @@ import { HandleTable } from './handle-table.js';
 import { type Inode, S_IFDIR } from './inode.js';
 import { loadNeighbours } from './load-inodes.js';
 import { NotInMemory, withMemory } from './not-in-memory.js';
+import { NumberCounts } from './number-counts.js';
 import { PosixError } from './posix-error.js';
 import type { Volume } from './volume.js';
 
@@ -25,7 +26,7 @@ export class DirectoryOperations {
   readonly #volume: Volume;
   readonly #handles = new HandleTable<DirectoryHandle>();
   /** Handles of each directory, by inode number: a follower may have several inodes of it. */
-  readonly #opens = new Map<number, number>();
+  readonly #opens = new NumberCounts();
 
   constructor(volume: Volume) {
     this.#volume = volume;
@@ -36,11 +37,9 @@ export class DirectoryOperations {
       const inode = this.#volume.table.need(ino);
       if (!inode.isDirectory) throw new PosixError('ENOTDIR');
       inode.opens++;
-      const opens = (this.#opens.get(ino) ?? 0) + 1;
-      this.#opens.set(ino, opens);
       // The kernel drops what it keeps of the listing at each change that it makes itself, and is told of the others. It keeps one
       // for all, whose positions are those of who lists it first: another one who lists it at the same time goes without.
-      const isCached = opens === 1;
+      const isCached = this.#opens.add(ino) === 1;
       const handle = this.#handles.open({ inode, names: null, damaged: new Set(), isCached });
       return { handle, cacheDirectory: isCached };
     }, caller);
@@ -49,14 +48,13 @@ export class DirectoryOperations {
   releasedir(handle: number): void {
     const { inode } = this.#handles.close(handle);
     inode.opens--;
-    const opens = (this.#opens.get(inode.ino) ?? 0) - 1;
-    if (opens > 0) this.#opens.set(inode.ino, opens);
-    else this.#opens.delete(inode.ino);
+    const isListed = this.#opens.remove(inode.ino) > 0;
     const { directory } = inode;
-    // The kernel has dropped what it kept, since so many names are gone.
     const listed = directory?.listed?.length ?? 0;
-    if (directory !== null && opens <= 0 && listed > 2 * directory.entries.size)
+    if (directory !== null && !isListed && listed > 2 * directory.entries.size) {
+      // The kernel has dropped what it kept, since so many names are gone.
       directory.listed = null;
+    }
     if (!this.#volume.readOnly) this.#volume.deleteIfUnused(inode);
   }
 
@@ -68,15 +66,14 @@ export class DirectoryOperations {
     return withMemory(() => {
       // A follower may have dropped the inode and loaded it anew.
       const inode = open.inode.gone ? open.inode : table.need(open.inode.ino);
-      const { entries } = table.needAllEntries(inode);
-      const { directory } = inode;
-      if (at === offset && offset === 0) {
+      const directory = table.needAllEntries(inode);
+      if (at === offset && (offset === 0 || open.names === null)) {
+        // A beginning that came out of the kernel's memory is as it was listed before.
+        const before = offset === 0 ? null : directory.listed;
         // In an order that is the same when they are loaded again.
-        open.names = [...entries.keys()].sort();
-        if (open.isCached && directory !== null) directory.listed = open.names;
+        open.names = before ?? [...directory.entries.keys()].sort();
+        if (offset === 0 && open.isCached) directory.listed = open.names;
       }
-      // The beginning came out of the kernel's memory, as it was listed before.
-      open.names ??= directory?.listed ?? [...entries.keys()].sort();
       const end = (open.names?.length ?? 0) + 2;
       for (; at < end; at++) if (!this.#addAt(inode, open, at, sink)) return;
     }, caller);

@@ -181,3 +181,8 @@ export function memoryBytes(extent: Extent & { source: MemoryBuffer }): Buffer {
 export function isMemory(extent: Extent): extent is Extent & { source: MemoryBuffer } {
   return extent.source instanceof MemoryBuffer;
 }
+
+/** The chunk that an extent's bytes are in; null for those in memory, and where nothing was written. */
+export function chunkOf({ source }: Extent): ChunkReference | null {
+  return source === UNWRITTEN || source instanceof MemoryBuffer ? null : source;
+}

@@ -5,7 +5,7 @@
 import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
 import type { CommitRecord } from '../tree/commit-record.js';
-import { type Head, sameHead, type Tree, type TreeView } from '../tree/tree.js';
+import type { Head, Tree, TreeView } from '../tree/tree.js';
 import type { Inode } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 import { isKept, recordAt } from './kept-inodes.js';
@@ -286,4 +286,8 @@ async function loadKept(table: InodeTable, inode: Inode): Promise<void> {
     await table.loadSegments(inode, from, until);
     from = until;
   }
+}
+
+function sameHead(a: Head, b: Head): boolean {
+  return a.length === b.length && a.fork === b.fork;
 }

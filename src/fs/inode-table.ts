@@ -36,6 +36,7 @@ import { loadXattrs } from './load-xattrs.js';
 import { Moves } from './moves.js';
 import { NamesBudget } from './names-budget.js';
 import { NotInMemory } from './not-in-memory.js';
+import { NumberCounts } from './number-counts.js';
 import { PosixError } from './posix-error.js';
 import { SegmentQueue } from './segment-queue.js';
 
@@ -68,7 +69,7 @@ export class InodeTable {
   /** Goes round all inodes: starting at the first one each time would step over all that were removed before it. */
   #evictionCursor = this.#inodes.values();
   /** Lookups the kernel was answered and has not forgotten. */
-  readonly #lookups = new Map<number, number>();
+  readonly #lookups = new NumberCounts();
   /** What is in use on a reading mount; nobody else changes a drive that is written here. */
   readonly inUse = new InodesInUse();
   /** Loads under way, so that callers share them. */
@@ -211,18 +212,13 @@ export class InodeTable {
   // The kernel's references
 
   remember(ino: number, isDirectory = false): void {
-    this.#lookups.set(ino, (this.#lookups.get(ino) ?? 0) + 1);
+    this.#lookups.add(ino);
     if (isDirectory && this.#readOnly) this.inUse.addDirectory(ino);
   }
 
   /** Returns whether the kernel has forgotten the inode altogether. */
   forget(ino: number, count: number): boolean {
-    const left = (this.#lookups.get(ino) ?? 0) - count;
-    if (left > 0) {
-      this.#lookups.set(ino, left);
-      return false;
-    }
-    this.#lookups.delete(ino);
+    if (this.#lookups.remove(ino, count) > 0) return false;
     this.inUse.forgetDirectory(ino);
     this.dropKept(ino);
     return true;

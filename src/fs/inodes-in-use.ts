@@ -3,6 +3,7 @@
  * files, and directories that the kernel remembers, which one of them may be in.
  */
 import type { TreeView } from '../tree/tree.js';
+import { NumberCounts } from './number-counts.js';
 
 /** A state of the drive that was shown, or that lay between two that were. */
 export interface OlderHead {
@@ -13,18 +14,16 @@ export interface OlderHead {
 
 export class InodesInUse {
   /** Open handles of files. By number: an inode in memory is replaced when its origin changes it. */
-  readonly #openFiles = new Map<number, number>();
+  readonly #openFiles = new NumberCounts();
   /** For a directory that changed since the kernel knows it: the head that was shown before it did so last. */
   readonly #directories = new Map<number, OlderHead | null>();
 
   opened(ino: number): void {
-    this.#openFiles.set(ino, (this.#openFiles.get(ino) ?? 0) + 1);
+    this.#openFiles.add(ino);
   }
 
   closed(ino: number): void {
-    const left = (this.#openFiles.get(ino) ?? 0) - 1;
-    if (left > 0) this.#openFiles.set(ino, left);
-    else this.#openFiles.delete(ino);
+    this.#openFiles.remove(ino);
   }
 
   isOpen(ino: number): boolean {

@@ -1,7 +1,7 @@
 /** How the extents of a segment can become fewer. Pure functions. */
 import type { ChunkReference } from '../content/content-store.js';
 import { limits } from '../limits.js';
-import { type Extent, isMemory, MemoryBuffer, UNWRITTEN } from './extents.js';
+import { chunkOf, type Extent, MemoryBuffer, UNWRITTEN } from './extents.js';
 
 /** Behind its last byte. */
 export function endOf({ start, length }: Extent): number {
@@ -35,9 +35,8 @@ function isBehind(one: Extent | undefined, other: Extent): boolean {
 
 /** Null when it has none, or a compressed one. */
 function chunkAsIs(extent: Extent): ChunkReference | null {
-  if (isMemory(extent) || extent.source === UNWRITTEN) return null;
-  const chunk = extent.source as ChunkReference;
-  return chunk.compressedBytes === undefined ? chunk : null;
+  const chunk = chunkOf(extent);
+  return chunk?.compressedBytes === undefined ? chunk : null;
 }
 
 /** The same content, `bytes`, as written data in as few extents as its larger holes allow. */

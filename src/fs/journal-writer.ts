@@ -22,9 +22,8 @@ export class JournalWriter {
   /** The commit that entries continue; null until there is one that is on stable storage. */
   #base: SyncBase | null = null;
   #sequence = 0;
-  /** Of the entries, and with the one that is to be written: blocks of the chunk log in front of it may be in the journal. */
+  /** Blocks of the chunk log in front of it may be in an entry. */
   #blocksEnd = 0;
-  #nextBlocksEnd = 0;
 
   constructor(journal: Journal | null, content: ContentStore) {
     this.#journal = journal;
@@ -60,8 +59,10 @@ export class JournalWriter {
     const puts = this.#content.takePuts();
     if (this.#base === null || this.#journal === null || puts === null) return null;
     const entry = encodeSyncEntry({ base: this.#base, sequence: this.#sequence, changes, puts });
-    this.#nextBlocksEnd = puts.reduce((end, { block }) => Math.max(end, block + 1), 0);
-    if (entry.length <= this.#journal.room) return entry;
+    if (entry.length <= this.#journal.room) {
+      for (const { block } of puts) this.#blocksEnd = Math.max(this.#blocksEnd, block + 1);
+      return entry;
+    }
     // These chunks are noted nowhere now.
     this.#base = null;
     return null;
@@ -70,7 +71,6 @@ export class JournalWriter {
   /** Rejects with StoreError, NoSpaceError; then there are no more entries until the next commit. */
   async append(entry: Buffer): Promise<void> {
     this.#sequence++;
-    this.#blocksEnd = Math.max(this.#blocksEnd, this.#nextBlocksEnd);
     try {
       await this.#journal?.append(entry);
     } catch (error) {

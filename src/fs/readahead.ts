@@ -1,7 +1,7 @@
 /** Notices sequential reading of one open file, and asks for what comes next. */
 import type { ChunkReference, ContentStore } from '../content/content-store.js';
 import { limits } from '../limits.js';
-import { MemoryBuffer, UNWRITTEN } from './extents.js';
+import { chunkOf } from './extents.js';
 import { type Inode, segmentOf } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 
@@ -68,10 +68,11 @@ export class Readahead {
         break;
       }
       const base = index * SEGMENT;
-      for (const { start, length, source } of segment.extents) {
-        if (base + start + length <= from || base + start >= until) continue;
-        if (source === UNWRITTEN || source instanceof MemoryBuffer) continue;
-        if (chunks[chunks.length - 1] !== source) chunks.push(source);
+      for (const extent of segment.extents) {
+        const start = base + extent.start;
+        if (start + extent.length <= from || start >= until) continue;
+        const chunk = chunkOf(extent);
+        if (chunk !== null && chunks[chunks.length - 1] !== chunk) chunks.push(chunk);
       }
       at = base + SEGMENT;
     }

@@ -53,7 +53,7 @@ export class SpaceGuard {
 
   /** Throws NoSpaceError unless `bytes` more would fit now. Claims nothing. */
   require(bytes: number): void {
-    if (this.#fits(bytes)) return;
+    if (this.fits(bytes)) return;
     throw new NoSpaceError(
       `Cannot store ${bytes} bytes more: the disk of '${this.#directory}' is nearly full; free space there and try again`,
     );
@@ -61,10 +61,6 @@ export class SpaceGuard {
 
   /** Whether `bytes` more would fit now. Claims nothing. */
   fits(bytes: number): boolean {
-    return this.#fits(bytes);
-  }
-
-  #fits(bytes: number): boolean {
     const isFar = this.#claimedBytes + bytes + fresh_spare_bytes <= this.#spareBytes;
     const now = this.#now();
     // A refusal is always from a fresh look, so that freed space counts at once.

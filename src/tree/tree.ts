@@ -10,10 +10,6 @@ export interface Head {
   fork: number;
 }
 
-export function sameHead(a: Head, b: Head): boolean {
-  return a.length === b.length && a.fork === b.fork;
-}
-
 /** A record as stored. */
 export interface TreeRecord {
   key: Buffer;

@@ -7,17 +7,12 @@ import { readCommit } from '../../src/fs/read-commit.js';
 import { snapshotKey } from '../../src/tree/keys.js';
 import { readSuperblock } from '../../src/tree/superblock.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
-import { caller, openFileSystem } from './support/open-file-system.js';
+import { caller, create, openFileSystem } from './support/open-file-system.js';
 
 const O_RDWR = 2;
 const PUNCH = 1 | 2;
 const WAIT_MS_MAX = 20_000;
 const options = { fromPageCache: false, killSuidGid: false, openFlags: O_RDWR };
-
-async function create(fileSystem: DriveFileSystem, name: string) {
-  const made = await fileSystem.create(1, name, 0o100644, O_RDWR, caller);
-  return { ino: made.entry.attributes.ino, handle: made.open.handle };
-}
 
 /** Waits until nothing is dirty; returns whether that came to be. */
 async function whenClean(fileSystem: DriveFileSystem): Promise<boolean> {

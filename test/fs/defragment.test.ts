@@ -8,7 +8,14 @@ import { segmentKey } from '../../src/tree/keys.js';
 import { decodeSegment, type ExtentRecord } from '../../src/tree/segment-record.js';
 import { randomBytes } from '../support/random-bytes.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
-import { caller, HASH_KEY, openFileSystem } from './support/open-file-system.js';
+import {
+  caller,
+  contentOf,
+  create,
+  HASH_KEY,
+  type OpenFile,
+  openFileSystem,
+} from './support/open-file-system.js';
 
 const O_RDWR = 2;
 const options = { fromPageCache: false, killSuidGid: false, openFlags: O_RDWR };
@@ -54,16 +61,6 @@ const journal: Journal = {
   restart: () => undefined,
 };
 
-interface OpenFile {
-  ino: number;
-  handle: number;
-}
-
-async function newFile(fileSystem: DriveFileSystem, name: string): Promise<OpenFile> {
-  const made = await fileSystem.create(1, name, 0o100644, O_RDWR, caller);
-  return { ino: made.entry.attributes.ino, handle: made.open.handle };
-}
-
 /** Appends to each of the files in turn, and syncs after each piece. Answers their contents. */
 async function appendInTurn(
   fileSystem: DriveFileSystem,
@@ -83,11 +80,6 @@ async function appendInTurn(
   return contents;
 }
 
-async function contentOf(fileSystem: DriveFileSystem, { ino, handle }: OpenFile): Promise<Buffer> {
-  const bytes = await fileSystem.read(ino, handle, 0, 2 * PIECES * PIECE_BYTES, caller);
-  return Buffer.isBuffer(bytes) ? Buffer.from(bytes) : Buffer.concat(bytes);
-}
-
 async function extentsOf(tree: HyperbeeTree, { ino }: OpenFile): Promise<ExtentRecord[]> {
   const record = await tree.get(segmentKey(ino, 0));
   return record === null ? [] : decodeSegment(ino, 0, record);
@@ -96,7 +88,7 @@ async function extentsOf(tree: HyperbeeTree, { ino }: OpenFile): Promise<ExtentR
 test('a file that is appended to in small pieces is stored once', async (t) => {
   const folder = temporaryFolder(t, 'defragment');
   const { fileSystem, tree, content, close } = await openFileSystem(folder, { journal });
-  const file = await newFile(fileSystem, 'log');
+  const file = await create(fileSystem, 'log');
   const [expected] = await appendInTurn(fileSystem, [file], (seed) =>
     randomBytes(PIECE_BYTES, seed),
   );
@@ -156,7 +148,7 @@ async function filesAfterAppending(
   const folder = temporaryFolder(t, 'defragment');
   const drive = await openFileSystem(folder, { journal, compress: true });
   const files: OpenFile[] = [];
-  for (const name of names) files.push(await newFile(drive.fileSystem, name));
+  for (const name of names) files.push(await create(drive.fileSystem, name));
   const contents = await appendInTurn(drive.fileSystem, files, pieceOf);
   const { storedBytes } = drive.content.statistics();
   const all: ExtentRecord[] = [];

@@ -8,7 +8,13 @@ import { limits } from '../../src/limits.js';
 import { SpaceGuard } from '../../src/log/space-guard.js';
 import { randomBytes } from '../support/random-bytes.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
-import { caller, openFileSystem } from './support/open-file-system.js';
+import {
+  caller,
+  contentOf,
+  create,
+  type OpenFile,
+  openFileSystem,
+} from './support/open-file-system.js';
 
 const ROOT = 1;
 const O_RDWR = 2;
@@ -33,16 +39,9 @@ async function writeNew(
   name: string,
   data: Buffer,
 ): Promise<OpenFile> {
-  const made = await fileSystem.create(ROOT, name, 0o100644, O_RDWR, caller);
-  const { ino } = made.entry.attributes;
-  const { handle } = made.open;
-  await fileSystem.write(ino, handle, 0, data, options, caller);
-  return { ino, handle };
-}
-
-interface OpenFile {
-  ino: number;
-  handle: number;
+  const file = await create(fileSystem, name);
+  await fileSystem.write(file.ino, file.handle, 0, data, options, caller);
+  return file;
 }
 
 function release(fileSystem: DriveFileSystem, { ino, handle }: OpenFile): void {
@@ -54,11 +53,6 @@ function release(fileSystem: DriveFileSystem, { ino, handle }: OpenFile): void {
 async function remove(fileSystem: DriveFileSystem, name: string, file: OpenFile): Promise<void> {
   await fileSystem.unlink(ROOT, name, caller);
   release(fileSystem, file);
-}
-
-async function read(fileSystem: DriveFileSystem, { ino, handle }: OpenFile): Promise<Buffer> {
-  const bytes = await fileSystem.read(ino, handle, 0, 8 * MIB, caller);
-  return Buffer.isBuffer(bytes) ? Buffer.from(bytes) : Buffer.concat(bytes);
 }
 
 test('disk full: data that is waiting holds nothing up once its file is deleted', async (t) => {
@@ -73,12 +67,12 @@ test('disk full: data that is waiting holds nothing up once its file is deleted'
   const small = randomBytes(5000, 3);
   const smallFile = await writeNew(fileSystem, 'small', small);
   await t.exception(fileSystem.commit(), NoSpaceError);
-  t.ok((await read(fileSystem, largeFile)).equals(large), 'it can be read meanwhile');
+  t.ok((await contentOf(fileSystem, largeFile)).equals(large), 'it can be read meanwhile');
   await fileSystem.unlink(ROOT, 'before', caller);
   await t.exception(fileSystem.commit(), NoSpaceError, 'what has a name is to be stored');
   await remove(fileSystem, 'large', largeFile);
   await t.exception(fileSystem.commit(), NoSpaceError, 'both of them');
-  t.ok((await read(fileSystem, smallFile)).equals(small));
+  t.ok((await contentOf(fileSystem, smallFile)).equals(small));
   t.ok(content.pendingBytes < 200_000, `${content.pendingBytes} bytes wait`);
   await remove(fileSystem, 'small', smallFile);
   const { blocks } = content.statistics();
@@ -96,7 +90,7 @@ test('disk full: data that is waiting holds nothing up once its file is deleted'
   const ino = found.attributes?.ino ?? 0;
   const { handle } = await reopened.fileSystem.open(ino, O_RDWR, caller);
   t.ok(
-    (await read(reopened.fileSystem, { ino, handle })).equals(again),
+    (await contentOf(reopened.fileSystem, { ino, handle })).equals(again),
     'the same data is stored, not found in what was dropped',
   );
   t.is((await reopened.fileSystem.lookup(ROOT, 'before', caller)).attributes, null);
@@ -111,7 +105,7 @@ test('disk full: data of a deleted file stays while it is open', async (t) => {
   await t.exception(fileSystem.commit(), NoSpaceError);
   await fileSystem.unlink(ROOT, 'file', caller);
   await t.exception(fileSystem.commit(), NoSpaceError);
-  t.ok((await read(fileSystem, file)).equals(data));
+  t.ok((await contentOf(fileSystem, file)).equals(data));
   release(fileSystem, file);
   await fileSystem.commit();
   await close();

@@ -11,7 +11,7 @@ import { commitKey, inoOfKey, RecordKind, segmentOfKey } from '../../src/tree/ke
 import { decodeSegment } from '../../src/tree/segment-record.js';
 import { randomBytes } from '../support/random-bytes.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
-import { caller, openFileSystem } from './support/open-file-system.js';
+import { caller, create, openFileSystem } from './support/open-file-system.js';
 
 const O_RDWR = 2;
 const options = { fromPageCache: false, killSuidGid: false, openFlags: O_RDWR };
@@ -39,11 +39,6 @@ async function open(t: Assertions) {
   const journal = new MemoryJournal();
   const opened = await openFileSystem(temporaryFolder(t, 'journal'), { journal });
   return { journal, ...opened };
-}
-
-async function create(fileSystem: DriveFileSystem, name: string) {
-  const made = await fileSystem.create(1, name, 0o100644, O_RDWR, caller);
-  return { ino: made.entry.attributes.ino, handle: made.open.handle };
 }
 
 const versionOf = (fileSystem: DriveFileSystem): number => fileSystem.figures().version;

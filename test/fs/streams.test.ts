@@ -5,7 +5,14 @@ import { limits } from '../../src/limits.js';
 import type { HyperbeeTree } from '../../src/tree/hyperbee-tree.js';
 import { RecordKind } from '../../src/tree/keys.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
-import { caller, type OpenedFileSystem, openFileSystem } from './support/open-file-system.js';
+import {
+  caller,
+  contentOf,
+  create,
+  type OpenedFileSystem,
+  type OpenFile,
+  openFileSystem,
+} from './support/open-file-system.js';
 
 const O_RDWR = 2;
 const PAGE = 4096;
@@ -19,17 +26,10 @@ function noise(bytes: number): Buffer {
   return cipher.update(Buffer.alloc(bytes));
 }
 
-async function create({ fileSystem }: OpenedFileSystem, name: string) {
-  const made = await fileSystem.create(1, name, 0o100644, O_RDWR, caller);
-  return { ino: made.entry.attributes.ino, handle: made.open.handle };
-}
-
-type File = Awaited<ReturnType<typeof create>>;
-
 /** Writes a file in pieces, and commits at these places; with the page again that was not full, as the kernel does. */
 async function stream(
   drive: OpenedFileSystem,
-  { ino, handle }: File,
+  { ino, handle }: OpenFile,
   content: Buffer,
   commitsAt: readonly number[],
 ): Promise<void> {
@@ -47,24 +47,15 @@ async function stream(
   }
 }
 
-async function contentOf({ fileSystem }: OpenedFileSystem, file: File, bytes: number) {
-  const pieces: Buffer[] = [];
-  for (let at = 0; at < bytes; at += 1 << 20) {
-    const answer = await fileSystem.read(file.ino, file.handle, at, 1 << 20, caller);
-    pieces.push(Buffer.concat([answer].flat()));
-  }
-  return Buffer.concat(pieces);
-}
-
 test('streams - commits in the middle of one do not change its chunks', async (t) => {
   const folder = temporaryFolder(t, 'streams');
   const drive = await openFileSystem(folder);
   const content = noise(12_000_000);
-  const whole = await create(drive, 'whole');
+  const whole = await create(drive.fileSystem, 'whole');
   await stream(drive, whole, content, []);
   const before = drive.content.statistics();
   const { version } = drive.fileSystem.figures();
-  const cut = await create(drive, 'cut');
+  const cut = await create(drive.fileSystem, 'cut');
   const commitsAt = [1_500_000, 3_333_333, 6_000_000, 9_700_001];
   await stream(drive, cut, content, commitsAt);
   const after = drive.content.statistics();
@@ -74,12 +65,12 @@ test('streams - commits in the middle of one do not change its chunks', async (t
   const found = after.deduplicatedBytes - before.deduplicatedBytes;
   const missed = content.length - found;
   t.ok(missed <= byClock * 600_000, `${missed} bytes in other chunks, ${byClock} more commits`);
-  const copied = await create(drive, 'copied');
+  const copied = await create(drive.fileSystem, 'copied');
   const beforeCopy = drive.content.statistics().storedBytes;
   await stream(drive, copied, content, []);
   t.is(drive.content.statistics().storedBytes, beforeCopy, 'both have the same chunks');
   for (const file of [whole, cut, copied]) {
-    t.ok((await contentOf(drive, file, content.length)).equals(content), 'the content is right');
+    t.ok((await contentOf(drive.fileSystem, file)).equals(content), 'the content is right');
     await drive.fileSystem.release(file.ino, file.handle);
   }
   await drive.close();
@@ -87,7 +78,7 @@ test('streams - commits in the middle of one do not change its chunks', async (t
   const again = await openFileSystem(folder);
   const { ino } = cut;
   const { handle } = await again.fileSystem.open(ino, O_RDWR, caller);
-  const read = await contentOf(again, { ino, handle }, content.length);
+  const read = await contentOf(again.fileSystem, { ino, handle });
   t.ok(read.equals(content), 'after another start, too');
   const { attributes } = await again.fileSystem.getattr(ino, undefined, caller);
   t.is(attributes.blocks, Math.ceil(content.length / 512), 'and so is the number of its blocks');
@@ -97,7 +88,7 @@ test('streams - commits in the middle of one do not change its chunks', async (t
 
 test('streams - a file synced after each few bytes is not stored many times', async (t) => {
   const drive = await openFileSystem(temporaryFolder(t, 'streams'));
-  const file = await create(drive, 'log');
+  const file = await create(drive.fileSystem, 'log');
   const content = noise(1_500_000);
   await stream(drive, file, content.subarray(0, 1_200_000), []);
   const before = drive.content.statistics().storedBytes;
@@ -108,7 +99,7 @@ test('streams - a file synced after each few bytes is not stored many times', as
   }
   const grown = drive.content.statistics().storedBytes - before;
   t.ok(grown < 1.3 * 300_000, `${grown} bytes for 300,000`);
-  t.ok((await contentOf(drive, file, content.length)).equals(content), 'the content is right');
+  t.ok((await contentOf(drive.fileSystem, file)).equals(content), 'the content is right');
   await drive.fileSystem.release(file.ino, file.handle);
   await drive.close();
 });
@@ -116,7 +107,7 @@ test('streams - a file synced after each few bytes is not stored many times', as
 test('streams - what was taken out is not brought back by what follows', async (t) => {
   const drive = await openFileSystem(temporaryFolder(t, 'streams'));
   const { fileSystem } = drive;
-  const file = await create(drive, 'file');
+  const file = await create(drive.fileSystem, 'file');
   const content = noise(4_000_000);
   const expected = Buffer.from(content);
   await stream(drive, file, content.subarray(0, 2_000_000), []);
@@ -127,13 +118,13 @@ test('streams - what was taken out is not brought back by what follows', async (
   const rest = content.subarray(2_000_000);
   await fileSystem.write(file.ino, file.handle, 2_000_000, rest, options, caller);
   await fileSystem.commit();
-  t.ok((await contentOf(drive, file, content.length)).equals(expected));
+  t.ok((await contentOf(drive.fileSystem, file)).equals(expected));
   await fileSystem.setattr(file.ino, { size: 3_990_000 }, caller);
   const more = noise(2_000_000);
   await fileSystem.write(file.ino, file.handle, 3_990_000, more, options, caller);
   await fileSystem.commit();
   const longer = Buffer.concat([expected.subarray(0, 3_990_000), more]);
-  t.ok((await contentOf(drive, file, longer.length)).equals(longer), 'nor what was cut off');
+  t.ok((await contentOf(drive.fileSystem, file)).equals(longer), 'nor what was cut off');
   await fileSystem.release(file.ino, file.handle);
   await drive.close();
 });
@@ -151,15 +142,15 @@ test('streams - a file that is copied right after the mount is found again', asy
   const folder = temporaryFolder(t, 'streams');
   const drive = await openFileSystem(folder);
   const content = noise(2 * limits.segment_bytes + 5000);
-  const first = await create(drive, 'first');
+  const first = await create(drive.fileSystem, 'first');
   await stream(drive, first, content, []);
   await drive.fileSystem.release(first.ino, first.handle);
   await drive.close();
 
   const again = await openFileSystem(folder, { onTree: learnNothing });
   const { handle } = await again.fileSystem.open(first.ino, O_RDWR, caller);
-  const read = await contentOf(again, { ino: first.ino, handle }, content.length);
-  const copy = await create(again, 'copy');
+  const read = await contentOf(again.fileSystem, { ino: first.ino, handle });
+  const copy = await create(again.fileSystem, 'copy');
   await stream(again, copy, read, []);
   const { storedBytes, deduplicatedBytes } = again.content.statistics();
   t.alike([storedBytes, deduplicatedBytes], [0, content.length]);

@@ -129,3 +129,32 @@ export async function openFileSystem(
     },
   };
 }
+
+/** A file that a program has open. */
+export interface OpenFile {
+  ino: number;
+  handle: number;
+}
+
+const O_RDWR = 2;
+const READ_BYTES = 1 << 20;
+
+/** Makes a file in the root directory. */
+export async function create(fileSystem: DriveFileSystem, name: string): Promise<OpenFile> {
+  const made = await fileSystem.create(1, name, 0o100644, O_RDWR, caller);
+  return { ino: made.entry.attributes.ino, handle: made.open.handle };
+}
+
+/** All that is in a file. */
+export async function contentOf(
+  fileSystem: DriveFileSystem,
+  { ino, handle }: OpenFile,
+): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for (let at = 0; ; at += READ_BYTES) {
+    const answer = await fileSystem.read(ino, handle, at, READ_BYTES, caller);
+    const piece = Buffer.concat([answer].flat());
+    pieces.push(piece);
+    if (piece.length < READ_BYTES) return Buffer.concat(pieces);
+  }
+}
