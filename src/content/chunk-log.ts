@@ -321,6 +321,19 @@ export class ChunkLog implements ContentStore {
     for (const [reader, list] of byReader) this.#readahead.announce(reader, list);
   }
 
+  readSmallFile(chunks: readonly ChunkReference[]): void {
+    const [first] = chunks;
+    if (first === undefined || this.#closing !== null) return;
+    const reader = this.#readers.get(first.writer);
+    // What is wrong with a reference is told to who reads it.
+    if (reader === undefined) return;
+    let end = first.block + 1;
+    for (const { writer, block } of chunks) if (writer === first.writer && block === end) end++;
+    // What is still in memory is not waited for, nor what was written with it.
+    if (end > reader.core.length) return;
+    this.#readahead.announceNeighbours(reader, [first.block, end], reader.core.length);
+  }
+
   isLocal(chunk: ChunkReference): boolean {
     if (this.#isPending(chunk)) return true;
     return this.#readers.get(chunk.writer)?.isLocal(chunk.block) ?? false;

@@ -129,6 +129,12 @@ export interface ContentStore {
    */
   prefetch(chunks: readonly ChunkReference[]): void;
 
+  /**
+   * All of a small file is about to be read, which consists of these chunks. Who reads several that lie near each other is given what
+   * lies around them sooner. Never throws and never waits.
+   */
+  readSmallFile(chunks: readonly ChunkReference[]): void;
+
   /** Whether the chunk is on this machine. Never waits. */
   isLocal(chunk: ChunkReference): boolean;
 

@@ -1,7 +1,8 @@
 import type { Download } from 'hypercore';
 import { limits } from '../limits.js';
+import { packBytesMax } from './block-format.js';
 import type { BlockReader } from './block-reader.js';
-import type { ChunkReference } from './content-store.js';
+import { type FileBlocks, Neighbours } from './neighbours.js';
 
 /**
  * Blocks that are read and decrypted ahead at once, and no more bytes than are read ahead at all, so that the disk and the thread
@@ -9,8 +10,17 @@ import type { ChunkReference } from './content-store.js';
  */
 const local_concurrency = 128;
 
+/** Blocks around small files that are fetched ahead, as much as is read ahead at all: a round trip may be long. */
+const neighbours_max = limits.readahead_bytes_max / packBytesMax;
+
 /** While enough is on its way, fewer than these more are left for a later announcement. */
 const small_range_blocks = 16;
+
+/** A block, and how many of its bytes are wanted. */
+export interface WantedBlock {
+  readonly block: number;
+  readonly length: number;
+}
 
 /** A stretch of one log that is being fetched from peers. */
 interface FetchedRange {
@@ -35,6 +45,7 @@ export class Readahead {
   #loadingBytes = 0;
   /** Least recently announced first. */
   #ranges: FetchedRange[] = [];
+  readonly #neighbours = new Map<BlockReader, Neighbours>();
   #closed = false;
 
   constructor(bytesMax: number = limits.readahead_bytes_max) {
@@ -42,7 +53,7 @@ export class Readahead {
   }
 
   /** As `ContentStore.prefetch`, of chunks of one log. */
-  announce(reader: BlockReader, chunks: readonly ChunkReference[]): void {
+  announce(reader: BlockReader, chunks: readonly WantedBlock[]): void {
     if (this.#closed) return;
     const missing = new Map<number, number>();
     let onTheWay = false;
@@ -67,6 +78,26 @@ export class Readahead {
     this.#download(reader, missing);
   }
 
+  /**
+   * As `ContentStore.readSmallFile`, of a file in these blocks. Only what peers have is fetched: from this machine's disk it comes
+   * as quickly once it is wanted (measured with 16 and 64 blocks ahead).
+   *
+   * @param length Blocks of the log.
+   */
+  announceNeighbours(reader: BlockReader, file: FileBlocks, length: number): void {
+    let neighbours = this.#neighbours.get(reader);
+    if (neighbours === undefined) {
+      neighbours = new Neighbours(neighbours_max, (block) => reader.isLocal(block));
+      this.#neighbours.set(reader, neighbours);
+    }
+    const blocks = neighbours.read(file, length);
+    if (blocks.length === 0) return;
+    this.announce(
+      reader,
+      blocks.map((block) => ({ block, length: packBytesMax })),
+    );
+  }
+
   /** Whether a block is about to be decrypted, or in a range that is being fetched. */
   holds(reader: BlockReader, block: number): boolean {
     if (this.#wanted.get(reader)?.has(block) === true) return true;
@@ -83,7 +114,7 @@ export class Readahead {
     this.#ranges = [];
   }
 
-  #want(reader: BlockReader, chunk: ChunkReference): void {
+  #want(reader: BlockReader, chunk: WantedBlock): void {
     let blocks = this.#wanted.get(reader);
     if (blocks === undefined) {
       blocks = new Map();

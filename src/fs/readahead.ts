@@ -2,7 +2,7 @@
 import type { ChunkReference, ContentStore } from '../content/content-store.js';
 import { limits } from '../limits.js';
 import { chunkOf } from './extents.js';
-import { type Inode, segmentOf } from './inode.js';
+import { type Inode, type Segment, segmentOf } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 
 const SEGMENT = limits.segment_bytes;
@@ -14,6 +14,8 @@ const SLACK_BYTES = 2 << 20;
  * random places of a file, many are closer than the slack to the one before, and each would fetch much that nobody wants.
  */
 const AHEAD_READ_BYTES_MIN = 64 << 10;
+/** A file that is no larger is taken to be read as a whole, and with others. */
+const SMALL_FILE_BYTES_MAX = 256 << 10;
 
 export class Readahead {
   readonly #table: InodeTable;
@@ -32,6 +34,10 @@ export class Readahead {
 
   /** Call after each read. Never throws and never waits. */
   advance(inode: Inode, offset: number, length: number): void {
+    if (offset === 0 && inode.size <= SMALL_FILE_BYTES_MAX && inode.inline === null) {
+      const segment = inode.data?.segments.get(0);
+      if (segment !== undefined) this.#content.readSmallFile(chunksBetween(segment, 0, inode.size));
+    }
     const end = offset + length;
     const isStreaming = this.#askedEnd > 0 || length >= AHEAD_READ_BYTES_MIN;
     const slack = isStreaming ? SLACK_BYTES : AHEAD_READ_BYTES_MIN;
@@ -68,12 +74,7 @@ export class Readahead {
         break;
       }
       const base = index * SEGMENT;
-      for (const extent of segment.extents) {
-        const start = base + extent.start;
-        if (start + extent.length <= from || start >= until) continue;
-        const chunk = chunkOf(extent);
-        if (chunk !== null && chunks[chunks.length - 1] !== chunk) chunks.push(chunk);
-      }
+      chunks.push(...chunksBetween(segment, from - base, until - base));
       at = base + SEGMENT;
     }
     if (chunks.length > 0) this.#content.prefetch(chunks);
@@ -86,4 +87,15 @@ export class Readahead {
     // A failure shows when the reader gets there.
     this.#table.loadSegments(inode, index, end).catch(() => undefined);
   }
+}
+
+/** Chunks of a segment's bytes [from, until), each of a run of the same one once. */
+function chunksBetween({ extents }: Segment, from: number, until: number): ChunkReference[] {
+  const chunks: ChunkReference[] = [];
+  for (const extent of extents) {
+    if (extent.start + extent.length <= from || extent.start >= until) continue;
+    const chunk = chunkOf(extent);
+    if (chunk !== null && chunks[chunks.length - 1] !== chunk) chunks.push(chunk);
+  }
+  return chunks;
 }

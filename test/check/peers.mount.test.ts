@@ -69,7 +69,7 @@ test('peers - a damaged drive of the writer is made whole by a reader', SHARING_
 test('peers - a mount fetches what of its tree keeps it from opening', SHARING_TIME, async (t) => {
   const shared = await SharedDrive.forTest(t, { here: true });
   writeFiles(shared.origin, NAMES);
-  await readerWithAll(shared);
+  const reader = await readerWithAll(shared);
   const { machine, name } = shared.origin;
   await shared.origin.unmount();
   const newest = (await lengthOf(machine, 'tree', name)) - 1;
@@ -80,6 +80,9 @@ test('peers - a mount fetches what of its tree keeps it from opening', SHARING_T
   await shared.returnOrigin();
   expectFiles(t, shared.origin);
   writeFileSync(join(shared.origin.directory, 'later'), 'later', { flush: true });
+  await eventually('the reader has the newest node, too', () => {
+    return readFileSync(join(reader.directory, 'later'), 'utf8') === 'later';
+  });
   await shared.origin.unmount();
   t.alike(problemsOf(await checkHere(machine, {}, name)), []);
 

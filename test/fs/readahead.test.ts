@@ -8,10 +8,14 @@ const MEBIBYTE = 1 << 20;
 const CHUNK = 64 << 10;
 const FILE_MEBIBYTES = 64;
 
-/** An open file of chunks of 64 KiB, and how many of them were asked for ahead. */
-function openFile() {
+/** An open file of chunks of 64 KiB, how many of them were asked for ahead, and of how many it was said that it is small. */
+function openFile(size = FILE_MEBIBYTES * MEBIBYTE) {
   let asked = 0;
+  const small: number[] = [];
   const content = {
+    readSmallFile: (chunks: readonly ChunkReference[]) => {
+      small.push(chunks.length);
+    },
     prefetch: (chunks: readonly ChunkReference[]) => {
       asked += chunks.length;
     },
@@ -31,13 +35,14 @@ function openFile() {
   );
   const inode = {
     inline: null,
-    size: FILE_MEBIBYTES * MEBIBYTE,
+    size,
     data: { segments },
   } as unknown as Inode;
   const readahead = new Readahead({} as InodeTable, content);
   return {
     read: (offset: number, length: number) => readahead.advance(inode, offset, length),
     asked: () => asked,
+    small,
   };
 }
 
@@ -67,4 +72,14 @@ test('readahead: for what the kernel reads ahead, which comes out of order', (t)
   // Once it has begun also for the small piece that is left.
   read(3 * MEBIBYTE, 4096);
   t.ok(asked() > before);
+});
+
+test('readahead: a small file is told of once, with all its chunks', (t) => {
+  const file = openFile(3 * CHUNK);
+  file.read(0, CHUNK);
+  file.read(CHUNK, 2 * CHUNK);
+  t.alike(file.small, [3]);
+  const large = openFile();
+  large.read(0, CHUNK);
+  t.alike(large.small, []);
 });

@@ -1,0 +1,107 @@
+import test from 'brittle';
+import { Neighbours } from '../../src/content/neighbours.js';
+
+const WINDOW_MAX = 32;
+const LOG_BLOCKS = 10_000;
+
+/** A log of which nothing is here but what was fetched, or read. What is fetched arrives with the next look. */
+function emptyLog(length = LOG_BLOCKS) {
+  const here = new Set<number>();
+  const waits: number[] = [];
+  let fetched = 0;
+  const neighbours = new Neighbours(WINDOW_MAX, (block) => here.has(block));
+  return {
+    here,
+    /** A file of so many blocks is read; returns what is fetched ahead. */
+    read: (start: number, blocks = 1) => {
+      for (let block = start; block < start + blocks; block++) {
+        if (!here.has(block)) waits.push(block);
+        here.add(block);
+      }
+      const ahead = neighbours.read([start, start + blocks], length);
+      for (const block of ahead) here.add(block);
+      fetched += ahead.length;
+      return ahead;
+    },
+    /** Blocks that were not here when they were read. */
+    waits,
+    fetched: () => fetched,
+  };
+}
+
+test('neighbours: files in order are waited for at the beginning only', (t) => {
+  const log = emptyLog(1000);
+  for (let block = 0; block < 1000; block++) for (let file = 0; file < 8; file++) log.read(block);
+  t.alike(log.waits, [0]);
+  t.is(log.fetched(), 999, 'each once, and nothing behind the end');
+});
+
+test('neighbours: the more is read, the more is fetched ahead', (t) => {
+  const log = emptyLog();
+  const asked: number[] = [];
+  for (let block = 0; block < 400; block++) asked.push(log.read(block).length);
+  t.alike(asked.slice(0, 2), [0, 0], 'two files say nothing');
+  t.is(asked[2], 4);
+  const beyond = Math.max(...log.here) - 399;
+  t.ok(beyond >= WINDOW_MAX / 2 && beyond <= WINDOW_MAX, `${beyond} blocks, up to the bound`);
+  t.ok(asked.filter((count) => count > 0).length < 100, 'not one by one');
+});
+
+test('neighbours: files of a folder in another order than they were written in', (t) => {
+  const log = emptyLog();
+  for (let folder = 0; folder < 50; folder++) {
+    for (let file = 0; file < 40; file++) log.read(folder * 10 + ((file * 7) % 10));
+  }
+  t.ok(log.waits.length < 100, `${log.waits.length} of 500 blocks were waited for`);
+  const backwards = emptyLog();
+  for (let block = 500; block >= 0; block--) backwards.read(block);
+  t.ok(backwards.waits.length < 150, `${backwards.waits.length} of 500, backwards`);
+});
+
+test('neighbours: of files that are read here and there, next to nothing', (t) => {
+  const log = emptyLog();
+  let place = 1;
+  for (let i = 0; i < 1000; i++) {
+    place = (place * 48_271) % 2_147_483_647;
+    log.read(place % LOG_BLOCKS);
+  }
+  t.ok(log.fetched() < 50, `${log.fetched()} blocks for 1,000 files`);
+});
+
+test('neighbours: what lies between the files and is not read ends it', (t) => {
+  const log = emptyLog();
+  for (let block = 0; block < 100; block++) log.read(block);
+  const before = log.fetched();
+  for (let i = 1; i <= 200; i++) log.read(100 + i * 12);
+  t.ok(log.fetched() - before < 2 * WINDOW_MAX, `${log.fetched() - before} blocks in vain`);
+});
+
+test('neighbours: larger files, of several blocks each', (t) => {
+  const log = emptyLog();
+  for (let file = 0; file < 200; file++) log.read(file * 4, 4);
+  t.ok(log.waits.length <= 24, `${log.waits.length} of 800 blocks were waited for`);
+});
+
+test('neighbours: what did not come is asked for again', (t) => {
+  const log = emptyLog();
+  for (let block = 0; block < 50; block++) log.read(block);
+  const last = Math.max(...log.here);
+  log.here.clear();
+  const again = new Set<number>();
+  for (let block = 50; block < 80; block++) for (const ahead of log.read(block)) again.add(ahead);
+  t.ok(again.has(last), 'though it was fetched before');
+});
+
+test('neighbours: what is here is not fetched', (t) => {
+  const log = emptyLog();
+  for (let block = 0; block < 200; block++) log.here.add(block);
+  for (let block = 0; block < 100; block++) log.read(block);
+  t.is(log.fetched(), 0);
+});
+
+test('neighbours: several programs at once', (t) => {
+  const log = emptyLog();
+  for (let i = 0; i < 100; i++)
+    for (let program = 0; program < 6; program++) log.read(program * 1000 + i);
+  t.ok(log.waits.length <= 6 * 3, `${log.waits.length} of 600 blocks were waited for`);
+});
