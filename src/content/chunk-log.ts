@@ -321,7 +321,7 @@ export class ChunkLog implements ContentStore {
     for (const [reader, list] of byReader) this.#readahead.announce(reader, list);
   }
 
-  readSmallFile(chunks: readonly ChunkReference[]): void {
+  noteRead(chunks: readonly ChunkReference[], isFirst: boolean): void {
     const [first] = chunks;
     if (first === undefined || this.#closing !== null) return;
     const reader = this.#readers.get(first.writer);
@@ -331,7 +331,7 @@ export class ChunkLog implements ContentStore {
     for (const { writer, block } of chunks) if (writer === first.writer && block === end) end++;
     // What is still in memory is not waited for, nor what was written with it.
     if (end > reader.core.length) return;
-    this.#readahead.announceNeighbours(reader, [first.block, end], reader.core.length);
+    this.#readahead.announceNeighbours(reader, { start: first.block, end, isFirst });
   }
 
   isLocal(chunk: ChunkReference): boolean {

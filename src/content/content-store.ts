@@ -130,10 +130,12 @@ export interface ContentStore {
   prefetch(chunks: readonly ChunkReference[]): void;
 
   /**
-   * All of a small file is about to be read, which consists of these chunks. Who reads several that lie near each other is given what
-   * lies around them sooner. Never throws and never waits.
+   * These chunks of a file are being read, which is read in order, from its beginning on. Who reads several files that lie near each other
+   * is given what lies behind them sooner. Never throws and never waits.
+   *
+   * @param isFirst They are the first ones of the file.
    */
-  readSmallFile(chunks: readonly ChunkReference[]): void;
+  noteRead(chunks: readonly ChunkReference[], isFirst: boolean): void;
 
   /** Whether the chunk is on this machine. Never waits. */
   isLocal(chunk: ChunkReference): boolean;

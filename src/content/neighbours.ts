@@ -1,7 +1,7 @@
 /**
- * Small files that were written together lie next to each other in a log, and are mostly read together: a folder is copied,
- * compared, compiled. Read one after the other, each block would be waited for in turn, a round trip to a peer. So what lies next to
- * those that were read is fetched ahead, the more the more of it is read.
+ * Files that were written together lie next to each other in a log, and are mostly read together: a folder is copied, compared,
+ * compiled. Of small ones, read one after the other, each block would be waited for in turn, a round trip to a peer; of larger ones each
+ * beginning. So what lies next to those that were read is fetched ahead, the more the more of it is read.
  */
 
 /** Places of a log at which files are being read at once. */
@@ -13,13 +13,18 @@ const first_window_blocks = 4;
 const first_near_blocks = 8;
 const near_blocks = 16;
 
-/** Blocks [start, end) of a small file. */
-export type FileBlocks = readonly [start: number, end: number];
+/** Blocks [start, end) of a file that is read in order. */
+export interface BlocksRead {
+  start: number;
+  end: number;
+  /** They are the file's first ones. */
+  isFirst: boolean;
+}
 
-/** Small files near each other, one read after the other. */
+/** Files near each other, one read after the other. */
 interface Run {
   files: number;
-  /** The one that was read last. */
+  /** What was read last. */
   start: number;
   end: number;
   /** Blocks to be fetched that are not read yet; 0 until there are files enough. */
@@ -45,16 +50,18 @@ export class Neighbours {
   }
 
   /**
-   * A small file is read. Returns the blocks to fetch ahead, the most urgent first; some may have been returned before.
+   * To be called for all that is read of a file, in order. Returns the blocks to fetch ahead, the most urgent first; some may have been
+   * returned before.
    *
    * @param length Blocks of the log.
    */
-  read(file: FileBlocks, length: number): number[] {
-    const [start, end] = file;
+  read({ start, end, isFirst }: BlocksRead, length: number): number[] {
+    const last = this.#runs.at(-1);
     const run = this.#runAt(start);
     const isBackwards = start < run.start;
     const isSame = start === run.start && end === run.end;
-    run.files++;
+    // The beginnings of files may lie in one place, and their ends in another.
+    if (isFirst || run !== last) run.files++;
     run.start = start;
     run.end = end;
     if (run.files < files_min) return [];

@@ -2,7 +2,7 @@ import type { Download } from 'hypercore';
 import { limits } from '../limits.js';
 import { packBytesMax } from './block-format.js';
 import type { BlockReader } from './block-reader.js';
-import { type FileBlocks, Neighbours } from './neighbours.js';
+import { type BlocksRead, Neighbours } from './neighbours.js';
 
 /**
  * Blocks that are read and decrypted ahead at once, and no more bytes than are read ahead at all, so that the disk and the thread
@@ -10,7 +10,7 @@ import { type FileBlocks, Neighbours } from './neighbours.js';
  */
 const local_concurrency = 128;
 
-/** Blocks around small files that are fetched ahead, as much as is read ahead at all: a round trip may be long. */
+/** Blocks next to files that are fetched ahead, as much as is read ahead at all: a round trip may be long. */
 const neighbours_max = limits.readahead_bytes_max / packBytesMax;
 
 /** While enough is on its way, fewer than these more are left for a later announcement. */
@@ -79,18 +79,16 @@ export class Readahead {
   }
 
   /**
-   * As `ContentStore.readSmallFile`, of a file in these blocks. Only what peers have is fetched: from this machine's disk it comes
-   * as quickly once it is wanted (measured with 16 and 64 blocks ahead).
-   *
-   * @param length Blocks of the log.
+   * As `ContentStore.noteRead`, of blocks of one log. Only what peers have is fetched: from this machine's disk it comes as quickly once
+   * it is wanted (measured with 16 and 64 blocks ahead).
    */
-  announceNeighbours(reader: BlockReader, file: FileBlocks, length: number): void {
+  announceNeighbours(reader: BlockReader, read: BlocksRead): void {
     let neighbours = this.#neighbours.get(reader);
     if (neighbours === undefined) {
       neighbours = new Neighbours(neighbours_max, (block) => reader.isLocal(block));
       this.#neighbours.set(reader, neighbours);
     }
-    const blocks = neighbours.read(file, length);
+    const blocks = neighbours.read(read, reader.core.length);
     if (blocks.length === 0) return;
     this.announce(
       reader,

@@ -14,8 +14,10 @@ const SLACK_BYTES = 2 << 20;
  * random places of a file, many are closer than the slack to the one before, and each would fetch much that nobody wants.
  */
 const AHEAD_READ_BYTES_MIN = 64 << 10;
-/** A file that is no larger is taken to be read as a whole, and with others. */
+/** A file that is no larger is taken to be read as a whole. */
 const SMALL_FILE_BYTES_MAX = 256 << 10;
+/** A file that is no larger, and is read from its beginning on, may be one of many that are read one after the other. */
+const ONE_OF_MANY_BYTES_MAX = 32 << 20;
 
 export class Readahead {
   readonly #table: InodeTable;
@@ -34,10 +36,6 @@ export class Readahead {
 
   /** Call after each read. Never throws and never waits. */
   advance(inode: Inode, offset: number, length: number): void {
-    if (offset === 0 && inode.size <= SMALL_FILE_BYTES_MAX && inode.inline === null) {
-      const segment = inode.data?.segments.get(0);
-      if (segment !== undefined) this.#content.readSmallFile(chunksBetween(segment, 0, inode.size));
-    }
     const end = offset + length;
     const isStreaming = this.#askedEnd > 0 || length >= AHEAD_READ_BYTES_MIN;
     const slack = isStreaming ? SLACK_BYTES : AHEAD_READ_BYTES_MIN;
@@ -49,6 +47,7 @@ export class Readahead {
       this.#expected = end;
       return;
     }
+    this.#note(inode, this.#expected, end);
     this.#expected = Math.max(this.#expected, end);
     if (inode.inline !== null || this.#expected >= inode.size) return;
     // As far ahead as was read so far: who stops soon has not caused much more to be fetched than was wanted.
@@ -61,6 +60,17 @@ export class Readahead {
     const from = Math.max(this.#expected, this.#askedEnd);
     const until = Math.min(inode.size, this.#expected + window);
     this.#askedEnd = this.#ask(inode, from, until);
+  }
+
+  /** Tells what follows on what was read before. */
+  #note({ inline, size, data }: Inode, from: number, until: number): void {
+    if (this.#began > 0 || inline !== null || size > ONE_OF_MANY_BYTES_MAX) return;
+    const isSmall = size <= SMALL_FILE_BYTES_MAX;
+    const segment = data?.segments.get(segmentOf(from));
+    if (segment === undefined || (isSmall && from > 0)) return;
+    const base = segmentOf(from) * SEGMENT;
+    const chunks = chunksBetween(segment, from - base, (isSmall ? size : until) - base);
+    if (chunks.length > 0) this.#content.noteRead(chunks, from === 0);
   }
 
   /** Returns up to where it asked. */

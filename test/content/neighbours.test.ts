@@ -13,12 +13,12 @@ function emptyLog(length = LOG_BLOCKS) {
   return {
     here,
     /** A file of so many blocks is read; returns what is fetched ahead. */
-    read: (start: number, blocks = 1) => {
+    read: (start: number, blocks = 1, isFirst = true) => {
       for (let block = start; block < start + blocks; block++) {
         if (!here.has(block)) waits.push(block);
         here.add(block);
       }
-      const ahead = neighbours.read([start, start + blocks], length);
+      const ahead = neighbours.read({ start, end: start + blocks, isFirst }, length);
       for (const block of ahead) here.add(block);
       fetched += ahead.length;
       return ahead;
@@ -80,6 +80,34 @@ test('neighbours: larger files, of several blocks each', (t) => {
   const log = emptyLog();
   for (let file = 0; file < 200; file++) log.read(file * 4, 4);
   t.ok(log.waits.length <= 24, `${log.waits.length} of 800 blocks were waited for`);
+});
+
+test('neighbours: larger files, each read in pieces', (t) => {
+  const log = emptyLog();
+  const asked: number[] = [];
+  for (let file = 0; file < 10; file++) {
+    for (let piece = 0; piece < 20; piece++) {
+      asked.push(log.read(file * 40 + piece * 2, 2, piece === 0).length);
+    }
+  }
+  t.ok(
+    asked.slice(0, 40).every((count) => count === 0),
+    'not behind the first two',
+  );
+  t.ok(
+    log.waits.every((block) => block <= 100),
+    `of the others none is waited for`,
+  );
+});
+
+test('neighbours: the beginnings of files in one place and their ends in another', (t) => {
+  const log = emptyLog();
+  for (let file = 0; file < 100; file++) {
+    log.read(file * 4, 4);
+    log.read(5000 + file * 2, 2, false);
+  }
+  const ends = log.waits.filter((block) => block >= 5000);
+  t.ok(ends.length <= 12, `${ends.length} of 200 blocks of ends were waited for`);
 });
 
 test('neighbours: what did not come is asked for again', (t) => {

@@ -8,13 +8,13 @@ const MEBIBYTE = 1 << 20;
 const CHUNK = 64 << 10;
 const FILE_MEBIBYTES = 64;
 
-/** An open file of chunks of 64 KiB, how many of them were asked for ahead, and of how many it was said that it is small. */
+/** An open file of chunks of 64 KiB, how many of them were asked for ahead, and what was said of those that are read. */
 function openFile(size = FILE_MEBIBYTES * MEBIBYTE) {
   let asked = 0;
-  const small: number[] = [];
+  const noted: [chunks: number, isFirst: boolean][] = [];
   const content = {
-    readSmallFile: (chunks: readonly ChunkReference[]) => {
-      small.push(chunks.length);
+    noteRead: (chunks: readonly ChunkReference[], isFirst: boolean) => {
+      noted.push([chunks.length, isFirst]);
     },
     prefetch: (chunks: readonly ChunkReference[]) => {
       asked += chunks.length;
@@ -42,7 +42,7 @@ function openFile(size = FILE_MEBIBYTES * MEBIBYTE) {
   return {
     read: (offset: number, length: number) => readahead.advance(inode, offset, length),
     asked: () => asked,
-    small,
+    noted,
   };
 }
 
@@ -74,12 +74,23 @@ test('readahead: for what the kernel reads ahead, which comes out of order', (t)
   t.ok(asked() > before);
 });
 
-test('readahead: a small file is told of once, with all its chunks', (t) => {
-  const file = openFile(3 * CHUNK);
-  file.read(0, CHUNK);
-  file.read(CHUNK, 2 * CHUNK);
-  t.alike(file.small, [3]);
+test('readahead: of a file that may be one of many, what is read is told', (t) => {
+  const small = openFile(3 * CHUNK);
+  small.read(0, CHUNK);
+  small.read(CHUNK, 2 * CHUNK);
+  t.alike(small.noted, [[3, true]], 'a small one once, with all its chunks');
+  const larger = openFile(8 * MEBIBYTE);
+  larger.read(0, 2 * CHUNK);
+  larger.read(2 * CHUNK, 3 * CHUNK);
+  const both = [
+    [2, true],
+    [3, false],
+  ];
+  t.alike(larger.noted, both);
+  larger.read(6 * MEBIBYTE, CHUNK);
+  larger.read(6 * MEBIBYTE + CHUNK, CHUNK);
+  t.alike(larger.noted, both, 'not what is read elsewhere');
   const large = openFile();
   large.read(0, CHUNK);
-  t.alike(large.small, []);
+  t.alike(large.noted, []);
 });
