@@ -31,6 +31,7 @@ import type {
   ReadOptions,
 } from './content-store.js';
 import type { DiskCache } from './disk-cache.js';
+import { blocksRead } from './neighbours.js';
 import { PeersWithAll } from './peers-with-all.js';
 import { Readahead } from './readahead.js';
 import { decompress, hasZstd } from './zstd.js';
@@ -322,16 +323,13 @@ export class ChunkLog implements ContentStore {
   }
 
   noteRead(chunks: readonly ChunkReference[], isFirst: boolean): void {
-    const [first] = chunks;
-    if (first === undefined || this.#closing !== null) return;
-    const reader = this.#readers.get(first.writer);
-    // What is wrong with a reference is told to who reads it.
-    if (reader === undefined) return;
-    let end = first.block + 1;
-    for (const { writer, block } of chunks) if (writer === first.writer && block === end) end++;
-    // What is still in memory is not waited for, nor what was written with it.
-    if (end > reader.core.length) return;
-    this.#readahead.announceNeighbours(reader, { start: first.block, end, isFirst });
+    if (this.#closing !== null) return;
+    for (const { writer, ...read } of blocksRead(chunks, isFirst)) {
+      const reader = this.#readers.get(writer);
+      // What is wrong with a reference is told to who reads it. What is still in memory is not waited for, nor what was written with it.
+      if (reader === undefined || read.end > reader.core.length) continue;
+      this.#readahead.announceNeighbours(reader, read);
+    }
   }
 
   isLocal(chunk: ChunkReference): boolean {

@@ -4,6 +4,8 @@
  * beginning. So what lies next to those that were read is fetched ahead, the more the more of it is read.
  */
 
+import type { ChunkReference } from './content-store.js';
+
 /** Places of a log at which files are being read at once. */
 const runs_max = 8;
 /** Files near each other before others are fetched. Of files read here and there a few are near each other, too. */
@@ -19,6 +21,22 @@ export interface BlocksRead {
   end: number;
   /** They are the file's first ones. */
   isFirst: boolean;
+}
+
+/** Where chunks lie that are read in this order. @param isFirst They are a file's first ones. */
+export function blocksRead(
+  chunks: readonly Pick<ChunkReference, 'writer' | 'block'>[],
+  isFirst: boolean,
+): (BlocksRead & { writer: number })[] {
+  const reads: (BlocksRead & { writer: number })[] = [];
+  for (const { writer, block } of chunks) {
+    const last = reads.at(-1);
+    const follows = last?.writer === writer && (block === last.end || block === last.end - 1);
+    if (last !== undefined && follows) last.end = block + 1;
+    else
+      reads.push({ writer, start: block, end: block + 1, isFirst: isFirst && reads.length === 0 });
+  }
+  return reads;
 }
 
 /** Files near each other, one read after the other. */

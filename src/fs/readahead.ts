@@ -2,7 +2,7 @@
 import type { ChunkReference, ContentStore } from '../content/content-store.js';
 import { limits } from '../limits.js';
 import { chunkOf } from './extents.js';
-import { type Inode, type Segment, segmentOf } from './inode.js';
+import { type Inode, segmentOf } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 
 const SEGMENT = limits.segment_bytes;
@@ -63,32 +63,21 @@ export class Readahead {
   }
 
   /** Tells what follows on what was read before. */
-  #note({ inline, size, data }: Inode, from: number, until: number): void {
-    if (this.#began > 0 || inline !== null || size > ONE_OF_MANY_BYTES_MAX) return;
+  #note(inode: Inode, from: number, until: number): void {
+    const { size } = inode;
+    if (this.#began > 0 || inode.inline !== null || size > ONE_OF_MANY_BYTES_MAX) return;
     const isSmall = size <= SMALL_FILE_BYTES_MAX;
-    const segment = data?.segments.get(segmentOf(from));
-    if (segment === undefined || (isSmall && from > 0)) return;
-    const base = segmentOf(from) * SEGMENT;
-    const chunks = chunksBetween(segment, from - base, (isSmall ? size : until) - base);
+    if (isSmall && from > 0) return;
+    const { chunks } = chunksInMemory(inode, from, isSmall ? size : until);
     if (chunks.length > 0) this.#content.noteRead(chunks, from === 0);
   }
 
   /** Returns up to where it asked. */
   #ask(inode: Inode, from: number, until: number): number {
-    const chunks: ChunkReference[] = [];
-    let at = from;
-    for (let index = segmentOf(from); at < until; index++) {
-      const segment = inode.data?.segments.get(index);
-      if (segment === undefined) {
-        this.#loadSegments(inode, index);
-        break;
-      }
-      const base = index * SEGMENT;
-      chunks.push(...chunksBetween(segment, from - base, until - base));
-      at = base + SEGMENT;
-    }
+    const { chunks, end } = chunksInMemory(inode, from, until);
+    if (end < until) this.#loadSegments(inode, segmentOf(end));
     if (chunks.length > 0) this.#content.prefetch(chunks);
-    return Math.min(at, until);
+    return end;
   }
 
   #loadSegments(inode: Inode, index: number): void {
@@ -99,13 +88,25 @@ export class Readahead {
   }
 }
 
-/** Chunks of a segment's bytes [from, until), each of a run of the same one once. */
-function chunksBetween({ extents }: Segment, from: number, until: number): ChunkReference[] {
+/** Chunks of a file's bytes [from, until), each of a run of the same one once, up to the first segment that is not in memory. */
+function chunksInMemory(
+  inode: Inode,
+  from: number,
+  until: number,
+): { chunks: ChunkReference[]; end: number } {
   const chunks: ChunkReference[] = [];
-  for (const extent of extents) {
-    if (extent.start + extent.length <= from || extent.start >= until) continue;
-    const chunk = chunkOf(extent);
-    if (chunk !== null && chunks[chunks.length - 1] !== chunk) chunks.push(chunk);
+  let end = from;
+  for (let index = segmentOf(from); end < until; index++) {
+    const segment = inode.data?.segments.get(index);
+    if (segment === undefined) break;
+    const base = index * SEGMENT;
+    for (const extent of segment.extents) {
+      const start = base + extent.start;
+      if (start + extent.length <= from || start >= until) continue;
+      const chunk = chunkOf(extent);
+      if (chunk !== null && chunks[chunks.length - 1] !== chunk) chunks.push(chunk);
+    }
+    end = Math.min(until, base + SEGMENT);
   }
-  return chunks;
+  return { chunks, end };
 }

@@ -1,5 +1,5 @@
 import test from 'brittle';
-import { Neighbours } from '../../src/content/neighbours.js';
+import { blocksRead, Neighbours } from '../../src/content/neighbours.js';
 
 const WINDOW_MAX = 32;
 const LOG_BLOCKS = 10_000;
@@ -132,4 +132,16 @@ test('neighbours: several programs at once', (t) => {
   for (let i = 0; i < 100; i++)
     for (let program = 0; program < 6; program++) log.read(program * 1000 + i);
   t.ok(log.waits.length <= 6 * 3, `${log.waits.length} of 600 blocks were waited for`);
+});
+
+test('neighbours: chunks of a file lie in several places', (t) => {
+  const chunks = [4, 4, 5, 6, 90, 91, 6].map((block) => ({ writer: 0, block }));
+  const reads = blocksRead([...chunks, { writer: 1, block: 7 }], true);
+  const places = reads.map(({ writer, start, end, isFirst }) => [writer, start, end, isFirst]);
+  t.alike(places, [
+    [0, 4, 7, true],
+    [0, 90, 92, false],
+    [0, 6, 7, false],
+    [1, 7, 8, false],
+  ]);
 });

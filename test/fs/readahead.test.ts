@@ -90,6 +90,10 @@ test('readahead: of a file that may be one of many, what is read is told', (t) =
   larger.read(6 * MEBIBYTE, CHUNK);
   larger.read(6 * MEBIBYTE + CHUNK, CHUNK);
   t.alike(larger.noted, both, 'not what is read elsewhere');
+  const inSegments = openFile(8 * MEBIBYTE);
+  inSegments.read(0, 15 * CHUNK);
+  inSegments.read(15 * CHUNK, 20 * CHUNK);
+  t.alike(inSegments.noted.at(-1), [20, false], 'of several segments');
   const large = openFile();
   large.read(0, CHUNK);
   t.alike(large.noted, []);
