@@ -301,7 +301,7 @@ export const limits = {
   tcp_slow_round_trips_max: 40,
   tcp_lossy_round_trips_max: 10,
   tcp_slow_retry_ms: 600_000,
-  /** The swarm is said not to answer after this. */
+  /** The swarm is said not to answer after this. What a mount waits for from peers counts from the first look-up, or from then. */
   swarm_answer_ms_max: 4000,
   /** Leaving the swarm may take so long; peers notice anyway. */
   swarm_close_ms_max: 3000,
@@ -313,12 +313,12 @@ export const limits = {
 
   /** Who takes a drive over believes that its peers know of nothing more once nothing came for so long. */
   take_over_quiet_ms_min: 2000,
-  /** A drive whose write key was handed out looks so long at a mount whether it was taken over. */
+  /** A drive whose write key was handed out looks so long at a mount, after the first look-up, whether it was taken over. */
   taken_over_look_ms_max: 3000,
   /** Once a peer has said how far it is, it has so long to show a newer fork. */
   taken_over_proof_ms_max: 500,
 
-  /** After a loss of power: how long to wait for a peer, or for the next block of what was lost, and in all. */
+  /** After a loss of power: how long to wait for a peer after the first look-up, or for the next block of what was lost, and in all. */
   lost_tail_quiet_ms_max: 3000,
   lost_tail_ms_max: 60_000,
 

@@ -382,7 +382,7 @@ async function openLocked(
     swarm = startSwarm(logs, keys, role.lease, options);
     undo.push(() => (swarm as Swarm).close());
   }
-  const writing = await role.settle();
+  const writing = await role.settle(swarm?.firstLookup ?? null);
 
   const core = logs.tree(writing);
   const tree = await HyperbeeTree.open({ core, deadlineMs });

@@ -22,6 +22,7 @@ import { decodeSegment } from '../tree/segment-record.js';
 import type { TreeView } from '../tree/tree.js';
 import type { DriveLogs } from './drive-logs.js';
 import type { LogLengths } from './lease-messages.js';
+import { QuietTime } from './quiet-time.js';
 
 const POLL_MS = 50;
 
@@ -30,8 +31,8 @@ export interface LostTailOptions {
   contentKey: Buffer;
   /** How far both logs go that survived here. All blocks below are here, and the tree refers to no others. */
   survived: LogLengths;
-  /** Do not wait for anything: only what came back since, in a mount that read, can be taken. */
-  offline: boolean;
+  /** The swarm's; null without one: then only what came back since, in a mount that read, can be taken. */
+  firstLookup: Promise<boolean> | null;
   log: (line: string) => void;
   signal?: AbortSignal | undefined;
 }
@@ -42,7 +43,7 @@ export interface LostTailOptions {
  * something happens. The logs may be longer than what it says: cut them. Throws InterruptedError, StoreError.
  */
 export async function takeTailBack(options: LostTailOptions): Promise<LogLengths> {
-  const { logs, contentKey, survived, log } = options;
+  const { logs, contentKey, survived, firstLookup, log } = options;
   const tree = new LogTail(logs.tree(false), survived.treeFork, survived.treeLength);
   const content = new LogTail(
     logs.content(contentKey, false),
@@ -51,7 +52,7 @@ export async function takeTailBack(options: LostTailOptions): Promise<LogLengths
   );
   try {
     await Promise.all([tree.open(), content.open()]);
-    if (!options.offline) await whenQuiet([tree, content], options.signal);
+    if (firstLookup !== null) await whenQuiet([tree, content], firstLookup, options.signal);
     const taken: LogLengths = {
       ...survived,
       treeLength: tree.length,
@@ -151,21 +152,21 @@ class LogTail {
 /** Ends when the peers have no more, and at the latest when nothing has come for a while. */
 async function whenQuiet(
   tails: readonly LogTail[],
+  firstLookup: Promise<boolean>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const beganMs = performance.now();
-  let lastMs = beganMs;
+  const quiet = new QuietTime(firstLookup);
   let lastEvents = 0;
   for (;;) {
     for (const tail of tails) tail.ask();
     const complete = await Promise.all(tails.map((tail) => tail.isComplete()));
     if (complete.every(Boolean)) return;
-    const nowMs = performance.now();
     const events = tails.reduce((sum, tail) => sum + tail.events, 0);
-    if (events > lastEvents) lastMs = nowMs;
+    if (events > lastEvents) quiet.restart();
     lastEvents = events;
-    if (nowMs - lastMs > limits.lost_tail_quiet_ms_max) return;
-    if (nowMs - beganMs > limits.lost_tail_ms_max) return;
+    if (quiet.isOver(limits.lost_tail_quiet_ms_max)) return;
+    if (performance.now() - beganMs > limits.lost_tail_ms_max) return;
     if (signal?.aborted === true) {
       throw new InterruptedError('Interrupted while taking back lost blocks from peers');
     }

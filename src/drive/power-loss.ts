@@ -12,7 +12,8 @@ export interface RecoveryOptions {
   stateFile: StateFile;
   /** The drive's. */
   name: string;
-  offline?: boolean;
+  /** The swarm's; null without one. */
+  firstLookup: Promise<boolean> | null;
   log: (line: string) => void;
   signal?: AbortSignal | undefined;
 }
@@ -31,10 +32,10 @@ export function checkNotShorter(now: LogLengths, closed: LogLengths | null, name
  * back: a peer that is not connected may have more. Throws DamagedError, InterruptedError, StoreError.
  */
 export async function recoverFromPowerLoss(options: RecoveryOptions): Promise<void> {
-  const { logs, contentKey, stateFile, name, offline = false, log, signal } = options;
+  const { logs, contentKey, stateFile, name, firstLookup, log, signal } = options;
   const here = await logs.lengths(contentKey);
   const survived = stateFile.state.survived ?? here;
-  const lengths = await takeTailBack({ logs, contentKey, survived, offline, log, signal });
+  const lengths = await takeTailBack({ logs, contentKey, survived, firstLookup, log, signal });
   checkNotShorter(lengths, stateFile.state.lengths, name);
   const fork = 1 + Math.max(here.contentFork, here.treeFork, stateFile.state.forkBegun);
   // Before anybody hears of it: the next loss of power may take the fork from the logs, and then it must not be given to

@@ -10,6 +10,7 @@ import { ForkGuard, ownFork } from './fork-guard.js';
 import type { DriveRecord } from './home.js';
 import type { WriterKeys } from './key-derivation.js';
 import { checkNotShorter, recoverFromPowerLoss } from './power-loss.js';
+import { QuietTime } from './quiet-time.js';
 import { replayJournal } from './replay-journal.js';
 import type { StateFile } from './state-file.js';
 import { takeOver } from './take-over.js';
@@ -84,20 +85,21 @@ export class WriterRole {
 
   /**
    * Makes sure that this copy may append, if it is to write and can. Resolves whether it may.
+   * `firstLookup`: the swarm's, null without one.
    * Throws BusyError, UnavailableError, DamagedError, InterruptedError, StoreError.
    */
-  async settle(): Promise<boolean> {
+  async settle(firstLookup: Promise<boolean> | null): Promise<boolean> {
     const { keys, readOnly, offline, record, onNotice } = this.#options;
     const { writer } = keys;
     const lease = this.#lease;
     if (writer === null || lease === null) return false;
-    if (!offline) await this.#look();
-    if (lease.writing && this.#options.mayHaveLost) await this.#recover(writer);
+    if (firstLookup !== null) await this.#look(firstLookup);
+    if (lease.writing && this.#options.mayHaveLost) await this.#recover(writer, firstLookup);
     if (readOnly) return false;
     if (this.takenOver.aborted) {
       // The next mount asks for the lease, as that of any other copy.
       onNotice?.(
-        (await this.#isFollowed())
+        (await this.#isFollowed(firstLookup))
           ? `Opened '${record.name}' read-only: another machine has taken the drive over; to write here again, mount it there with --read-only, then mount here again`
           : `Opened '${record.name}' read-only: another machine has taken the drive over without the newest versions that are here, and this mount shows those; copy what is missed there from here, then join the drive with its key under a new name`,
       );
@@ -204,42 +206,45 @@ export class WriterRole {
   }
 
   /** Waits for a peer to show it, but not for long. */
-  async #isFollowed(): Promise<boolean> {
+  async #isFollowed(firstLookup: Promise<boolean> | null): Promise<boolean> {
     await this.#losing;
     const { takenOverAt } = this.#options.stateFile.state;
     if (this.#guard === null || takenOverAt === null) return true;
     if (this.#following === null) this.#follow(this.#guard, takenOverAt);
-    if (this.#options.offline) return false;
-    const late = sleep(limits.taken_over_look_ms_max, false, { ref: false });
-    return await Promise.race([this.#following as unknown as Promise<boolean>, late]);
+    if (firstLookup === null) return false;
+    const late = new QuietTime(firstLookup).over(limits.taken_over_look_ms_max);
+    return await Promise.race([
+      this.#following as unknown as Promise<boolean>,
+      late.then(() => false),
+    ]);
   }
 
   /**
    * A mount does not wait for the network. But where somebody else could have taken the drive over, peers get some time
    * to say so.
    */
-  async #look(): Promise<void> {
+  async #look(firstLookup: Promise<boolean>): Promise<void> {
     const guard = this.#guard;
     const { stateFile, record, signal } = this.#options;
     const isSuspect = record.writeKeyShared === true || stateFile.state.takenOverAt !== null;
     if (guard === null || !isSuspect) return;
-    const beganMs = performance.now();
+    const quiet = new QuietTime(firstLookup);
     let heardMs: number | null = null;
     for (;;) {
       const nowMs = performance.now();
       if (this.#takenOver.signal.aborted || signal?.aborted === true) return;
-      if (nowMs - beganMs > limits.taken_over_look_ms_max) return;
+      if (quiet.isOver(limits.taken_over_look_ms_max)) return;
       if (guard.hasHeard) heardMs ??= nowMs;
       if (heardMs !== null && nowMs - heardMs > limits.taken_over_proof_ms_max) return;
       await sleep(LOOK_MS);
     }
   }
 
-  async #recover(writer: WriterKeys): Promise<void> {
-    const { logs, stateFile, record, offline, log, signal, bootId } = this.#options;
+  async #recover(writer: WriterKeys, firstLookup: Promise<boolean> | null): Promise<void> {
+    const { logs, stateFile, record, log, signal, bootId } = this.#options;
     const contentKey = writer.contentLog.key;
     const { name } = record;
-    await recoverFromPowerLoss({ logs, contentKey, stateFile, name, offline, log, signal });
+    await recoverFromPowerLoss({ logs, contentKey, stateFile, name, firstLookup, log, signal });
     await this.#replay(writer);
     // What came back from peers, too: only then all that a head says to be there is safe again.
     await this.#syncStore();

@@ -70,6 +70,8 @@ interface Peer {
 export class Swarm {
   /** Who gives way to more urgent work; without it nobody does. */
   servingOrder: ServingOrder | null = null;
+  /** Whether anybody answers, once {@link announced} or after {@link limits.swarm_answer_ms_max}. Never rejects. */
+  readonly firstLookup: Promise<boolean>;
   readonly #options: SwarmOptions;
   readonly #swarm: Hyperswarm;
   /** By topic, in hex. */
@@ -119,7 +121,7 @@ export class Swarm {
     // Whoever has an identity of its own can be found by it.
     if (keyPair !== undefined) this.#listen();
     this.#lookUpLater();
-    void this.#watchFirstLookup();
+    this.firstLookup = this.#watchFirstLookup();
   }
 
   /** Resolves when this peer is announced and has asked the DHT once; never rejects. */
@@ -412,14 +414,15 @@ export class Swarm {
   }
 
   /** Says once that nobody answers: a first look-up that fails takes long to say so. */
-  async #watchFirstLookup(): Promise<void> {
+  async #watchFirstLookup(): Promise<boolean> {
     await withinTime(this.announced(), limits.swarm_answer_ms_max);
     const unanswered = this.#closing === null ? this.unanswered() : null;
-    if (unanswered === null) return;
+    if (unanswered === null) return true;
     this.#saidUnreachable = true;
     this.#options.log(
       `Cannot reach the swarm: ${unanswered}; going on with local data, and trying again`,
     );
+    return false;
   }
 
   /** Notes whether any DHT node has answered. */
