@@ -143,9 +143,17 @@ test('drive - a machine that lost power gives the lease away only after it wrote
   await writeState(state, { ...closed, clean: false, bootId: 'earlier' });
 
   let giver = await network.open(a, 'notes', { readOnly: true });
-  const reader = await network.open(c, 'notes', { leaseWaitMs: 2000 });
+  const isRefused = () =>
+    network.lines.some((line) => line.includes('Not giving the writer lease away'));
+  let reader = await network.open(c, 'notes', { leaseWaitMs: 2000 });
   t.absent(reader.writable);
-  t.ok(network.lines.some((line) => line.includes('Not giving the writer lease away')));
+  // Who is connected only after it waited does not ask any more.
+  for (let tries = 1; tries < 5 && !isRefused(); tries++) {
+    await network.closeDrive(reader);
+    reader = await network.open(c, 'notes', { leaseWaitMs: 2000 });
+    t.absent(reader.writable);
+  }
+  t.ok(isRefused());
   await network.closeDrive(reader);
   await network.closeDrive(giver);
 

@@ -112,11 +112,17 @@ export class Machine {
 
   /**
    * Mounts a drive of another machine by its key, with so many seconds for what no peer delivers. A busy machine may need
-   * longer than that to find the drive, so it is found by a mount before.
+   * longer than that to find the drive, so it is found by a mount before; and to meet a peer, so one is connected when it returns.
    */
   async mountWithDeadline(key: string, name: string, seconds: number): Promise<DriveMount> {
     await (await this.mount(key, ['--name', name])).unmount();
-    return this.mount(name, ['--deadline', String(seconds)]);
+    const mount = await this.mount(name, ['--deadline', String(seconds)]);
+    const giveUpAt = performance.now() + COMMAND_TIME_MS_MAX;
+    while (((await askMounted(mount, 'status')) as { peers: number }).peers === 0) {
+      if (performance.now() > giveUpAt) throw new Error(`No peer of '${name}' is connected`);
+      await sleep(20);
+    }
+    return mount;
   }
 
   /** Makes a drive and mounts it. */
