@@ -4,8 +4,9 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'brittle';
 import { exitCodes } from '../../src/cli/exit-codes.js';
+import { eventually, statusOf } from '../sharing/support/shared-drive.js';
 import { ended } from '../support/command.js';
-import { BootstrapNode, Machine, SHOAL } from '../support/drive-mount.js';
+import { BootstrapNode, isRunning, Machine, SHOAL } from '../support/drive-mount.js';
 import { LineReader } from '../support/line-reader.js';
 import { mountsBelow } from '../support/runner/leftovers.js';
 
@@ -102,7 +103,8 @@ test('mount --foreground - stays, and ends the mount when it is ended, even kill
     child.kill(signal);
     t.is((await ended(child)).code, code);
     const giveUpAt = performance.now() + 10_000;
-    while (mountsBelow(machine.folder).length > 0 && performance.now() < giveUpAt) {
+    // What serves the mount holds the drive for a while after the mount is gone.
+    while (isRunning(report.pid) && performance.now() < giveUpAt) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     t.alike(mountsBelow(machine.folder), []);
@@ -130,11 +132,9 @@ test('mount KEY - joins once, under a name, from the command line or standard in
     errorCode(() => writeFileSync(join(copy.directory, 'x'), '')),
     'EROFS',
   );
-  const status = JSON.parse(await reader.shoal('status', 'copy', '--json')) as {
-    mount: { peers: number; readOnly: boolean };
-  };
-  t.is(status.mount.peers, 1);
-  t.ok(status.mount.readOnly);
+  // Of two connections with one peer, one is dropped.
+  await eventually('one peer', async () => (await statusOf(copy)).peers === 1);
+  t.ok((await statusOf(copy)).readOnly);
   await copy.unmount();
 
   const directory = reader.makeMountPoint();
@@ -154,8 +154,11 @@ test('mount KEY - with nobody there it fails at the deadline with one line', asy
   const directory = machine.makeMountPoint();
   const result = await machine.tryShoal(['mount', key, directory, '--deadline', '0.5']);
   t.is(result.code, exitCodes.unavailable);
+  // The node may not have answered yet by then.
   t.ok(
-    /^shoal: Cannot open 'drive-[0-9a-f]+': no peer [^\n]+\n$/.test(result.stderr),
+    /^shoal: Cannot open 'drive-[0-9a-f]+': (bootstrap node \S+ does not answer, so that )?no peer [^\n]+\n$/.test(
+      result.stderr,
+    ),
     result.stderr,
   );
   t.alike(mountsBelow(machine.folder), []);

@@ -12,10 +12,11 @@ const MIB = 1 << 20;
 const CACHE_BYTES = 64 * MIB;
 const FILE_BYTES = 32 * MIB;
 const FILES = 3;
+const READ_MS_MAX = 150_000;
 
 async function hashesOf({ directory }: DriveMount): Promise<string> {
   const names = Array.from({ length: FILES }, (_, i) => path.join(directory, `file-${i}`));
-  return await command('sha256sum', names);
+  return await command('sha256sum', names, { deadlineMs: READ_MS_MAX });
 }
 
 test('a drive of 96 MiB on a disk of 64 MiB', SHARING_TIME, async (t) => {

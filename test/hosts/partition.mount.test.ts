@@ -126,7 +126,7 @@ run(name, TIME, async (t) => {
     },
     60_000,
   );
-  t.is(await readable(reader), FILES, 'everything is read everywhere');
+  await until('everything is read everywhere', async () => (await readable(reader)) === FILES);
   await until('all hosts are counted on again', async () => {
     const now = await asked<ProtectionFigures>(owner, 'sync', 'drive', ...SYNC);
     return now.missedHosts === 0 && now.reachableHosts === HOSTS;

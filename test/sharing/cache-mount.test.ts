@@ -10,6 +10,7 @@ import { writeContent } from './support/stream-content.js';
 const MIB = 1 << 20;
 const CACHE_BYTES = 64 * MIB;
 const FILE_BYTES = 256 * MIB;
+const READ_MS_MAX = 150_000;
 
 test('a file four times as large as the cache is streamed', SHARING_TIME, async (t) => {
   const drive = await SharedDrive.forTest(t, { here: true });
@@ -28,7 +29,9 @@ test('a file four times as large as the cache is streamed', SHARING_TIME, async 
   };
   const watched = watch();
   const hashes = await Promise.all(
-    [origin, reader].map(({ directory }) => command('sha256sum', ['-b', join(directory, 'large')])),
+    [origin, reader].map(({ directory }) =>
+      command('sha256sum', ['-b', join(directory, 'large')], { deadlineMs: READ_MS_MAX }),
+    ),
   );
   isDone = true;
   await watched;

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'brittle';
 import type { PinFigures } from '../../src/drive/pinner.js';
+import { checkedBlocks } from '../collection/support/collection.js';
 import { eventually, SHARING_TIME, SharedDrive, statusOf } from './support/shared-drive.js';
 import { contentAt, writeContent } from './support/stream-content.js';
 
@@ -65,6 +66,8 @@ test(
     await origin.commit();
     const machine = drive.addMachine();
     const first = await machine.mount(drive.key, ['--name', 'reader']);
+    // Without a network the pin is looked through in the tree that is here.
+    await eventually('the tree is here', async () => (await checkedBlocks(first)).notHere === 0);
     await first.unmount();
 
     const noted = await machine.shoal('pin', 'reader', '/pinned', '--offline');

@@ -25,7 +25,7 @@ test(
     t.ok(readFileSync(join(first.directory, 'file')).equals(contentAt(1, 0, FILE_BYTES)));
     await origin.kill();
 
-    const second = await drive.addReader(['--deadline', '10']);
+    const second = await drive.addReader();
     t.ok(readFileSync(join(second.directory, 'file')).equals(contentAt(1, 0, FILE_BYTES)));
     const [firstStatus, secondStatus] = [await statusOf(first), await statusOf(second)];
     t.ok(secondStatus.downloadedBytes >= FILE_BYTES);

@@ -5,6 +5,7 @@ import test, { type Assertions } from 'brittle';
 import Hypercore from 'hypercore';
 import hypercoreCrypto from 'hypercore-crypto';
 import { GuardedMux } from '../../src/swarm/guarded-mux.js';
+import { eventually } from '../sharing/support/shared-drive.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { socketPair } from './support/socket-pair.js';
 
@@ -46,15 +47,19 @@ test('reminders - the end of a log whose request was lost is asked for again', a
   const [peer] = reader.peers as unknown as [{ _requestUpgrade: (upgrade: unknown) => boolean }];
   // The moment in which it is asked for passes.
   const request = peer._requestUpgrade;
-  peer._requestUpgrade = () => false;
+  let asked = 0;
+  peer._requestUpgrade = () => {
+    asked++;
+    return false;
+  };
   await writer.append([Buffer.from('2'), Buffer.from('3')]);
+  await eventually('it would be asked for', () => asked > 0);
   await sleep(QUIET_MS);
   peer._requestUpgrade = request;
   await sleep(QUIET_MS);
   t.is(reader.length, 2, 'nobody asks any more');
   mux.remind();
-  await sleep(QUIET_MS);
-  t.is(reader.length, 4);
+  await eventually('it is asked for again', () => reader.length === 4);
 });
 
 test('reminders - a peer that had nothing so often is asked again later', async (t) => {

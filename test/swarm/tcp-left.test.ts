@@ -17,6 +17,9 @@ import { temporaryFolder } from '../support/temporary-folder.js';
 const topic = Buffer.alloc(32, 11);
 const FAR_MS = 2 * limits.tcp_round_trip_ms_max;
 
+// On a busy machine it may take long until the peers speak over TCP.
+Object.assign(limits, { tcp_setup_ms_max: 10_000 });
+
 /** What the kernel would say of a way that is far, and on which so much is lost that nothing goes on. */
 interface Way {
   isLossy: boolean;
@@ -133,8 +136,15 @@ test('tcp left - where packets are lost, and not gone back to', async (t) => {
   t.alike(kindsOf(b), ['TCP', 'UDP']);
   b.connections[1]?.destroy();
   await eventually('they meet again', () => kindsOf(a).length > 2 && kindsOf(b).length > 2);
-  t.alike(kindsOf(a), ['TCP', 'UDP', 'UDP']);
-  t.alike(kindsOf(b), ['TCP', 'UDP', 'UDP']);
+  // They may meet twice, and drop one of two connections.
+  for (const peer of [a, b]) {
+    const [first, ...later] = kindsOf(peer);
+    t.is(first, 'TCP');
+    t.ok(
+      later.every((kind) => kind === 'UDP'),
+      later.join(),
+    );
+  }
 });
 
 test('tcp left - when it breaks', async (t) => {

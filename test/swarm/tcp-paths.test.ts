@@ -20,10 +20,21 @@ import { Swarm } from '../../src/swarm/swarm.js';
 import { type TcpInfo, tcpInfo } from '../../src/swarm/tcp-info.js';
 import { TcpPaths } from '../../src/swarm/tcp-paths.js';
 import { freePort } from '../drive/support/private-network.js';
+import { eventually } from '../sharing/support/shared-drive.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { socketPair } from './support/socket-pair.js';
 
 const PROTOCOL = 'shoal/tcp/1';
+const SETUP_MS_MAX = limits.tcp_setup_ms_max;
+
+/** On a busy machine what works may take long. Only what never comes is waited for as long as the program does it. */
+const patience = { tcp_setup_ms_max: 10_000 };
+Object.assign(limits, patience);
+
+function waitsInVain(t: Assertions): void {
+  Object.assign(limits, { tcp_setup_ms_max: SETUP_MS_MAX });
+  t.teardown(() => Object.assign(limits, patience), { force: true });
+}
 
 /** One side of a connection, as Hyperswarm would have made it. */
 interface Side {
@@ -161,6 +172,7 @@ test('tcp - not with a peer that does not speak the protocol', async (t) => {
 });
 
 test('tcp - a peer that says nothing is waited for only so long', async (t) => {
+  waitsInVain(t);
   const [a, b] = await connectedPair(t);
   b.mux.pair({ protocol: PROTOCOL }, () => new Promise<void>(() => undefined) as never);
   t.is(await open(a), null);
@@ -205,6 +217,7 @@ async function busyPort(t: Assertions): Promise<number> {
 
 /** Whether TCP is tried again after it took too long to reach a port at some address of this machine. */
 async function isTriedAgain(t: Assertions, host: string, port: number): Promise<boolean> {
+  waitsInVain(t);
   const [a, b] = await connectedPair(t, host);
   offer(b, port);
   t.is(await open(a), null);
@@ -328,7 +341,7 @@ test('tcp - peers of a swarm replicate over it, and find each other again when i
   const copy = b.store.get({ key: log.key });
   t.alike(await copy.get(0), Buffer.alloc(100_000, 1));
   const id = a.keyPair.publicKey;
-  const connection = await b.swarm.connectionTo(id, 5000);
+  const connection = await b.swarm.connectionTo(id, 30_000);
   t.ok(connection.rawStream instanceof Socket, 'over TCP');
   t.is(b.connections.length, 1, 'each peer is met once');
   const { receivedBytes } = b.swarm.statistics();
@@ -336,9 +349,10 @@ test('tcp - peers of a swarm replicate over it, and find each other again when i
   t.alike(b.swarm.traffic().get(id.toString('hex'))?.receivedBytes, receivedBytes);
   (connection.rawStream as Socket).destroy();
   t.alike(await copy.get(1), Buffer.alloc(100_000, 2));
-  const next = await b.swarm.connectionTo(id, 5000);
+  const next = await b.swarm.connectionTo(id, 30_000);
   t.not(next, connection);
-  t.is(b.swarm.statistics().peers, 1);
+  // Of two connections with one peer, one is dropped.
+  await eventually('one peer', () => b.swarm.statistics().peers === 1);
   t.ok(b.swarm.statistics().receivedBytes > 200_000, 'counters outlive connections');
 });
 
@@ -359,5 +373,5 @@ test('tcp - a peer of another kind is replicated with as before', async (t) => {
   other.join(topic);
   t.alike(await store.get({ key: log.key }).get(0), Buffer.alloc(100_000, 1));
   t.absent(a.connections[0]?.rawStream instanceof Socket);
-  t.ok(limits.tcp_setup_ms_max < limits.peer_silence_ms_max);
+  t.ok(SETUP_MS_MAX < limits.peer_silence_ms_max);
 });
