@@ -5,6 +5,7 @@ import { type Assertions, test } from 'brittle';
 import { exitCodes } from '../../src/cli/exit-codes.js';
 import { Home } from '../../src/drive/home.js';
 import { parseBootstrap } from '../../src/swarm/address.js';
+import { checkedBlocks } from '../collection/support/collection.js';
 import { filesBelow, flipByte } from '../durability/support/store-files.js';
 import { contentOf } from '../durability/support/workload.js';
 import {
@@ -200,13 +201,15 @@ function expectFiles(t: Assertions, mount: DriveMount): void {
   }
 }
 
-/** A reader that has read everything. */
+/** A reader that has read everything, and has all of the tree, older versions included. */
 async function readerWithAll(shared: SharedDrive): Promise<DriveMount> {
+  await shared.origin.commit();
   const reader = await shared.addReader();
   const { treeLength } = await statusOf(shared.origin);
   await eventually('the reader has everything', async () => {
     for (const name of NAMES) readFileSync(join(reader.directory, name));
-    return (await statusOf(reader)).treeLength >= treeLength;
+    if ((await statusOf(reader)).treeLength < treeLength) return false;
+    return (await checkedBlocks(reader)).notHere === 0;
   });
   return reader;
 }

@@ -31,10 +31,7 @@ async function nodeOf(major: string): Promise<string | null> {
 for (const major of MAJORS) {
   const node = await nodeOf(major);
   const reason = node === null ? ' (skipped: the package registry has no binary to run)' : '';
-  test(`a drive on Node.js ${major}${reason}`, {
-    skip: node === null,
-    timeout: 60_000,
-  }, async (t) => {
+  test(`a drive on Node.js ${major}${reason}`, { skip: node === null }, async (t) => {
     if (node === null) return;
     const folder = temporaryFolder(t, 'node');
     const directory = path.join(folder, 'mount');

@@ -35,7 +35,7 @@ const XATTR_BYTES = 4000;
 /** More than the disk can take. */
 const TRIES_MAX = 20_000;
 /** Of 4 MiB, to fill the disk before a commit. */
-const ROUNDS_MAX = 10;
+const ROUNDS_MAX = 50;
 /** The store refuses writes for some seconds after the space is back. */
 const RECOVERY_MS_MAX = 30_000;
 const TEST_TIME_MS_MAX = 240_000;

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'brittle';
+import { eventually } from '../sharing/support/shared-drive.js';
 import { BootstrapNode } from '../support/drive-mount.js';
 import { HostProcess, until } from './support/host-process.js';
 import { Liar } from './support/liar.js';
@@ -27,7 +28,7 @@ test(
     for (const invite of invites) {
       await owner.until('it is found out', invite, ({ failing }) => failing.includes(0), 60_000);
     }
-    await until('every shard is at an honest host', async () => {
+    await eventually('every shard is at an honest host', async () => {
       return new Set((await owner.shardsAt(...invites)).flat()).size === 90;
     });
     t.ok(liar.asked > 0);

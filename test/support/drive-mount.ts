@@ -9,6 +9,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Assertions } from 'brittle';
+import { exitCodes } from '../../src/cli/exit-codes.js';
 import { callControl } from '../../src/control/client.js';
 import { runningHolder } from '../../src/drive/store-lock.js';
 import { type CommandResult, command, ended, tryCommand } from './command.js';
@@ -23,6 +24,8 @@ const END_WITH_PARENT = new URL('./end-with-parent.js', import.meta.url).href;
 
 const COMMAND_TIME_MS_MAX = 60_000;
 const PROCESS_END_MS_MAX = 10_000;
+/** Of a node of a private network. */
+const STARTS_MAX = 5;
 
 export interface MachineOptions {
   /** HOST:PORT of a private network; without it mounts should be offline. */
@@ -235,6 +238,18 @@ export class BootstrapNode {
   static async start(
     options: { host?: string; through?: readonly string[] } = {},
   ): Promise<BootstrapNode> {
+    for (let tries = 0; tries < STARTS_MAX; tries++) {
+      const node = await BootstrapNode.#tryToStart(options);
+      if (node !== null) return node;
+    }
+    throw new Error(`Cannot start a bootstrap node: ${STARTS_MAX} ports were taken`);
+  }
+
+  /** Null when somebody else has taken the port since it was found free. */
+  static async #tryToStart(options: {
+    host?: string;
+    through?: readonly string[];
+  }): Promise<BootstrapNode | null> {
     const port = await freeUdpPort();
     const host = options.host ?? '127.0.0.1';
     const command = [SHOAL, 'bootstrap', '--host', host, '--port', String(port)];
@@ -252,7 +267,7 @@ export class BootstrapNode {
       return new BootstrapNode(child, end, address);
     } catch (error) {
       child.kill('SIGKILL');
-      await end;
+      if ((await end).code === exitCodes.busy) return null;
       throw error;
     }
   }

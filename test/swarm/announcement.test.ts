@@ -8,17 +8,18 @@ import { limits } from '../../src/limits.js';
 import { Announcement } from '../../src/swarm/announcement.js';
 import { startBootstrapNode } from '../../src/swarm/bootstrap.js';
 import { Swarm } from '../../src/swarm/swarm.js';
-import { freePort } from '../drive/support/private-network.js';
+import { silentPort } from '../drive/support/private-network.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 /** Announcing waits several seconds for a node that does not answer. */
 const TIME = { timeout: 90_000 };
 
 test('announcement - who started before the network is found by its identity', TIME, async (t) => {
-  const port = await freePort();
+  const { port, release } = await silentPort(t);
   const host = crypto.keyPair();
   // It has tried, and has given up.
   await joinSwarm(t, 'host', port, host).announced();
+  await release();
   const node = await startBootstrapNode('127.0.0.1', port);
   t.teardown(() => node.close(), { order: 20, force: true });
   const other = joinSwarm(t, 'other', port, crypto.keyPair());

@@ -5,7 +5,8 @@ import Corestore from 'corestore';
 import { BusyError, UsageError } from '../../src/errors.js';
 import { startBootstrapNode } from '../../src/swarm/bootstrap.js';
 import { Swarm } from '../../src/swarm/swarm.js';
-import { freePort } from '../drive/support/private-network.js';
+import { freePort, silentPort } from '../drive/support/private-network.js';
+import { eventually } from '../sharing/support/shared-drive.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const topic = Buffer.alloc(32, 5);
@@ -44,7 +45,8 @@ test('swarm - peers replicate, and count what they send', async (t) => {
   const second = joinSwarm(t, b, node.port);
   const copy = b.get({ key: log.key });
   t.alike(await copy.get(0), Buffer.alloc(10_000, 1));
-  t.is(second.statistics().peers, 1);
+  // Of two connections with one peer, one is dropped.
+  await eventually('one peer', () => second.statistics().peers === 1);
   t.ok(second.statistics().receivedBytes > 10_000);
   t.ok(second.statistics().reachable);
   await second.close();
@@ -55,7 +57,7 @@ test('swarm - peers replicate, and count what they send', async (t) => {
 test('swarm - whoever starts first, and with no network in between, they find each other', {
   timeout: 90_000,
 }, async (t) => {
-  const port = await freePort();
+  const { port, release } = await silentPort(t);
   const a = openStore(t, 'a');
   const b = openStore(t, 'b');
   const log = a.get({ name: 'log' });
@@ -71,6 +73,7 @@ test('swarm - whoever starts first, and with no network in between, they find ea
   await said;
   t.ok(lines[0]?.includes(`127.0.0.1:${port} does not answer`), lines[0]);
   t.absent(second.statistics().reachable);
+  await release();
   const node = await startBootstrapNode('127.0.0.1', port);
   t.teardown(() => node.close(), { order: 20, force: true });
   t.alike(await b.get({ key: log.key }).get(0), Buffer.from('x'));

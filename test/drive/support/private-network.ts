@@ -80,3 +80,21 @@ export async function freePort(): Promise<number> {
   await once(socket, 'close');
   return port;
 }
+
+/** A port that nobody else takes meanwhile, and at which nobody answers until it is released. */
+export async function silentPort(
+  t: Assertions,
+): Promise<{ port: number; release: () => Promise<void> }> {
+  const socket = createSocket('udp4');
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  let isHeld = true;
+  const release = async () => {
+    if (!isHeld) return;
+    isHeld = false;
+    socket.close();
+    await once(socket, 'close');
+  };
+  t.teardown(release, { force: true });
+  return { port: socket.address().port, release };
+}

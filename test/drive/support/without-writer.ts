@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Assertions } from 'brittle';
+import { checkedBlocks } from '../../collection/support/collection.js';
 import { eventually } from '../../sharing/support/shared-drive.js';
 import { writeContent } from '../../sharing/support/stream-content.js';
 import {
@@ -38,6 +39,8 @@ export async function withoutWriter(t: Assertions): Promise<Scene> {
   const other = Machine.forTest(t, { bootstrap: node.address, here: true });
   const reader = await other.mount(readKey, ['--name', 'copy']);
   await other.shoal('pin', 'copy', '/');
+  // Who takes over needs the blocks of older versions, too.
+  await eventually('all of the tree', async () => (await checkedBlocks(reader)).notHere === 0);
   await mount.kill();
   putAway(origin);
   return { node, origin, reader, heir, writeKey };

@@ -10,6 +10,8 @@ import Protomux, { type Channel } from 'protomux';
 import { parseBootstrap } from '../../../src/swarm/address.js';
 import { WIRE_MESSAGES, type WireMessageName } from '../../../src/swarm/wire-rules.js';
 
+const LOOKUP_INTERVAL_MS = 1000;
+
 export interface HostilePeerOptions {
   /** HOST:PORT. */
   bootstrap: string;
@@ -140,7 +142,13 @@ export class HostilePeer {
     // Not announced: a victim that connects at the same time would take one of the connections for a double.
     const discovery = swarm.join(topic, { client: true, server: false });
     await discovery.flushed();
+    // Who was not announced yet would be found by the library's next look-up, in ten minutes.
+    const again = setInterval(() => {
+      discovery.refresh({ client: true, server: false }).catch(() => undefined);
+    }, LOOKUP_INTERVAL_MS);
+    t.teardown(() => clearInterval(again), { force: true, order: -2 });
     await complete;
+    clearInterval(again);
     return new HostilePeer(swarm, [...victims.values()]);
   }
 
