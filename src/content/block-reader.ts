@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import Hypercore, { type ActiveRequests, type Download, type GetOptions } from 'hypercore';
 import { DamagedError, InterruptedError, StoreError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
+import type { BlockSet } from '../log/block-set.js';
 import { copyOf } from '../log/copy-bytes.js';
 import type { LogEncryption } from '../log/encryption.js';
 import { LocalBlocks } from '../log/local-blocks.js';
@@ -93,6 +94,8 @@ export class BlockReader {
     this.downloadedBytes += bytes;
   };
 
+  /** Blocks that nobody will read. */
+  garbage: BlockSet | null = null;
   #expectedFork = 0;
   /** Since this reader was opened. */
   downloadedBlocks = 0;
@@ -197,14 +200,24 @@ export class BlockReader {
     });
   }
 
+  /** Whether the block is here, or never wanted. */
+  needsNoFetch(block: number): boolean {
+    return this.isLocal(block) || this.garbage?.has(block) === true;
+  }
+
   /** Whether the local store has the block. */
   isLocal(block: number): boolean {
     return this.#core.core?.bitfield.get(block) ?? false;
   }
 
+  /** Whether it is known that no connected peer has the block; asked only where it could be brought back. */
+  isNowhere(block: number): boolean {
+    return this.#rescue?.isNowhere(block) === true;
+  }
+
   /** Begins to bring back a block that no connected peer has; false for one that a peer may have. */
   rescueAhead(block: number): boolean {
-    return this.#rescue?.isNowhere(block) === true && this.#rescue.ahead(block);
+    return this.isNowhere(block) && this.#rescue?.ahead(block) === true;
   }
 
   /** Puts a copy of a block's plaintext into the cache. */

@@ -322,11 +322,11 @@ export class ChunkLog implements ContentStore {
     for (const [reader, list] of byReader) this.#readahead.announce(reader, list);
   }
 
-  noteRead(chunks: readonly ChunkReference[], isFirst: boolean): void {
+  noteRead(chunks: readonly ChunkReference[], file: number): void {
     if (this.#closing !== null) return;
-    for (const { writer, ...read } of blocksRead(chunks, isFirst)) {
+    for (const { writer, ...read } of blocksRead(chunks, file)) {
       const reader = this.#readers.get(writer);
-      // What is wrong with a reference is told to who reads it. What is still in memory is not waited for, nor what was written with it.
+      // What is wrong with a reference is told to who reads it. What is still in memory is not waited for.
       if (reader === undefined || read.end > reader.core.length) continue;
       this.#readahead.announceNeighbours(reader, read);
     }
@@ -348,12 +348,20 @@ export class ChunkLog implements ContentStore {
     this.#index.set(chunk.hash, chunk);
   }
 
+  /** All blocks of the log that were collected: no kept version refers to them. */
+  noteGarbage(garbage: BlockSet): void {
+    this.#garbage = garbage;
+    for (const reader of this.#readers.values()) {
+      if (reader.core === this.#core) reader.garbage = garbage;
+    }
+  }
+
   /**
-   * No new data may come to refer to chunks in these blocks of this process's log. To be called in the tick in which it
-   * is decided that nothing refers to them.
+   * As {@link ChunkLog.noteGarbage}, and no new data may come to refer to chunks in these blocks of this process's log. To be called in
+   * the tick in which it is decided that nothing refers to them.
    */
   forget(garbage: BlockSet): void {
-    this.#garbage = garbage;
+    this.noteGarbage(garbage);
     this.#index.forget(this.writer, garbage);
   }
 

@@ -130,12 +130,12 @@ export interface ContentStore {
   prefetch(chunks: readonly ChunkReference[]): void;
 
   /**
-   * These chunks of a file are being read, which is read in order, from its beginning on. Who reads several files that lie near each other
-   * is given what lies behind them sooner. Never throws and never waits.
+   * These chunks of a file are read, which is read in order, from its beginning on; of a small file all of them at once. Who reads several
+   * files that lie near each other is given what lies behind them sooner. Never throws and never waits.
    *
-   * @param isFirst They are the first ones of the file.
+   * @param file Its number.
    */
-  noteRead(chunks: readonly ChunkReference[], isFirst: boolean): void;
+  noteRead(chunks: readonly ChunkReference[], file: number): void;
 
   /** Whether the chunk is on this machine. Never waits. */
   isLocal(chunk: ChunkReference): boolean;

@@ -10,9 +10,6 @@ import { type BlocksRead, Neighbours } from './neighbours.js';
  */
 const local_concurrency = 128;
 
-/** Blocks next to files that are fetched ahead, as much as is read ahead at all: a round trip may be long. */
-const neighbours_max = limits.readahead_bytes_max / packBytesMax;
-
 /** While enough is on its way, fewer than these more are left for a later announcement. */
 const small_range_blocks = 16;
 
@@ -80,20 +77,20 @@ export class Readahead {
 
   /**
    * As `ContentStore.noteRead`, of blocks of one log. Only what peers have is fetched: from this machine's disk it comes as quickly once
-   * it is wanted (measured with 16 and 64 blocks ahead).
+   * it is wanted (measured with 16 and 64 blocks ahead). What no peer has may be garbage, and is brought back only for who reads it.
    */
   announceNeighbours(reader: BlockReader, read: BlocksRead): void {
     let neighbours = this.#neighbours.get(reader);
     if (neighbours === undefined) {
-      neighbours = new Neighbours(neighbours_max, (block) => reader.isLocal(block));
+      const blocksMax = Math.floor(this.#bytesMax / packBytesMax);
+      neighbours = new Neighbours(blocksMax, (block) => reader.needsNoFetch(block));
       this.#neighbours.set(reader, neighbours);
     }
-    const blocks = neighbours.read(read, reader.core.length);
-    if (blocks.length === 0) return;
-    this.announce(
-      reader,
-      blocks.map((block) => ({ block, length: packBytesMax })),
-    );
+    const wanted = neighbours
+      .read(read, reader.core.length)
+      .filter((block) => !reader.isNowhere(block))
+      .map((block) => ({ block, length: packBytesMax }));
+    if (wanted.length > 0) this.announce(reader, wanted);
   }
 
   /** Whether a block is about to be decrypted, or in a range that is being fetched. */

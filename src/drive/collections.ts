@@ -199,7 +199,7 @@ export class Collections {
             { ...logs, tree, content, fileSystem, inUse: this.#inUse },
             { ...options, pause },
           )
-        : await dropCollected({ ...logs, tree }, { ...options, pause });
+        : await dropCollected({ ...logs, tree, content }, { ...options, pause });
       this.#lastMs = performance.now();
       this.#lastBytes = logs.treeCore.byteLength + logs.contentCore.byteLength;
       return report;

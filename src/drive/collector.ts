@@ -98,6 +98,7 @@ export async function collect(
   const run = new Collection(parts, options);
   const chosen = await run.chooseKept();
   const known = await readBoth(tree);
+  parts.content.noteGarbage(known.chunks);
   const decided = chosen.dropped > 0 ? await run.decide(chosen, known) : null;
   const isDropped = decided !== null;
   const kept = decided?.kept ?? chosen;
@@ -114,16 +115,17 @@ export async function collect(
 
 /** For a reader: takes what the writer collected out of its own store, too. Throws like {@link collect}. */
 export async function dropCollected(
-  parts: Pick<CollectionParts, 'tree' | 'treeCore' | 'contentCore' | 'storage'>,
+  parts: Pick<CollectionParts, 'tree' | 'content' | 'treeCore' | 'contentCore' | 'storage'>,
   options: CollectOptions,
 ): Promise<CollectReport> {
-  const { tree } = parts;
+  const { tree, content } = parts;
   if (!tree.isWhole) {
     throw new UnavailableError(
       'Cannot drop what was collected: the newest version is not all here yet; mount the drive while a peer is connected',
     );
   }
   const garbage = await readBoth(tree);
+  content.noteGarbage(garbage.chunks);
   const removed = await sweep(parts, garbage, options);
   return { dryRun: options.dryRun === true, keptVersions: 0, droppedVersions: 0, ...removed };
 }

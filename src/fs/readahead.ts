@@ -1,7 +1,7 @@
 /** Notices sequential reading of one open file, and asks for what comes next. */
 import type { ChunkReference, ContentStore } from '../content/content-store.js';
 import { limits } from '../limits.js';
-import { chunkOf } from './extents.js';
+import { chunkOf, type Extent, firstEndingBehind } from './extents.js';
 import { type Inode, segmentOf } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 
@@ -18,6 +18,8 @@ const AHEAD_READ_BYTES_MIN = 64 << 10;
 const SMALL_FILE_BYTES_MAX = 256 << 10;
 /** A file that is no larger, and is read from its beginning on, may be one of many that are read one after the other. */
 const ONE_OF_MANY_BYTES_MAX = 32 << 20;
+/** So much of the beginning the kernel may have, from when somebody looked what the file is. */
+const BEGINNING_BYTES_MAX = 1 << 20;
 
 export class Readahead {
   readonly #table: InodeTable;
@@ -65,11 +67,12 @@ export class Readahead {
   /** Tells what follows on what was read before. */
   #note(inode: Inode, from: number, until: number): void {
     const { size } = inode;
-    if (this.#began > 0 || inode.inline !== null || size > ONE_OF_MANY_BYTES_MAX) return;
+    if (this.#began > BEGINNING_BYTES_MAX || inode.inline !== null || size > ONE_OF_MANY_BYTES_MAX)
+      return;
     const isSmall = size <= SMALL_FILE_BYTES_MAX;
     if (isSmall && from > 0) return;
     const { chunks } = chunksInMemory(inode, from, isSmall ? size : until);
-    if (chunks.length > 0) this.#content.noteRead(chunks, from === 0);
+    if (chunks.length > 0) this.#content.noteRead(chunks, inode.ino);
   }
 
   /** Returns up to where it asked. */
@@ -100,9 +103,10 @@ function chunksInMemory(
     const segment = inode.data?.segments.get(index);
     if (segment === undefined) break;
     const base = index * SEGMENT;
-    for (const extent of segment.extents) {
-      const start = base + extent.start;
-      if (start + extent.length <= from || start >= until) continue;
+    const { extents } = segment;
+    for (let i = firstEndingBehind(extents, Math.max(0, from - base)); i < extents.length; i++) {
+      const extent = extents[i] as Extent;
+      if (base + extent.start >= until) break;
       const chunk = chunkOf(extent);
       if (chunk !== null && chunks[chunks.length - 1] !== chunk) chunks.push(chunk);
     }

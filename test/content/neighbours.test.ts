@@ -4,24 +4,30 @@ import { blocksRead, Neighbours } from '../../src/content/neighbours.js';
 const WINDOW_MAX = 32;
 const LOG_BLOCKS = 10_000;
 
-/** A log of which nothing is here but what was fetched, or read. What is fetched arrives with the next look. */
+/** A log of which nothing is here but what was read, or fetched: that arrives at once, unless it is lost. */
 function emptyLog(length = LOG_BLOCKS) {
   const here = new Set<number>();
   const waits: number[] = [];
+  let isLost = false;
   let fetched = 0;
+  let files = 0;
   const neighbours = new Neighbours(WINDOW_MAX, (block) => here.has(block));
   return {
     here,
-    /** A file of so many blocks is read; returns what is fetched ahead. */
-    read: (start: number, blocks = 1, isFirst = true) => {
-      for (let block = start; block < start + blocks; block++) {
+    /** So many blocks of a file are read, of another one each time without its number; returns what is fetched ahead. */
+    read: (start: number, blocks = 1, file = --files) => {
+      const end = start + blocks;
+      const ahead = neighbours.read({ file, start, end }, length);
+      for (let block = start; block < end; block++) {
         if (!here.has(block)) waits.push(block);
         here.add(block);
       }
-      const ahead = neighbours.read({ start, end: start + blocks, isFirst }, length);
-      for (const block of ahead) here.add(block);
       fetched += ahead.length;
+      if (!isLost) for (const block of ahead) here.add(block);
       return ahead;
+    },
+    lose: (lost: boolean) => {
+      isLost = lost;
     },
     /** Blocks that were not here when they were read. */
     waits,
@@ -76,6 +82,14 @@ test('neighbours: what lies between the files and is not read ends it', (t) => {
   t.ok(log.fetched() - before < 2 * WINDOW_MAX, `${log.fetched() - before} blocks in vain`);
 });
 
+test('neighbours: who reads only the beginning of each file is given less and less', (t) => {
+  for (const distance of [3, 4, 8]) {
+    const log = emptyLog();
+    for (let file = 0; file < 1000; file++) log.read(file * distance);
+    t.ok(log.fetched() < 200, `${log.fetched()} blocks for 1,000 at a distance of ${distance}`);
+  }
+});
+
 test('neighbours: larger files, of several blocks each', (t) => {
   const log = emptyLog();
   for (let file = 0; file < 200; file++) log.read(file * 4, 4);
@@ -87,37 +101,50 @@ test('neighbours: larger files, each read in pieces', (t) => {
   const asked: number[] = [];
   for (let file = 0; file < 10; file++) {
     for (let piece = 0; piece < 20; piece++) {
-      asked.push(log.read(file * 40 + piece * 2, 2, piece === 0).length);
+      asked.push(log.read(file * 40 + piece * 2, 2, file).length);
     }
   }
   t.ok(
     asked.slice(0, 40).every((count) => count === 0),
     'not behind the first two',
   );
-  t.ok(
-    log.waits.every((block) => block <= 100),
-    `of the others none is waited for`,
-  );
+  t.ok(Math.max(...log.waits) <= 81, 'of the others only the beginning is waited for');
 });
 
 test('neighbours: the beginnings of files in one place and their ends in another', (t) => {
   const log = emptyLog();
   for (let file = 0; file < 100; file++) {
-    log.read(file * 4, 4);
-    log.read(5000 + file * 2, 2, false);
+    log.read(file * 4, 4, file);
+    log.read(5000 + file * 2, 2, file);
   }
   const ends = log.waits.filter((block) => block >= 5000);
   t.ok(ends.length <= 12, `${ends.length} of 200 blocks of ends were waited for`);
 });
 
-test('neighbours: what did not come is asked for again', (t) => {
+test('neighbours: large files side by side, and one file again and again, are not several', (t) => {
   const log = emptyLog();
-  for (let block = 0; block < 50; block++) log.read(block);
-  const last = Math.max(...log.here);
-  log.here.clear();
-  const again = new Set<number>();
-  for (let block = 50; block < 80; block++) for (const ahead of log.read(block)) again.add(ahead);
-  t.ok(again.has(last), 'though it was fetched before');
+  for (let piece = 0; piece < 100; piece++) {
+    log.read(piece * 2, 2, 1);
+    log.read(3000 + piece * 2, 2, 2);
+    log.read(6000 + piece * 50);
+  }
+  for (let time = 0; time < 10; time++) log.read(9000, 1, 3);
+  t.is(log.fetched(), 0);
+});
+
+test('neighbours: what did not come is asked for again', (t) => {
+  for (const length of [LOG_BLOCKS, 100]) {
+    const log = emptyLog(length);
+    for (let block = 0; block < 40; block++) log.read(block);
+    log.lose(true);
+    log.here.clear();
+    for (let block = 40; block < 60; block++) log.read(block);
+    log.lose(false);
+    const before = log.waits.length;
+    for (let block = 60; block < 100; block++) log.read(block);
+    const waits = log.waits.length - before;
+    t.ok(waits <= 2, `of a log of ${length} blocks ${waits} were waited for`);
+  }
 });
 
 test('neighbours: what is here is not fetched', (t) => {
@@ -129,19 +156,22 @@ test('neighbours: what is here is not fetched', (t) => {
 
 test('neighbours: several programs at once', (t) => {
   const log = emptyLog();
-  for (let i = 0; i < 100; i++)
+  for (let i = 0; i < 100; i++) {
     for (let program = 0; program < 6; program++) log.read(program * 1000 + i);
+  }
   t.ok(log.waits.length <= 6 * 3, `${log.waits.length} of 600 blocks were waited for`);
 });
 
 test('neighbours: chunks of a file lie in several places', (t) => {
+  const places = (chunks: { writer: number; block: number }[]) =>
+    blocksRead(chunks, 7).map(({ writer, start, end }) => [writer, start, end]);
   const chunks = [4, 4, 5, 6, 90, 91, 6].map((block) => ({ writer: 0, block }));
-  const reads = blocksRead([...chunks, { writer: 1, block: 7 }], true);
-  const places = reads.map(({ writer, start, end, isFirst }) => [writer, start, end, isFirst]);
-  t.alike(places, [
-    [0, 4, 7, true],
-    [0, 90, 92, false],
-    [0, 6, 7, false],
-    [1, 7, 8, false],
+  t.alike(places([...chunks, { writer: 1, block: 7 }]), [
+    [0, 4, 7],
+    [0, 90, 92],
+    [0, 6, 7],
+    [1, 7, 8],
   ]);
+  const scattered = Array.from({ length: 100 }, (_, i) => ({ writer: 0, block: i * 3 }));
+  t.is(places(scattered).length, 4, 'the first of many');
 });

@@ -37,7 +37,6 @@ test(
     process.kill(origin.pid, 'SIGSTOP');
     t.teardown(() => process.kill(origin.pid, 'SIGCONT'), { order: -1 });
     expectFiles(t, reader, range(260, 300));
-    t.is(await fetchedBlocks(reader), fetched);
     process.kill(origin.pid, 'SIGCONT');
   },
 );
