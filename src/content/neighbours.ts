@@ -12,6 +12,8 @@ const files_min = 3;
 /** So many at most, where it was in vain before. */
 const files_again_max = 48;
 const first_window_blocks = 4;
+/** Where others are being read within what may be fetched for them. */
+const nearby_window_blocks = 16;
 /** How far from the one before a file may lie, besides what is fetched ahead: not all are read in the order in which they were written. */
 const first_near_blocks = 8;
 const near_blocks = 16;
@@ -66,7 +68,7 @@ export class Neighbours {
    * @param isHere Whether a block need not be fetched.
    */
   constructor(windowMax: number, isHere: (block: number) => boolean) {
-    this.#windowMax = Math.max(first_window_blocks, windowMax);
+    this.#windowMax = Math.max(nearby_window_blocks, windowMax);
     this.#isHere = isHere;
   }
 
@@ -94,25 +96,32 @@ export class Neighbours {
     return run.window > 0 ? this.#next(run, length, isBackwards) : [];
   }
 
-  /** The run that a block belongs to, or a new one. */
+  /** The run that a block belongs to: the nearest one, or else the one that it was fetched for; or a new one. */
   #runAt(block: number): Run {
-    const at = this.#runs.findIndex(({ start, end, window }) => {
-      const near = window === 0 ? first_near_blocks : window + near_blocks;
-      return start - near <= block && block < end + near;
-    });
-    const [known] = at < 0 ? [] : this.#runs.splice(at, 1);
-    const run = known ?? newRun(block);
+    let found: Run | undefined;
+    for (const run of this.#runs) {
+      const near = run.window === 0 ? first_near_blocks : near_blocks;
+      const distance = distanceTo(run, block);
+      if (distance > near && !run.unread.has(block)) continue;
+      if (found === undefined || distance < distanceTo(found, block)) found = run;
+    }
+    if (found !== undefined) this.#runs.splice(this.#runs.indexOf(found), 1);
+    const run = found ?? newRun(block, this.#isNearby(block) ? nearby_window_blocks : 0);
     this.#runs.push(run);
     if (this.#runs.length > runs_max) this.#runs.shift();
     return run;
   }
 
+  /** Whether files are read around a block: those of a large folder, most likely, in another order than they were written in. */
+  #isNearby(block: number): boolean {
+    return this.#runs.some((run) => run.window > 0 && distanceTo(run, block) <= this.#windowMax);
+  }
+
   /** One more for each that was read, one less for each that was fetched in vain. */
   #account(run: Run): void {
-    const [first, behind] = [run.start - near_blocks, run.end + this.#windowMax + near_blocks];
     for (const block of run.unread) {
       const isRead = run.start <= block && block < run.end;
-      if (!isRead && first <= block && block < behind) continue;
+      if (!isRead && distanceTo(run, block) <= this.#windowMax + near_blocks) continue;
       run.unread.delete(block);
       run.window += isRead ? 1 : -1;
     }
@@ -155,13 +164,18 @@ export class Neighbours {
   }
 }
 
-function newRun(block: number): Run {
+function distanceTo({ start, end }: Run, block: number): number {
+  if (block < start) return start - block;
+  return Math.max(0, block - end + 1);
+}
+
+function newRun(block: number, window: number): Run {
   return {
     files: new Set(),
     filesMin: files_min,
     start: block,
     end: block,
-    window: 0,
+    window,
     unread: new Set(),
   };
 }

@@ -64,6 +64,21 @@ test('neighbours: files of a folder in another order than they were written in',
   t.ok(backwards.waits.length < 150, `${backwards.waits.length} of 500, backwards`);
 });
 
+test('neighbours: files of a large folder in no order', (t) => {
+  const log = emptyLog(1000);
+  let place = 1;
+  for (let folder = 0; folder < 8; folder++) {
+    const blocks = Array.from({ length: 1000 }, (_, i) => folder * 125 + Math.floor(i / 8));
+    for (let i = blocks.length - 1; i > 0; i--) {
+      place = (place * 48_271) % 2_147_483_647;
+      const other = place % (i + 1);
+      [blocks[i], blocks[other]] = [blocks[other] as number, blocks[i] as number];
+    }
+    for (const block of blocks) log.read(block);
+  }
+  t.ok(log.waits.length < 350, `${log.waits.length} of 1,000 blocks were waited for`);
+});
+
 test('neighbours: of files that are read here and there, next to nothing', (t) => {
   const log = emptyLog();
   let place = 1;
@@ -160,6 +175,17 @@ test('neighbours: several programs at once', (t) => {
     for (let program = 0; program < 6; program++) log.read(program * 1000 + i);
   }
   t.ok(log.waits.length <= 6 * 3, `${log.waits.length} of 600 blocks were waited for`);
+});
+
+test('neighbours: several programs near each other', (t) => {
+  for (const distance of [20, 50, 100]) {
+    const log = emptyLog();
+    for (let i = 0; i < distance; i++) {
+      for (let program = 0; program < 4; program++) log.read(program * distance + i);
+    }
+    const waits = log.waits.length;
+    t.ok(waits <= 4 * 4, `at a distance of ${distance} blocks ${waits} were waited for`);
+  }
 });
 
 test('neighbours: chunks of a file lie in several places', (t) => {
