@@ -253,6 +253,11 @@ export const limits = {
   /** What a peer's messages cost, blocks apart, in units of about 10 us: at once, and each second on end. */
   peer_work_burst_max: 100_000,
   peer_work_per_second_max: 50_000,
+  /** Messages of any kind, also those that are for nobody: at once, and each second on end. */
+  peer_messages_burst_max: 200_000,
+  peer_messages_per_second_max: 200_000,
+  /** A frame of a peer that has not proved yet that it knows a log: enough for as many channels as it may open. */
+  peer_first_frames_bytes_max: 256 << 10,
   /** Channels that a peer opens: at once, and each second on end. */
   peer_channels_burst_max: 1024,
   peer_channels_per_second_max: 10,

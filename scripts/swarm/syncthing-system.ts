@@ -153,6 +153,8 @@ class SyncthingProcess {
     ];
     this.#child = spawn(program, words, {
       stdio: 'ignore',
+      // It runs in a process of its own below one that watches it: both end as one group.
+      detached: true,
       env: { ...process.env, STNOUPGRADE: '1', STNODEFAULTFOLDER: '1' },
     });
     this.#end = ended(this.#child);
@@ -176,7 +178,8 @@ class SyncthingProcess {
   }
 
   async close(): Promise<void> {
-    this.#child.kill('SIGKILL');
+    const { pid } = this.#child;
+    if (pid !== undefined && this.#child.exitCode === null) process.kill(-pid, 'SIGKILL');
     await this.#end;
   }
 

@@ -4,6 +4,7 @@ import type NoiseSecretStream from '@hyperswarm/secret-stream';
 import Protomux, { type Channel, type ChannelOptions } from 'protomux';
 import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
+import { limitFrames } from './frame-limit.js';
 import { GuardedChannel, type GuardedConnection } from './guarded-channel.js';
 import type { ServingTurns } from './serving-turns.js';
 import { TokenBucket } from './token-bucket.js';
@@ -29,6 +30,8 @@ export class GuardedMux extends Protomux {
   readonly #nowMs: () => number;
   readonly #messages: TokenBucket;
   readonly #opens: TokenBucket;
+  /** All messages, those of no channel too. */
+  readonly #decoded: TokenBucket;
   readonly #onFault: (fault: PeerFault) => void;
   readonly #turnsOf: (discoveryKey: Buffer) => ServingTurns | null;
   /** Since the peer last read all that it was sent. */
@@ -67,6 +70,16 @@ export class GuardedMux extends Protomux {
       limits.peer_channels_burst_max,
       limits.peer_channels_per_second_max,
       frameAtMs,
+    );
+    this.#decoded = new TokenBucket(
+      limits.peer_messages_burst_max,
+      limits.peer_messages_per_second_max,
+      frameAtMs,
+    );
+    limitFrames(
+      connection,
+      () => (this.#isProven ? Number.POSITIVE_INFINITY : limits.peer_first_frames_bytes_max),
+      (bytes) => this.#fault(new DamagedError(`it sends a frame of more than ${bytes} bytes`)),
     );
   }
 
@@ -142,6 +155,7 @@ export class GuardedMux extends Protomux {
   protected override _decode(remoteId: number, state: unknown): unknown {
     // The rest of a large batch.
     if (this.#isFaulty) throw new DamagedError('it goes on');
+    if (!this.#decoded.take()) throw new DamagedError('it sends one message after the other');
     return super._decode(remoteId, state);
   }
 

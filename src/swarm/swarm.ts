@@ -7,7 +7,7 @@ import type NoiseSecretStream from '@hyperswarm/secret-stream';
 import type Corestore from 'corestore';
 import type { KeyPair } from 'hypercore';
 import type { NodeAddress } from 'hyperdht';
-import type { Discovery, PeerConnection, PeerInfo } from 'hyperswarm';
+import type { PeerConnection, PeerInfo } from 'hyperswarm';
 import Hyperswarm from 'hyperswarm';
 import { UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
@@ -22,6 +22,7 @@ import type { ServingOrder } from './serving-turns.js';
 import { receivedOver, Silence } from './silence.js';
 import type { TcpInfo } from './tcp-info.js';
 import { leaveTcp, TcpPaths } from './tcp-paths.js';
+import { Topics } from './topics.js';
 
 /** What a drive's swarm needs. */
 export interface SwarmOptions {
@@ -74,8 +75,7 @@ export class Swarm {
   readonly firstLookup: Promise<boolean>;
   readonly #options: SwarmOptions;
   readonly #swarm: Hyperswarm;
-  /** By topic, in hex. */
-  readonly #topics = new Map<string, Discovery>();
+  readonly #topics: Topics;
   readonly #peersMax: number;
   /** By the connection that Hyperswarm made, which lasts as long as the peer is here. */
   readonly #peers = new Map<PeerConnection, Peer>();
@@ -106,6 +106,7 @@ export class Swarm {
       backoffs: [...limits.peer_retry_ms],
       jitter: limits.peer_retry_jitter_ms,
     });
+    this.#topics = new Topics(this.#swarm, bootstrap !== undefined);
     this.#faults = new PeerFaults(options.log);
     const { log, lookAtTcp } = options;
     this.#tcpPaths = new TcpPaths(this.#swarm.keyPair, host, log, lookAtTcp);
@@ -115,6 +116,7 @@ export class Swarm {
     this.#lookTimer = setInterval(() => {
       this.#dropStalled();
       this.#announcement?.look();
+      this.#topics.look();
     }, limits.peer_stall_look_ms);
     this.#lookTimer.unref();
     if (topic !== undefined) this.join(topic);
@@ -126,23 +128,17 @@ export class Swarm {
 
   /** Resolves when this peer is announced and has asked the DHT once; never rejects. */
   async announced(): Promise<void> {
-    const flushed = [...this.#topics.values()].map((topic) => topic.flushed());
-    await Promise.all([...flushed, this.#swarm.listening]).catch(() => undefined);
+    await Promise.all([this.#topics.flushed(), this.#swarm.listening]).catch(() => undefined);
   }
 
   /** Looks for peers of another topic, too, and is found by them. */
   join(topic: Buffer): void {
-    const name = topic.toString('hex');
-    if (this.#closing !== null || this.#topics.has(name)) return;
-    this.#topics.set(name, this.#swarm.join(topic, { client: true, server: true }));
+    if (this.#closing === null) this.#topics.join(topic);
   }
 
   /** Ends {@link join}; connections stay. Never rejects. */
   async leave(topic: Buffer): Promise<void> {
-    const name = topic.toString('hex');
-    const discovery = this.#topics.get(name);
-    this.#topics.delete(name);
-    await discovery?.destroy().catch(this.#report('leave a topic'));
+    await this.#topics.leave(topic).catch(this.#report('leave a topic'));
   }
 
   /**
@@ -269,9 +265,9 @@ export class Swarm {
     // Saying goodbye to a DHT that does not answer takes long: it forgets us by itself. With the node gone, what still
     // asks it ends at once.
     await this.#swarm.dht.destroy({ force: true });
-    const forgotten = [...this.#topics.values()].map((topic) => topic.destroy());
+    const forgotten = this.#topics.destroy();
     await this.#swarm.destroy({ force: true });
-    await Promise.all(forgotten);
+    await forgotten;
   }
 
   #listen(): void {
@@ -457,9 +453,7 @@ export class Swarm {
       limits.peer_lookup_interval_ms_max,
     );
     // A look-up that fails is told by #isAnswered, once, and not every few seconds.
-    for (const topic of this.#topics.values()) {
-      await topic.refresh({ client: true, server: true }).catch(() => undefined);
-    }
+    await this.#topics.refresh();
     this.#isAnswered();
     this.#lookUpLater();
   }

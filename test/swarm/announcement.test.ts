@@ -1,5 +1,7 @@
 /** Being found by one's identity, also when the network came later, or forgot. */
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type Assertions } from 'brittle';
 import Corestore from 'corestore';
 import type { KeyPair } from 'hypercore';
@@ -9,6 +11,7 @@ import { Announcement } from '../../src/swarm/announcement.js';
 import { startBootstrapNode } from '../../src/swarm/bootstrap.js';
 import { Swarm } from '../../src/swarm/swarm.js';
 import { silentPort } from '../drive/support/private-network.js';
+import { eventually } from '../sharing/support/shared-drive.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 /** Announcing waits several seconds for a node that does not answer. */
@@ -26,6 +29,33 @@ test('announcement - who started before the network is found by its identity', T
   // Alone, the library would take up to five minutes.
   t.ok(await other.connectionTo(host.publicKey, 50_000), 'connected');
 });
+
+test(
+  'announcement - peers that are connected are found after their node was started anew',
+  TIME,
+  async (t) => {
+    const { port, release } = await silentPort(t);
+    await release();
+    const first = await startBootstrapNode('127.0.0.1', port);
+    const topic = randomBytes(32);
+    const interval = limits.peer_announce_interval_ms;
+    Object.assign(limits, { peer_announce_interval_ms: 2 * limits.peer_stall_look_ms });
+    t.teardown(() => Object.assign(limits, { peer_announce_interval_ms: interval }));
+    const [one, two] = ['one', 'two'].map((name) => joinTopic(t, name, port, topic)) as [
+      Swarm,
+      Swarm,
+    ];
+    await eventually('they meet', () => one.statistics().peers > 0 && two.statistics().peers > 0);
+    await first.close();
+    const second = await startBootstrapNode('127.0.0.1', port);
+    t.teardown(() => second.close(), { order: 20, force: true });
+    // Those who announced themselves before it knows of anybody would be met.
+    await sleep(500);
+    const late = joinTopic(t, 'late', port, topic);
+    await eventually('a third one meets both', () => late.statistics().peers === 2);
+    t.is(one.statistics().peers, 2);
+  },
+);
 
 test('announcement - anew while no node knows of it, and where the only one may forget', (t) => {
   let refreshed = 0;
@@ -56,10 +86,23 @@ test('announcement - anew while no node knows of it, and where the only one may 
 });
 
 function joinSwarm(t: Assertions, name: string, port: number, keyPair: KeyPair): Swarm {
+  return newSwarm(t, name, port, { keyPair });
+}
+
+function joinTopic(t: Assertions, name: string, port: number, topic: Buffer): Swarm {
+  return newSwarm(t, name, port, { topic });
+}
+
+function newSwarm(
+  t: Assertions,
+  name: string,
+  port: number,
+  options: { keyPair?: KeyPair; topic?: Buffer },
+): Swarm {
   const store = new Corestore(join(temporaryFolder(t, 'announcement'), name));
   t.teardown(() => store.close(), { order: 10, force: true });
   const bootstrap = [{ host: '127.0.0.1', port }];
-  const swarm = new Swarm({ store, keyPair, bootstrap, log: () => undefined });
+  const swarm = new Swarm({ ...options, store, bootstrap, log: () => undefined });
   t.teardown(() => swarm.close(), { force: true });
   return swarm;
 }

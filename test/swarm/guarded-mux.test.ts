@@ -1,6 +1,10 @@
 /** What a peer may send at once does not depend on how long this machine takes to handle it. */
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
+import NoiseSecretStream from '@hyperswarm/secret-stream';
 import test, { type Assertions } from 'brittle';
+import crypto from 'hypercore-crypto';
 import type { PeerConnection } from 'hyperswarm';
 import { limits } from '../../src/limits.js';
 import { GuardedMux, type PeerFault } from '../../src/swarm/guarded-mux.js';
@@ -61,3 +65,63 @@ test('guarded mux - what comes later may be more', (t) => {
   receive(frames[2] as Buffer);
   t.is(faults.length, 1);
 });
+
+test('guarded mux - messages that are for nobody have a price, too', (t) => {
+  const { receive, faults } = slowMux(t);
+  const frameWith = (count: number) =>
+    frameOf(
+      Array.from({ length: count }, () => Buffer.of(0)),
+      77,
+    );
+  receive(frameWith(limits.peer_messages_burst_max));
+  t.is(faults.length, 0);
+  // What a second allows that passed before it comes on top.
+  receive(frameWith(limits.peer_messages_burst_max + limits.peer_messages_per_second_max));
+  t.alike(
+    faults.map(({ reason }) => reason),
+    ['it sends one message after the other'],
+  );
+});
+
+test('guarded mux - a peer that has proved nothing sends no large frame', async (t) => {
+  const fits = await receiving(t);
+  fits.peer.write(headerOf(limits.peer_first_frames_bytes_max));
+  fits.peer.write(Buffer.alloc(1000));
+  const tooLarge = await receiving(t);
+  tooLarge.peer.write(headerOf(limits.peer_first_frames_bytes_max + 1));
+  await tooLarge.end;
+  t.is(tooLarge.faults.length, 1);
+  t.ok(/a frame of more than/.test(tooLarge.faults[0]?.reason ?? ''));
+  t.is(fits.faults.length, 0);
+});
+
+/** A connection with a peer of which what it writes to its socket comes here as it is. */
+async function receiving(t: Assertions) {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const peer = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const [socket] = (await once(server, 'connection')) as [Socket];
+  server.close();
+  const secured = (isInitiator: boolean, raw: Socket) => {
+    const options = { pattern: 'XX' as const, keyPair: crypto.keyPair() };
+    const stream = new NoiseSecretStream(isInitiator, raw, options);
+    stream.on('error', () => undefined);
+    t.teardown(() => stream.destroy());
+    return stream;
+  };
+  const [here, there] = [secured(false, socket), secured(true, peer)];
+  await Promise.all([here.opened, there.opened]);
+  const faults: PeerFault[] = [];
+  const end = once(here, 'close');
+  const mux = new GuardedMux(here, (fault) => faults.push(fault));
+  t.ok(mux.drained);
+  return { peer, faults, end };
+}
+
+/** The length of a frame, as its transport sends it. */
+function headerOf(bytes: number): Buffer {
+  const header = Buffer.alloc(3);
+  header.writeUIntLE(bytes, 0, 3);
+  return header;
+}
