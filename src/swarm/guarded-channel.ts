@@ -1,7 +1,8 @@
 /** One replicated log over one connection, with Hypercore behind a guard. */
 import type { Channel, ChannelOptions, MessageOptions } from 'protomux';
-import { DamagedError } from '../errors.js';
+import { DamagedError, StoreError } from '../errors.js';
 import { limits } from '../limits.js';
+import { countWriteFailures } from '../log/write-failures.js';
 import { HeldAnnouncements } from './held-announcements.js';
 import type { ServingTurns, TurnTaker } from './serving-turns.js';
 import {
@@ -266,7 +267,7 @@ export class GuardedChannel implements TurnTaker {
         break;
       case 'data':
         this.#answeredAtMs = Date.now();
-        return this.#checkedData(peer, pass(value, channel));
+        return this.#checkedData(peer, countWriteFailures(), pass(value, channel));
     }
     return pass(value, channel);
   }
@@ -362,13 +363,22 @@ export class GuardedChannel implements TurnTaker {
     await Promise.all(served);
   }
 
-  /** Hypercore takes no block that does not verify, and goes on with the peer in a state of its own. */
-  async #checkedData(peer: LogPeer, handled: unknown): Promise<void> {
+  /**
+   * Hypercore takes no block that does not verify, and goes on with the peer in a state of its own. It does the same when it cannot
+   * store the block: that is not the peer's fault, which is met anew.
+   *
+   * @param writeFailures Before the block was handled.
+   */
+  async #checkedData(peer: LogPeer, writeFailures: number, handled: unknown): Promise<void> {
     await handled;
     const { invalidData } = peer.stats;
     if (invalidData <= this.#invalidData) return;
     this.#invalidData = invalidData;
-    this.#fault(new DamagedError('what it sends does not fit the signed log'));
+    this.#fault(
+      countWriteFailures() > writeFailures
+        ? new StoreError('what it sends cannot be stored here')
+        : new DamagedError('what it sends does not fit the signed log'),
+    );
   }
 
   /** Errors end here: passed on, the multiplexer would take a TypeError for a fault of the program and throw it. */

@@ -2,7 +2,7 @@
 
 import type NoiseSecretStream from '@hyperswarm/secret-stream';
 import Protomux, { type Channel, type ChannelOptions } from 'protomux';
-import { DamagedError } from '../errors.js';
+import { DamagedError, StoreError } from '../errors.js';
 import { limits } from '../limits.js';
 import { limitFrames } from './frame-limit.js';
 import { GuardedChannel, type GuardedConnection } from './guarded-channel.js';
@@ -210,6 +210,7 @@ export class GuardedMux extends Protomux {
 /** The library has no check for what makes it trip. */
 function faultOf(error: unknown): PeerFault {
   if (error instanceof DamagedError) return { reason: error.message, isHostile: true };
+  if (error instanceof StoreError) return { reason: error.message, isHostile: false };
   const isHostile = error instanceof TypeError || error instanceof RangeError;
   return { reason: `what it sends cannot be handled (${String(error)})`, isHostile };
 }

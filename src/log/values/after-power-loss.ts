@@ -18,6 +18,9 @@ const ENTRIES_PER_READ = 64;
 /** Values that are looked at together. */
 const CHECKED_AT_ONCE = 16;
 
+/** What a process or the machine has no more of for the moment. */
+const OUT_OF: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN']);
+
 interface PointedBlock {
   /** Number of the log's data in the store. */
   data: number;
@@ -119,6 +122,9 @@ async function isReadable(files: ValueFiles, pointer: ValuePointer): Promise<boo
     await files.read(pointer);
     return true;
   } catch (error) {
+    // Of want it is not known: the next who opens the store looks again.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== undefined && OUT_OF.has(code)) throw error;
     return !(error instanceof Error && error.message.startsWith('Corruption'));
   }
 }

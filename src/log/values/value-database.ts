@@ -7,6 +7,7 @@ import type {
   RocksWriteBatch,
 } from 'corestore';
 import { limits } from '../../limits.js';
+import { noteWriteFailure } from '../write-failures.js';
 import { PointerPages } from './pointer-pages.js';
 import { isBlockKey, isHeadKey, mayHoldBlocks } from './record-key.js';
 import { ValueFiles, type WrittenValues } from './value-files.js';
@@ -206,6 +207,9 @@ class ValueWriteBatch implements RocksWriteBatch {
         this.#hand([]);
         await this.#batch.flush();
       }
+    } catch (error) {
+      noteWriteFailure();
+      throw error;
     } finally {
       this.#forgetPointers();
     }

@@ -117,6 +117,8 @@ export class ValueFiles {
    */
   async write(values: readonly Buffer[], isDurable: boolean): Promise<WrittenValues> {
     if (this.#isClosed) throw new Error('Corestore is closed');
+    // It would be written in vain, each time that somebody tries again.
+    if (isDurable && this.#failed !== undefined) throw this.#failed;
     await this.open();
     if (!this.#isMarked) await this.#writeMark();
     const bytes = values.reduce((sum, { length }) => sum + length, 0);
@@ -144,8 +146,8 @@ export class ValueFiles {
         }
       });
     } catch (error) {
-      // Nothing will ever point to what was written of it.
-      this.free(pointers);
+      // Nothing will ever point to what was written of it: it is given back at once, since the disk may be full.
+      void this.release(pointers);
       settle();
       throw error;
     }

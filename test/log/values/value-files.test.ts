@@ -445,6 +445,43 @@ test('values - what could not be looked at after a loss of power is looked at by
   t.absent(reader.core.core?.bitfield.get(lost[0] as number));
 });
 
+test('values - a value that could not be read for want of descriptors is not taken for sound', async (t) => {
+  const { folder, lose } = await withReader(t);
+  await lose('another boot');
+  const storage = openStorage(folder, false);
+  await storage.ready();
+  const { files } = valuesOf(storage);
+  files.read = () =>
+    Promise.reject(Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' }));
+  await t.exception(openValues(storage), /EMFILE/);
+  await storage.close();
+  t.ok(filesOf(folder).includes('open.json'), 'the next one looks again');
+});
+
+test('values - what a write that failed took is given back, and nothing is written in vain', async (t) => {
+  const folder = temporaryFolder(t);
+  const files = new ValueFiles(folder);
+  t.teardown(() => files.close().catch(() => undefined), { force: true });
+  (await files.write([randomBytes(8 * KIB, 1)], true)).settle();
+  const probe = await open(valueFile(folder));
+  const prototype = Object.getPrototypeOf(probe) as FileHandle;
+  const { datasync } = prototype;
+  await probe.close();
+  const used = () => statSync(valueFile(folder)).blocks * 512;
+  const before = used();
+  prototype.datasync = () => Promise.reject(new Error('ENOSPC: no space left, fdatasync'));
+  try {
+    await t.exception(files.write([randomBytes(512 * KIB, 2)], true), /ENOSPC/);
+  } finally {
+    prototype.datasync = datasync;
+  }
+  await files.release([]);
+  t.is(used(), before);
+  const { size } = statSync(valueFile(folder));
+  await t.exception(files.write([randomBytes(512 * KIB, 3)], true), /ENOSPC/);
+  t.is(statSync(valueFile(folder)).size, size, 'not again and again');
+});
+
 test('values - after a sync that failed none is believed, until the next boot', async (t) => {
   const folder = temporaryFolder(t);
   const files = new ValueFiles(folder);
