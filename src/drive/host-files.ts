@@ -1,7 +1,7 @@
 /** The folder of a host: host.json (mode 0600, it holds the identity), lock, log, evidence.jsonl, accounts.json and store/. */
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { BusyError, NotFoundError } from '../errors.js';
+import { BusyError, NotFoundError, StoreError } from '../errors.js';
 import { type BookStore, HostBook } from '../hosts/host-book.js';
 import { readVersionedJson, writeFileAtomically } from './atomic-file.js';
 import type { Home } from './home.js';
@@ -77,6 +77,18 @@ function fileStore(path: string): BookStore {
 }
 
 /**
+ * How many drives a host that leaves has still to hand over; null for one that does not leave, or has begun anew since. Reads
+ * without the lock, which would keep a host from starting. Throws NotFoundError when there is no host, StoreError.
+ */
+export async function drivesToHandOver(paths: HostPaths): Promise<number | null> {
+  const book = await bookStore(paths).load();
+  if (book === null) throw noHost(paths);
+  if (book.isLeaving !== true) return null;
+  if (Array.isArray(book.drives)) return book.drives.length;
+  throw new StoreError(`Cannot read '${paths.book}': it is damaged; restore it from a copy`);
+}
+
+/**
  * Changes what a host remembers while it does not run. Throws NotFoundError when there is no host, BusyError, and what
  * `change` throws.
  */
@@ -85,15 +97,17 @@ export async function withHostBook<T>(
   change: (book: HostBook) => Promise<T>,
 ): Promise<T> {
   // Before the lock, which would make a file in a folder that may not be there.
-  if ((await bookStore(paths).load()) === null) {
-    throw new NotFoundError(
-      `Cannot find a host in '${paths.directory}': 'shoal host --capacity BYTES' starts one`,
-    );
-  }
+  if ((await bookStore(paths).load()) === null) throw noHost(paths);
   const lock = lockHost(paths, 'host');
   try {
     return await change((await HostBook.open(bookStore(paths), null)) as HostBook);
   } finally {
     lock.release();
   }
+}
+
+function noHost({ directory }: HostPaths): NotFoundError {
+  return new NotFoundError(
+    `Cannot find a host in '${directory}': 'shoal host --capacity BYTES' starts one`,
+  );
 }

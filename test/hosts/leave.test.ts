@@ -1,5 +1,6 @@
 /** A host that goes in order. */
 import test from 'brittle';
+import { exitCodes } from '../../src/cli/exit-codes.js';
 import { BootstrapNode } from '../support/drive-mount.js';
 import { HostProcess, until } from './support/host-process.js';
 import { LittleOwner } from './support/little-owner.js';
@@ -30,4 +31,30 @@ test('leave - a host hands over what it has, and ends', TIME, async (t) => {
   t.is(refused.code, 14);
   t.ok(refused.stderr.includes('needs 3 hosts, and without this one there are 2'), refused.stderr);
   t.ok((await next.status()).leaving);
+});
+
+test('leave - a host that ended before has not left', TIME, async (t) => {
+  const { address: bootstrap } = await BootstrapNode.forTest(t);
+  const owner = await LittleOwner.forTest(t, { bootstrap, data: 1, parity: 0 });
+  await owner.append(10);
+  const hosts = await HostProcess.severalForTest(t, 2, { bootstrap });
+  const [leaver, other] = hosts as [HostProcess, HostProcess];
+  await owner.add(leaver.invite, other.invite);
+  for (const { invite } of hosts) await owner.untilComplete(invite);
+  // Nobody confirms to have anything.
+  other.freeze();
+  await owner.goOffline();
+  const command = leaver.tryShoal('leave', '--json');
+  await until('the host leaves', async () => (await leaver.status()).leaving);
+  await leaver.kill('SIGTERM');
+  const { code, stdout, stderr } = await command;
+  t.is(code, exitCodes.unavailable, stderr);
+  t.is(stdout, '');
+  t.ok(stderr.includes('ended before it had handed over 1 drive'), stderr);
+  t.is(JSON.parse(await leaver.shoal('list', '--json')).drives.length, 1);
+  // One that is started again goes on, and is waited for.
+  other.thaw();
+  await leaver.start();
+  t.is(await leaver.shoal('leave'), 'left\n');
+  t.alike(JSON.parse(await leaver.shoal('list', '--json')).drives, []);
 });

@@ -1,7 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import { callControl } from '../../control/client.js';
-import { type HostPaths, hostPaths, makeHostFolder, withHostBook } from '../../drive/host-files.js';
+import {
+  drivesToHandOver,
+  type HostPaths,
+  hostPaths,
+  makeHostFolder,
+  withHostBook,
+} from '../../drive/host-files.js';
 import { HostService, listsOf } from '../../drive/host-service.js';
 import { LogFile } from '../../drive/log-file.js';
 import { runningHolder } from '../../drive/store-lock.js';
@@ -18,7 +24,7 @@ import type {
 import { limits } from '../../limits.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { bootstrapOf, parseBytes, parseDuration } from '../options.js';
-import { formatBytes, formatTable } from '../output.js';
+import { countOf, formatBytes, formatTable } from '../output.js';
 import { ProgressLine } from '../progress.js';
 
 interface StoreOption {
@@ -135,14 +141,29 @@ export function addHostCommands(program: Command, context: CliContext): void {
   );
 }
 
-/** Until the host has ended. Throws LimitError when it cannot hand over what it has. */
+/**
+ * Until the host has handed everything over and ended. Throws LimitError when it cannot hand over what it has,
+ * UnavailableError when it ended before: what it has may be the only copy.
+ */
 async function waitUntilLeft(context: CliContext, paths: HostPaths): Promise<void> {
   const progress = new ProgressLine(context.stderr);
   try {
-    for (;;) {
-      const socket = runningHolder(paths.lock)?.socket;
-      if (socket == null) return;
-      const drives = await handovers(socket);
+    for (let looksInVain = 0; ; ) {
+      const holder = runningHolder(paths.lock);
+      const drivesLeft = await drivesToHandOver(paths);
+      if (drivesLeft === null || (drivesLeft === 0 && holder === null)) return;
+      if (holder === null && ++looksInVain > 1) {
+        throw new UnavailableError(
+          `The host ended before it had handed over ${countOf(drivesLeft, 'drive')}, of which it may have the only copy; start it again with 'shoal host', and it goes on with that`,
+        );
+      }
+      // Where one is started again, it is not there at once, and opens its store first.
+      if (holder?.socket == null) {
+        await sleep(LEAVE_LOOK_MS);
+        continue;
+      }
+      looksInVain = 0;
+      const drives = await handovers(holder.socket);
       for (const { id, handover } of drives) {
         if (handover.obstacle === null) continue;
         throw new LimitError(

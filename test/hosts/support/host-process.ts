@@ -76,9 +76,10 @@ export class HostProcess {
     this.#end = ended(child);
     const lines = new LineReader(child.stdout);
     for (;;) {
-      const match = /^invite (.*)$/.exec(await lines.next());
+      // One that leaves gives no invite any more.
+      const match = /^(?:invite (.*)|leaving: .*)$/.exec(await lines.next());
       if (match === null) continue;
-      this.invite = match[1] as string;
+      this.invite = match[1] ?? this.invite;
       return;
     }
   }
