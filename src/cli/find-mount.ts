@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { processesUsing, type UsingProcess } from '../../mount/processes-using.js';
 import { callControl } from '../control/client.js';
-import type { Home } from '../drive/home.js';
+import { type Home, isDriveName } from '../drive/home.js';
 import { canonicalMountPath } from '../drive/mount-directory.js';
 import { driveNameOf, readMountTable } from '../drive/mount-table.js';
 import { isProcessRunning } from '../drive/process-identity.js';
@@ -23,8 +23,7 @@ const EXIT_POLL_MS = 20;
 
 /** Throws NotFoundError. */
 export async function findMount(home: Home, what: string): Promise<FoundMount> {
-  const looksLikePath = what.includes('/') || what === '.' || what === '..';
-  if (!looksLikePath && /^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(what) && (await home.exists(what))) {
+  if (isDriveName(what) && (await home.exists(what))) {
     const found = await findByName(home, what);
     if (found !== null) return found;
     throw new NotFoundError(`Cannot unmount '${what}': the drive is not mounted`);

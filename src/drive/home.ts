@@ -46,19 +46,23 @@ export interface DrivePaths {
 
 /** Throws UsageError unless the name can be one: letters, digits, ".", "_" and "-", not beginning with "." or "-". */
 export function checkDriveName(name: string): void {
+  const fault = faultOfName(name);
+  if (fault !== null) throw new UsageError(`Cannot use drive name ${fault}`);
+}
+
+/** Whether a drive may have this name. A key is never one. */
+export function isDriveName(name: string): boolean {
+  return faultOfName(name) === null;
+}
+
+function faultOfName(name: string): string | null {
   if (name.length > NAME_LENGTH_MAX) {
-    throw new UsageError(
-      `Cannot use drive name '${name.slice(0, 20)}…': it is ${name.length} characters, at most ${NAME_LENGTH_MAX} are allowed`,
-    );
+    return `'${name.slice(0, 20)}…': it is ${name.length} characters, at most ${NAME_LENGTH_MAX} are allowed`;
   }
   if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(name)) {
-    throw new UsageError(
-      `Cannot use drive name ${quote(name)}: use letters, digits, '.', '_' and '-', beginning with a letter or digit`,
-    );
+    return `${quote(name)}: use letters, digits, '.', '_' and '-', beginning with a letter or digit`;
   }
-  if (/^shoal-(read|write|host)-/i.test(name)) {
-    throw new UsageError(`Cannot use drive name ${quote(name)}: it looks like a key`);
-  }
+  return /^shoal-(read|write|host)-/i.test(name) ? `${quote(name)}: it looks like a key` : null;
 }
 
 /** The folder of all drives of a user on a machine. */

@@ -107,6 +107,25 @@ test('cli - what cannot be meant is refused in one line, with a documented exit 
   t.alike(JSON.parse(await machine.shoal('list', '--json')).length, 1, 'nothing was made');
 });
 
+test('cli - a drive may have a name that begins as a key does', async (t) => {
+  const machine = Machine.forTest(t, { here: true });
+  await machine.shoal('create', 'shoal-notes');
+  const full = machine.makeMountPoint();
+  writeFileSync(join(full, 'file'), '');
+  for (const [args, code, text] of [
+    // The drive is found, and the directory looked at.
+    [['mount', 'shoal-notes', full], exitCodes.usage, 'not empty'],
+    [['unmount', 'shoal-notes'], exitCodes.notFound, 'the drive is not mounted'],
+    [['mount', 'shoal-notse', full], exitCodes.capability, "type 'notse' is unknown"],
+    [['mount', 'shoal-read-notes', full], exitCodes.capability, 'expected 122'],
+    [['unmount', 'shoal-read-notes'], exitCodes.notFound, 'no drive is mounted there'],
+  ] as const) {
+    const result = await machine.tryShoal([...args]);
+    t.is(result.code, code, result.stderr);
+    t.ok(result.stderr.includes(text), result.stderr);
+  }
+});
+
 test('cli - a key on standard input', async (t) => {
   const machine = Machine.forTest(t);
   const empty = machine.makeMountPoint();

@@ -2,7 +2,7 @@ import { lstat } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { type Capability, looksLikeCapability, parseCapability } from '../../drive/capability.js';
 import type { VersionName } from '../../drive/history-session.js';
-import type { DriveRecord, Home } from '../../drive/home.js';
+import { type DriveRecord, type Home, isDriveName } from '../../drive/home.js';
 import { checkMountDirectory } from '../../drive/mount-directory.js';
 import { createDriver, DEFAULT_DRIVER, driverNames } from '../../drive/mount-drivers.js';
 import { runningHolder } from '../../drive/store-lock.js';
@@ -78,7 +78,7 @@ export function addMountCommand(program: Command, context: CliContext): void {
       const bootstrap = bootstrapOf(options.bootstrap, context.environment);
       const home = homeOf(context);
       const key = what === '-' ? await readKeyFrom(context.stdin, context.stderr) : what;
-      const isKey = what === '-' || looksLikeCapability(what);
+      const isKey = what === '-' || (looksLikeCapability(what) && !(await isDriveHere(home, what)));
       if (!isKey && options.name !== undefined) {
         throw new UsageError('Cannot use --name here: it names a drive that is joined with a key');
       }
@@ -122,6 +122,11 @@ export function addMountCommand(program: Command, context: CliContext): void {
       printReport(context, options.json, value, text);
       if (ended !== null) process.exitCode = await ended;
     });
+}
+
+/** What begins as a key does may also be the name of a drive: 'shoal-notes'. */
+async function isDriveHere(home: Home, text: string): Promise<boolean> {
+  return isDriveName(text) && (await home.exists(text));
 }
 
 /** The lock is what counts; this only says it sooner. */
