@@ -99,9 +99,10 @@ export const limits = {
   history_likely_names_max: 20_000,
   /** They are looked for there when the drive has so many inodes for each of them. */
   history_likely_inodes_min: 256,
-  /** Versions in one page of `shoal log`, and changes shown of each. */
+  /** Versions in one page of `shoal log`, changes shown of each, and what of it goes into one answer of a mount. */
   log_versions_max: 1000,
   log_changes_max: 10,
+  log_page_bytes_max: 256 << 10,
   /** Paths that `shoal diff` tells, and those in one answer of a mount. */
   diff_paths_max: 200_000,
   diff_page_bytes_max: 256 << 10,
@@ -362,10 +363,11 @@ export const limits = {
   collect_rounds_max: 8,
 
   // Usage
-  /** Directories listed, levels of them, and how many are shown. */
+  /** Directories listed, levels of them, and how many are shown, as what they are in an answer of a mount. */
   usage_rows_max: 1 << 16,
   usage_depth_max: 100,
   usage_rows_shown_max: 2048,
+  usage_rows_shown_bytes_max: 512 << 10,
   /** Chunks counted; of a drive with more a sample is. */
   usage_chunks_max: 1 << 22,
 

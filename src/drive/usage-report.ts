@@ -59,10 +59,15 @@ export async function reportUsage(drive: Drive, options: UsageReportOptions): Pr
   };
 }
 
-/** In the order of the tree. */
-function largest(rows: UsageRow[]): UsageRow[] {
-  if (rows.length <= limits.usage_rows_shown_max) return rows;
+/** Those that a report shows, in the order of the tree: it must fit into one answer of a mount. */
+export function largest(rows: readonly UsageRow[]): UsageRow[] {
   const bySize = [...rows].sort((a, b) => b.storedBytes - a.storedBytes);
-  const kept = new Set(bySize.slice(0, limits.usage_rows_shown_max));
+  const kept = new Set<UsageRow>();
+  let bytes = 0;
+  for (const row of bySize.slice(0, limits.usage_rows_shown_max)) {
+    bytes += Buffer.byteLength(JSON.stringify(row));
+    if (kept.size > 0 && bytes > limits.usage_rows_shown_bytes_max) break;
+    kept.add(row);
+  }
   return rows.filter((row) => kept.has(row));
 }

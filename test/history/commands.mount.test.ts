@@ -16,8 +16,10 @@ import {
 import path from 'node:path';
 import test, { type Assertions } from 'brittle';
 import { exitCodes } from '../../src/cli/exit-codes.js';
+import type { UsageReport } from '../../src/drive/usage-report.js';
 import type { LogPage } from '../../src/fs/history/change-log.js';
 import type { PathDifference } from '../../src/fs/history/version-diff.js';
+import { limits } from '../../src/limits.js';
 import { type ListedFile, listTree } from '../format/tree-listing.js';
 import { statusOf } from '../sharing/support/shared-drive.js';
 import { type DriveMount, Machine } from '../support/drive-mount.js';
@@ -338,4 +340,36 @@ test('restore: without a mount, and what it puts back survives', TIME, async (t)
   await again.unmount();
   const report = JSON.parse(await shoalHere(machine, 'check', 'drive', '--json'));
   t.is(report.problemCount, 0, JSON.stringify(report.problems));
+});
+
+test('log and du: what does not fit into one answer of a mount', TIME, async (t) => {
+  const mount = await drive(t);
+  const names = Array.from({ length: 12 }, (_, i) => `${i}`.padStart(250, 'd'));
+  const deep = path.join(mount.directory, ...names);
+  mkdirSync(deep, { recursive: true });
+  const count = 40;
+  for (let version = 0; version < count; version++) {
+    for (let i = 0; i < limits.log_changes_max; i++) mkdirSync(path.join(deep, `${version}-${i}`));
+    await mount.commit();
+  }
+  const args = ['log', 'drive', '--limit', '1000', '--json'];
+  const text = await both(t, mount, args);
+  t.ok(text.length > limits.control_message_bytes_max, `${text.length} bytes`);
+  const { versions, before }: LogPage = JSON.parse(text);
+  t.is(before, null);
+  t.is(versions.at(-1)?.version, 1);
+  t.is(new Set(versions.map(({ version }) => version)).size, versions.length);
+  t.ok(versions.length > count, `${versions.length} versions`);
+  // As many as were asked for, though they come in several answers.
+  const some: LogPage = JSON.parse(
+    await shoalHere(mount.machine, 'log', 'drive', '--limit', '30', '--json'),
+  );
+  t.alike(some, { versions: versions.slice(0, 30), before: versions[29]?.version });
+
+  const report = await both(t, mount, ['du', 'drive', '--depth', '20', '--json']);
+  t.ok(report.length < limits.control_message_bytes_max, `${report.length} bytes`);
+  const usage: UsageReport = JSON.parse(report);
+  t.is(usage.rows[0]?.path, '/');
+  t.ok(usage.rowsLeftOut > 0);
+  t.is(usage.rows.length + usage.rowsLeftOut, 1 + names.length + count * limits.log_changes_max);
 });

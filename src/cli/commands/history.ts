@@ -11,7 +11,7 @@ import {
 } from '../../drive/history-session.js';
 import { limits } from '../../limits.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
-import { askHistory } from '../history-client.js';
+import { askHistory, type HistoryCall } from '../history-client.js';
 import { countOf, formatBytes, printLine } from '../output.js';
 import { printablePath } from '../printable-name.js';
 
@@ -48,15 +48,35 @@ function addLogCommand(program: Command, context: CliContext): void {
         options: { limit: number; before?: number; json?: boolean },
       ) => {
         const { limit, before = null } = options;
-        const page = (await askHistory(homeOf(context), name, false, (call) =>
-          call('log', { path: path ?? null, limit, before }),
-        )) as LogPage;
+        const page = await askHistory(homeOf(context), name, false, (call) =>
+          wholeLog(call, path ?? null, limit, before),
+        );
         const lines = page.versions.map((each) => formatVersion(each, name));
         if (page.before !== null) lines.push(`older: --before ${page.before}`);
         if (lines.length === 0) lines.push('no versions');
         printReport(context, options.json, page, lines.join('\n'));
       },
     );
+}
+
+/** A mount answers with fewer versions when these would be too much for one answer. */
+async function wholeLog(
+  call: HistoryCall,
+  path: string | null,
+  limit: number,
+  from: number | null,
+): Promise<LogPage> {
+  const versions: LoggedVersion[] = [];
+  for (let before = from; ; ) {
+    const page = (await call('log', {
+      path,
+      limit: limit - versions.length,
+      before,
+    })) as LogPage;
+    for (const each of page.versions) versions.push(each);
+    if (page.before === null || versions.length >= limit) return { versions, before: page.before };
+    before = page.before;
+  }
 }
 
 function formatVersion(logged: LoggedVersion, name: string): string {

@@ -6,7 +6,7 @@ import { encodeSnapshot } from '../../tree/snapshot-record.js';
 import type { Tree } from '../../tree/tree.js';
 import type { VersionPoint } from '../../tree/version-point.js';
 import type { DriveFileSystem } from '../drive-file-system.js';
-import { type LogPage, readLog } from './change-log.js';
+import { type LoggedVersion, type LogPage, readLog } from './change-log.js';
 import { namesOf, shownPath } from './drive-paths.js';
 import type { HeadsInUse } from './heads-in-use.js';
 import type { RestoreReport } from './restore.js';
@@ -54,7 +54,8 @@ export class DriveHistory {
   readonly #headsInUse: HeadsInUse;
   /** Changes come one after the other. */
   #last: Promise<unknown> = Promise.resolve();
-  /** The next page of it will be asked for. */
+  /** The next page of either will be asked for. */
+  #log: { key: string; page: LogPage } | null = null;
   #diff: { key: string; diff: VersionDiff } | null = null;
 
   constructor(fileSystem: DriveFileSystem, tree: Tree, headsInUse: HeadsInUse) {
@@ -70,7 +71,7 @@ export class DriveHistory {
       case 'snapshots':
         return await this.snapshots();
       case 'log':
-        return await this.#log(parameters);
+        return await this.#logPage(parameters);
       case 'diff':
         return await this.#diffPage(parameters);
       case 'snapshot':
@@ -153,14 +154,30 @@ export class DriveHistory {
     return { label, version, timeMs };
   }
 
-  async #log(parameters: Parameters): Promise<LogPage> {
+  async #logPage(parameters: Parameters): Promise<LogPage> {
     const limit = numberOf(parameters, 'limit') ?? 20;
     if (limit < 1 || limit > limits.log_versions_max) {
       throw new UsageError(`Cannot show ${limit} versions: at most ${limits.log_versions_max}`);
     }
     const path = optionalTextOf(parameters, 'path');
     const before = numberOf(parameters, 'before');
-    return await readLog(this.#tree, this.#history, { path, limit, before });
+    const key = JSON.stringify([path, limit, before]);
+    const rest = this.#log?.key === key ? this.#log.page : null;
+    this.#log = null;
+    const page = rest ?? (await readLog(this.#tree, this.#history, { path, limit, before }));
+    const versions: LoggedVersion[] = [];
+    let bytes = 0;
+    for (const version of page.versions) {
+      if (bytes >= limits.log_page_bytes_max) break;
+      versions.push(version);
+      bytes += JSON.stringify(version).length;
+    }
+    const left = page.versions.slice(versions.length);
+    const last = versions.at(-1)?.version;
+    if (left.length === 0 || last === undefined) return page;
+    const next = JSON.stringify([path, limit - versions.length, last]);
+    this.#log = { key: next, page: { versions: left, before: page.before } };
+    return { versions, before: last };
   }
 
   async #diffPage(parameters: Parameters): Promise<DiffPage> {
