@@ -1,5 +1,6 @@
 /** What commands print. */
 import type { Readable, Writable } from 'node:stream';
+import { printableText } from './printable-name.js';
 
 /** A table with aligned columns, two spaces apart. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
@@ -43,12 +44,12 @@ export function formatJson(value: unknown): string {
 }
 
 /**
- * An error as one line. A system call's names no function of ours: its text ("EACCES: permission denied, open '/x'")
- * says what failed.
+ * An error as one line; parts of it may be somebody else's text. A system call's names no function of ours: its text
+ * ("EACCES: permission denied, open '/x'") says what failed.
  */
 export function formatError(error: unknown): string {
   const text = systemErrorText(error) ?? (error instanceof Error ? error.message : String(error));
-  return `shoal: ${text.replace(/\s*\n\s*/g, ' ')}`;
+  return `shoal: ${printableText(text.replace(/\s*\n\s*/g, ' '))}`;
 }
 
 /** A failed system call on a path, which is one of the program's own folders: "ENOTDIR: not a directory, lstat '/x'". */

@@ -1,7 +1,9 @@
 /** Names of files on a terminal. They are bytes, and somebody else's. */
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-/** Controls, marks that turn the direction of text, line ends, and what stands for a byte here. Not the joiners of emoji. */
+/** Controls, marks that turn the direction of text, and line ends. Not the joiners of emoji. */
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+/** Besides what stands for a byte here. */
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\\]/u;
 const JOINERS = '\u200c\u200d';
 const SHORT: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '\\': '\\\\' };
@@ -51,6 +53,27 @@ function escaped(character: Buffer): string {
 
 /** A path that was read as UTF-8: a name may hold what a terminal takes as a command. */
 export function printablePath(path: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are meant
-  return /[\u0000-\u001f\u007f-\u009f]/.test(path) ? JSON.stringify(path) : path;
+  if (withoutHidden(path, () => '') === path) return path;
+  // JSON leaves some of them as they are.
+  return withoutHidden(JSON.stringify(path), (character) =>
+    character
+      .split('')
+      .map((unit) => `\\u${hexOf(unit)}`)
+      .join(''),
+  );
+}
+
+/** A line of text in which there may be names, as {@link printableName} shows them; but a backslash stays as it is. */
+export function printableText(text: string): string {
+  return withoutHidden(text, (character) => escaped(Buffer.from(character)));
+}
+
+function withoutHidden(text: string, replace: (character: string) => string): string {
+  return text.replace(HIDDEN, (character) =>
+    JOINERS.includes(character) ? character : replace(character),
+  );
+}
+
+function hexOf(unit: string): string {
+  return unit.charCodeAt(0).toString(16).padStart(4, '0');
 }

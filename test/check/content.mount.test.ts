@@ -92,6 +92,19 @@ test('check - a changed byte of a chunk is named with paths and bytes', TIME, as
   await expectUsable(t, machine, mount, names, ['sound']);
 });
 
+test('check, du - a name cannot forge lines, or command a terminal', TIME, async (t) => {
+  const name = 'bad\x1b[2J\nno problems';
+  const machine = await driveWith(t, [name, 'sound']);
+  const ofFile = await machine.shoal('du', DRIVE, name);
+  t.ok(ofFile.includes('  "/bad\\u001b[2J\\nno problems"\n'), ofFile);
+  const chunk = await loneChunkOf(machine, name);
+  await damageBlock(machine, 'content', chunk.block);
+  const { code, stdout } = await machine.tryShoal(['check', DRIVE]);
+  t.is(code, exitCodes.damaged);
+  t.ok(stdout.startsWith("damaged: 'bad\\x1b[2J\\x0ano problems' bytes "), stdout);
+  t.absent(/^no problems/m.test(ofFile + stdout));
+});
+
 test('check - a chunk that is missing in the store', TIME, async (t) => {
   const names = ['damaged', 'sound'];
   const machine = await driveWith(t, names);

@@ -8,6 +8,7 @@ import { reportUsage, type UsageReport } from '../../drive/usage-report.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { interruptible } from '../interruptible.js';
 import { formatBytes, formatTable } from '../output.js';
+import { printablePath } from '../printable-name.js';
 
 /** A large drive takes long. */
 const USAGE_MS_MAX = 24 * 3600 * 1000;
@@ -75,7 +76,7 @@ function formatUsage(report: UsageReport): string {
       formatBytes(row.storedBytes),
       `${formatBytes(row.sharedBytes)} (${percent(row.sharedBytes, row.storedBytes)})`,
       String(row.files),
-      row.path,
+      printablePath(row.path),
     ]),
   ]);
   const whole = rows[0];
