@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'brittle';
 import { exitCodes } from '../../src/cli/exit-codes.js';
@@ -186,6 +186,35 @@ test('cli - somebody who reads no more of the output is no fault', async (t) => 
   const [code] = await once(child, 'close');
   t.is(complaint, '');
   t.is(code, 0);
+});
+
+test('cli - output that cannot be written is a fault in one line', async (t) => {
+  const machine = Machine.forTest(t);
+  await machine.shoal('create', 'notes');
+  const full = openSync('/dev/full', 'w');
+  t.teardown(() => closeSync(full), { force: true });
+  for (const [args, code, text] of [
+    [
+      ['list'],
+      exitCodes.noSpace,
+      'shoal: Cannot write the output: ENOSPC: no space left on device',
+    ],
+    // What the command itself says of its end stays.
+    [['share', 'nope'], exitCodes.notFound, "shoal: Cannot find drive 'nope'"],
+  ] as const) {
+    const child = spawn(process.execPath, [SHOAL, ...args], {
+      env: { ...process.env, SHOAL_HOME: machine.home },
+      stdio: ['ignore', full, 'pipe'],
+    });
+    let complaint = '';
+    child.stderr?.on('data', (bytes: Buffer) => {
+      complaint += String(bytes);
+    });
+    const [ended] = await once(child, 'close');
+    t.is(ended, code, complaint);
+    t.ok(complaint.startsWith(text), complaint);
+    t.ok(/^[^\n]+\n$/.test(complaint), 'one line');
+  }
 });
 
 test('cli - a stack trace is shown when asked for, only then', async (t) => {
