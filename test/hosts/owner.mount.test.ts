@@ -104,6 +104,16 @@ test(
     const below = await asked<DriveHealth>(machine, 'health', 'drive', '/below', '--svg', picture);
     t.ok(below.groups > 0 && below.groups < striped.groups, 'of a path only its stripes');
     t.ok(/^<svg .*<\/svg>\n$/s.test(readFileSync(picture, 'utf8')));
+    for (const [file, code, why] of [
+      [path.join(machine.folder, 'no', 'x.svg'), 3, 'there is no such directory'],
+      [machine.folder, 2, 'it is a directory'],
+      ['/dev/full', 12, 'no space is left'],
+    ] as const) {
+      const unwritten = await machine.tryShoal(['health', 'drive', '--svg', file]);
+      t.is(unwritten.code, code, unwritten.stderr);
+      t.is(unwritten.stderr, `shoal: Cannot write '${file}': ${why}\n`);
+      t.ok(unwritten.stdout.includes('connected hosts may fail'), 'what it found out is said');
+    }
     const nothing = await machine.tryShoal(['health', 'drive', '/nothing']);
     t.is(nothing.code, 3);
     t.ok(nothing.stderr.startsWith("shoal: Cannot find '/nothing' in the drive"), nothing.stderr);

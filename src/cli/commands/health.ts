@@ -1,6 +1,13 @@
 import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { DriveHealth } from '../../drive/protection-control.js';
+import {
+  EnvironmentError,
+  NoSpaceError,
+  NotFoundError,
+  type ShoalError,
+  UsageError,
+} from '../../errors.js';
 import { describeHealth } from '../../hosts/health.js';
 import { HEALTH_LEGEND, healthSvg, healthText } from '../../hosts/health-picture.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
@@ -38,11 +45,28 @@ export function addHealthCommand(program: Command, context: CliContext): void {
           return (await call('health', { path })) as DriveHealth;
         },
       );
-      if (options.svg !== undefined) {
-        await writeFile(options.svg, healthSvg(health, `${name} ${path}: ${summary(health)[0]}`));
-      }
+      // First: where the picture cannot be written, it took no less to find out.
       printReport(context, options.json, health, formatHealth(health, isTerminal(context.stdout)));
+      if (options.svg === undefined) return;
+      const picture = healthSvg(health, `${name} ${path}: ${summary(health)[0]}`);
+      await writeFile(options.svg, picture).catch((error: unknown) => {
+        throw pictureError(options.svg as string, error);
+      });
     });
+}
+
+/** Of a file that the user named: it has nothing to do with SHOAL_HOME. */
+function pictureError(file: string, error: unknown): ShoalError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const text = `Cannot write '${file}'`;
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new NotFoundError(`${text}: there is no such directory`, { cause: error });
+  }
+  if (code === 'EISDIR') return new UsageError(`${text}: it is a directory`, { cause: error });
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new NoSpaceError(`${text}: no space is left`, { cause: error });
+  }
+  return new EnvironmentError(`${text}: ${message}`, { cause: error });
 }
 
 function summary(health: DriveHealth): string[] {
