@@ -58,29 +58,29 @@ const codeByClass: [ErrorClass, number][] = [
 ];
 
 /** The mount layer has its own errors, which this file cannot import without loading the driver's libraries. */
-const codeByMountErrorName: Record<string, number> = {
-  MountPointError: exitCodes.usage,
-  MountBusyError: exitCodes.busy,
-  MountEnvironmentError: exitCodes.environment,
-  MountProtocolError: exitCodes.environment,
-};
+const codeByMountErrorName: ReadonlyMap<string, number> = new Map([
+  ['MountPointError', exitCodes.usage],
+  ['MountBusyError', exitCodes.busy],
+  ['MountEnvironmentError', exitCodes.environment],
+  ['MountProtocolError', exitCodes.environment],
+]);
 
 /** What a failed system call outside the store means. */
-const codeByErrno: Record<string, number> = {
-  EACCES: exitCodes.environment,
-  EPERM: exitCodes.environment,
-  ENOENT: exitCodes.environment,
-  ENOTDIR: exitCodes.environment,
-  ELOOP: exitCodes.environment,
-  EROFS: exitCodes.environment,
-  ENOSPC: exitCodes.noSpace,
-  EDQUOT: exitCodes.noSpace,
-};
+const codeByErrno: ReadonlyMap<string, number> = new Map([
+  ['EACCES', exitCodes.environment],
+  ['EPERM', exitCodes.environment],
+  ['ENOENT', exitCodes.environment],
+  ['ENOTDIR', exitCodes.environment],
+  ['ELOOP', exitCodes.environment],
+  ['EROFS', exitCodes.environment],
+  ['ENOSPC', exitCodes.noSpace],
+  ['EDQUOT', exitCodes.noSpace],
+]);
 
 /** Total. */
 export function exitCodeOf(error: unknown): number {
   for (const [type, code] of codeByClass) if (error instanceof type) return code;
   if (!(error instanceof Error)) return exitCodes.internal;
   const errno = (error as NodeJS.ErrnoException).code ?? '';
-  return codeByMountErrorName[error.name] ?? codeByErrno[errno] ?? exitCodes.internal;
+  return codeByMountErrorName.get(error.name) ?? codeByErrno.get(errno) ?? exitCodes.internal;
 }

@@ -48,7 +48,7 @@ export function callControl(
         const [line] = reader.push(data);
         if (line === undefined) return;
         const answer = decodeAnswer(line);
-        if ('error' in answer) throw reviveError(answer.error.name, answer.error.message);
+        if ('error' in answer) throw reviveError(answer.error);
         clearTimeout(timer);
         resolve(answer.result);
         socket.destroy();

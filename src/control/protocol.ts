@@ -1,6 +1,6 @@
 /**
  * The control socket's protocol: one JSON object a line. Request {v, id, method, params}, answer {v, id, result} or
- * {v, id, error: {name, message}}. Only the drive's owner can reach the socket.
+ * {v, id, error: {name, message, code}}; `code` is there where a system call failed. Only the drive's owner can reach the socket.
  */
 
 import * as errors from '../errors.js';
@@ -15,9 +15,15 @@ export interface ControlRequest {
   params: Record<string, unknown>;
 }
 
-export type ControlAnswer =
-  | { id: number; result: unknown }
-  | { id: number; error: { name: string; message: string } };
+/** What went wrong in the other process. */
+export interface ControlError {
+  name: string;
+  message: string;
+  /** Of a system call: ENOSPC. */
+  code?: string;
+}
+
+export type ControlAnswer = { id: number; result: unknown } | { id: number; error: ControlError };
 
 /** A line that is no request. `id` is 0 when it could not be read. */
 export class ControlProtocolError extends errors.ShoalError {
@@ -50,11 +56,12 @@ export function decodeAnswer(line: string): ControlAnswer {
   checkVersion(value, id);
   if (error === undefined) return { id, result: value.result ?? null };
   if (!isObject(error)) throw new ControlProtocolError('Cannot read the answer: bad error', id);
-  const { name, message } = error;
-  if (typeof name !== 'string' || typeof message !== 'string') {
+  const { name, message, code } = error;
+  const isCode = code === undefined || (typeof code === 'string' && /^[A-Z0-9_]+$/.test(code));
+  if (typeof name !== 'string' || typeof message !== 'string' || !isCode) {
     throw new ControlProtocolError('Cannot read the answer: bad error', id);
   }
-  return { id, error: { name, message } };
+  return { id, error: { name, message, ...(code === undefined ? {} : { code }) } };
 }
 
 export function encodeRequest(request: ControlRequest): string {
@@ -65,13 +72,30 @@ export function encodeAnswer(answer: ControlAnswer): string {
   return `${JSON.stringify({ v: CONTROL_VERSION, ...answer })}\n`;
 }
 
-/** What another process said went wrong, as an error of the same name where there is one. */
-export function reviveError(name: string, message: string): errors.ShoalError {
-  const known = (errors as Record<string, unknown>)[name];
+/** An error of another process whose class is not known here. Name and code stay: the exit code goes by them. */
+export class ForeignError extends errors.ShoalError {
+  readonly code: string | undefined;
+  readonly #name: string;
+
+  constructor({ name, message, code }: ControlError) {
+    super(message);
+    this.#name = name;
+    this.code = code;
+  }
+
+  override get name(): string {
+    return this.#name;
+  }
+}
+
+/** The error of an answer: of the class of that name where there is one. */
+export function reviveError(error: ControlError): errors.ShoalError {
+  const { name, message } = error;
+  const known = Object.hasOwn(errors, name) ? (errors as Record<string, unknown>)[name] : undefined;
   if (typeof known === 'function' && known.prototype instanceof errors.ShoalError) {
     return new (known as new (message: string) => errors.ShoalError)(message);
   }
-  return new errors.ShoalError(message);
+  return new ForeignError(error);
 }
 
 /** Cuts a byte stream into lines of bounded length. */

@@ -148,9 +148,11 @@ export class ControlServer {
 }
 
 function failure(id: number, error: unknown): ControlAnswer {
-  const name = error instanceof Error ? error.name : 'Error';
-  const message = error instanceof Error ? error.message : String(error);
-  return { id, error: { name, message } };
+  if (!(error instanceof Error)) return { id, error: { name: 'Error', message: String(error) } };
+  const { name, message, code } = error as NodeJS.ErrnoException;
+  // Libraries have codes of other forms, too, which nobody goes by.
+  const isCode = typeof code === 'string' && /^[A-Z0-9_]+$/.test(code);
+  return { id, error: { name, message, ...(isCode ? { code } : {}) } };
 }
 
 function removeSocket(path: string): void {

@@ -2,9 +2,17 @@ import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
 import test, { type Assertions } from 'brittle';
+import { MountEnvironmentError, MountPointError } from '../../mount/errors.js';
+import { exitCodeOf, exitCodes } from '../../src/cli/exit-codes.js';
 import { callControl } from '../../src/control/client.js';
 import { type ControlHandler, ControlServer } from '../../src/control/server.js';
-import { BusyError, NotFoundError, UnavailableError } from '../../src/errors.js';
+import {
+  BusyError,
+  NotFoundError,
+  ReadOnlyError,
+  ShoalError,
+  UnavailableError,
+} from '../../src/errors.js';
 import { limits } from '../../src/limits.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -63,6 +71,33 @@ test('control - an error keeps its class and message', async (t) => {
   t.alike(lines, []);
   await t.exception(callControl(path, 'fault'), /undefined is not a function/);
   t.ok(lines[0]?.includes('TypeError'), 'a fault of the program is in the log');
+});
+
+test('control - errors of the driver and of the system have the same exit code as here', async (t) => {
+  const thrown: [Error, number][] = [
+    [new MountEnvironmentError('No fusermount3'), exitCodes.environment],
+    [new MountPointError('It is not empty'), exitCodes.usage],
+    [Object.assign(new Error('EACCES: no'), { code: 'EACCES' }), exitCodes.environment],
+    [Object.assign(new Error('ENOSPC: no space'), { code: 'ENOSPC' }), exitCodes.noSpace],
+    [Object.assign(new Error('Of a library'), { code: 7 }), exitCodes.internal],
+    [Object.assign(new Error('Of another'), { code: 'not found' }), exitCodes.internal],
+    [Object.assign(new Error('No name'), { name: 'constructor' }), exitCodes.internal],
+    [new ReadOnlyError('It is read'), exitCodes.readOnly],
+  ];
+  let next = 0;
+  const { path } = await serve(t, {
+    fail: () => {
+      throw thrown[next]?.[0];
+    },
+  });
+  for (; next < thrown.length; next++) {
+    const [error, code] = thrown[next] as [Error, number];
+    const told = await callControl(path, 'fail').catch((failure: unknown) => failure as Error);
+    t.ok(told instanceof ShoalError);
+    t.is((told as Error).message, error.message);
+    t.is(exitCodeOf(told), code, error.message);
+    t.is(exitCodeOf(error), code, 'without a socket between');
+  }
 });
 
 test('control - a client that goes away is noticed by who works for it', async (t) => {

@@ -95,7 +95,7 @@ function controlTarget(): Target {
           if (random.below(2) === 0) decodeRequest(line);
           else {
             const answer = decodeAnswer(line);
-            if ('error' in answer) reviveError(answer.error.name, answer.error.message);
+            if ('error' in answer) reviveError(answer.error);
           }
         }
       }
