@@ -44,6 +44,8 @@ export const limits = {
   attributes_told_ms_max: 2000,
   /** The file in which fsync notes what is not committed yet. */
   sync_journal_bytes: 4 << 20,
+  /** Where there was no room for it, it is tried again after so long; until then fsync commits. */
+  sync_journal_retry_ms: 10_000,
   /** Chunks put since the last commit that it takes up; with more, fsync commits. */
   sync_journal_data_bytes_max: 1 << 20,
   /** Changed inodes and directories that it takes up at once; with more, fsync commits. */

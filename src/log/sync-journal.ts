@@ -37,6 +37,8 @@ export class SyncJournal {
   readonly #direct = new InPlaceIo(limits.in_place_write_bytes_max);
   #file: FileHandle | null = null;
   #opening: Promise<void> | null = null;
+  /** Not before, after it failed. */
+  #openAgainMs = 0;
   #buffer = Buffer.alloc(16 * SLOT_BYTES);
   #offset = 0;
   #closed = false;
@@ -53,8 +55,11 @@ export class SyncJournal {
   /** Whether entries can be written now. When they cannot, it is seen to that they can be soon. */
   get isReady(): boolean {
     if (this.#file !== null) return true;
+    if (performance.now() < this.#openAgainMs) return false;
     this.#opening ??= this.#open().catch(() => {
-      // A disk without room for it: commits do without.
+      // A disk without room for it: commits do without, for a while.
+      this.#openAgainMs = performance.now() + limits.sync_journal_retry_ms;
+      this.#opening = null;
     });
     return false;
   }
@@ -108,7 +113,8 @@ export class SyncJournal {
       const { size } = await file.stat();
       if (size < limits.sync_journal_bytes) {
         const zeros = Buffer.alloc(limits.sync_journal_bytes - size);
-        await file.write(zeros, 0, zeros.length, size);
+        const { bytesWritten } = await file.write(zeros, 0, zeros.length, size);
+        if (bytesWritten < zeros.length) throw new Error('There is no room for the journal');
         await file.sync();
         await syncDirectory(dirname(this.#path));
       }

@@ -1,5 +1,5 @@
 /** The file in which fsync notes what is not committed yet. */
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'brittle';
@@ -33,6 +33,22 @@ test('sync journal: entries come back in order, of any size up to the room', asy
   await journal.close();
   t.alike(await readSyncJournal(path, KEY), entries);
   t.alike(await readSyncJournal(path, Buffer.alloc(32, 6)), [], 'nothing with another key');
+});
+
+test('sync journal: where there was no room for it, it is tried again later', async (t) => {
+  const folder = join(temporaryFolder(t, 'journal'), 'later');
+  const { sync_journal_retry_ms } = limits;
+  Object.assign(limits, { sync_journal_retry_ms: 20 });
+  t.teardown(() => Object.assign(limits, { sync_journal_retry_ms }));
+  const journal = new SyncJournal(join(folder, 'journal'), KEY);
+  for (let i = 0; i < 10; i++) {
+    t.absent(journal.isReady);
+    await sleep(10);
+  }
+  mkdirSync(folder);
+  await ready(journal);
+  t.ok(journal.isReady);
+  await journal.close();
 });
 
 test('sync journal: a restart begins anew, and older entries follow the new ones', async (t) => {
