@@ -38,6 +38,7 @@ const TRIES_MAX = 20_000;
 const ROUNDS_MAX = 50;
 /** The store refuses writes for some seconds after the space is back. */
 const RECOVERY_MS_MAX = 30_000;
+const REFILLS_MAX = 6;
 const TEST_TIME_MS_MAX = 240_000;
 
 const { missing } = SmallDisk;
@@ -126,18 +127,28 @@ test(
 
 test(`disk full - nothing is joined that has no room${reason}`, options, async (t) => {
   const { disk, mount } = await prepare(t);
-  const segments = 16;
+  const segments = 20;
   const extents = 150;
   const bytes = 4000;
-  // Room for the 10 MB of the file, and not for as much again: its many small stretches would be joined.
-  disk.fill(RESERVE_BYTES + 15 * MIB);
+  // Room for the 12 MB of the file, for what a commit needs besides, and for what a busy machine's store moves to files
+  // meanwhile (5 MiB and more); not for as much again: its many small stretches would be joined.
+  const leaveRoom = () => disk.fill(RESERVE_BYTES + 26 * MIB);
+  leaveRoom();
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_DIRECT;
   const descriptor = openSync(join(mount.directory, 'scattered'), flags);
   const pieces = Array.from({ length: segments * extents }, (_, i) => ({
     at: Math.floor(i / extents) * MIB + (i % extents) * 6800,
     content: contentOf(i, bytes),
   }));
-  for (const { at, content } of pieces) writeSync(descriptor, content, 0, bytes, at);
+  let refills = 0;
+  for (const { at, content } of pieces) {
+    while (errorCode(() => writeSync(descriptor, content, 0, bytes, at)) !== null) {
+      if (++refills > REFILLS_MAX) throw new Error('The file does not fit');
+      disk.free();
+      await sleep(RECOVERY_MS_MAX / REFILLS_MAX);
+      leaveRoom();
+    }
+  }
   fsyncSync(descriptor);
   closeSync(descriptor);
   await expectAlive(t, mount);
