@@ -73,6 +73,8 @@ export interface ChunkLogOptions {
 /** File data as chunks in append-only logs: one that this process appends to, and any that it reads. */
 export class ChunkLog implements ContentStore {
   readonly writer: number;
+  /** Whose log `core` is. */
+  readonly #coreWriter: number;
   readonly #chunker: Chunker;
   readonly #hashKey: Buffer;
   readonly #cache: BlockCache;
@@ -82,7 +84,6 @@ export class ChunkLog implements ContentStore {
   readonly #core: Hypercore;
   readonly #appender: Appender | null;
   readonly #compress: boolean;
-  #garbage: BlockSet | null = null;
   #storedBytes = 0;
   #deduplicatedBytes = 0;
   /** How much was stored when readers last got ready. */
@@ -97,6 +98,7 @@ export class ChunkLog implements ContentStore {
     appender: Appender | null,
   ) {
     this.writer = options.writer;
+    this.#coreWriter = coreWriterOf(options);
     this.#core = options.core;
     this.#chunker = options.chunker;
     this.#hashKey = options.hashKey;
@@ -114,7 +116,7 @@ export class ChunkLog implements ContentStore {
    */
   static async open(options: ChunkLogOptions): Promise<ChunkLog> {
     const { core, writer, deadlineMs = limits.network_deadline_ms } = options;
-    const coreWriter = options.coreWriter ?? Math.max(writer, 0);
+    const coreWriter = coreWriterOf(options);
     const cache = new BlockCache(options.cacheBytesMax);
     const readers = new Map<number, BlockReader>();
     try {
@@ -344,16 +346,15 @@ export class ChunkLog implements ContentStore {
   learn(chunk: ChunkReference): void {
     if (this.#appender === null) return;
     // The tree that is being read may be older than what was collected since.
-    if (chunk.writer === this.writer && this.#garbage?.has(chunk.block) === true) return;
+    const isOwn = chunk.writer === this.writer;
+    if (isOwn && this.#readers.get(chunk.writer)?.garbage?.has(chunk.block) === true) return;
     this.#index.set(chunk.hash, chunk);
   }
 
   /** All blocks of the log that were collected: no kept version refers to them. */
   noteGarbage(garbage: BlockSet): void {
-    this.#garbage = garbage;
-    for (const reader of this.#readers.values()) {
-      if (reader.core === this.#core) reader.garbage = garbage;
-    }
+    const reader = this.#readers.get(this.#coreWriter);
+    if (reader !== undefined) reader.garbage = garbage;
   }
 
   /**
@@ -473,4 +474,8 @@ function putCompressed(
 function encryptionOf(core: Hypercore): LogEncryption {
   if (isLogEncryption(core.encryption)) return core.encryption;
   throw new StoreError('Cannot open the chunk log: it was opened without its encryption');
+}
+
+function coreWriterOf({ coreWriter, writer }: ChunkLogOptions): number {
+  return coreWriter ?? Math.max(writer, 0);
 }

@@ -71,13 +71,13 @@ export class Readahead {
       return;
     const isSmall = size <= SMALL_FILE_BYTES_MAX;
     if (isSmall && from > 0) return;
-    const { chunks } = chunksInMemory(inode, from, isSmall ? size : until);
+    const { chunks } = chunksBetween(inode, from, isSmall ? size : until);
     if (chunks.length > 0) this.#content.noteRead(chunks, inode.ino);
   }
 
   /** Returns up to where it asked. */
   #ask(inode: Inode, from: number, until: number): number {
-    const { chunks, end } = chunksInMemory(inode, from, until);
+    const { chunks, end } = chunksBetween(inode, from, until);
     if (end < until) this.#loadSegments(inode, segmentOf(end));
     if (chunks.length > 0) this.#content.prefetch(chunks);
     return end;
@@ -92,7 +92,7 @@ export class Readahead {
 }
 
 /** Chunks of a file's bytes [from, until), each of a run of the same one once, up to the first segment that is not in memory. */
-function chunksInMemory(
+function chunksBetween(
   inode: Inode,
   from: number,
   until: number,

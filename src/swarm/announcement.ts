@@ -6,12 +6,16 @@
 import type { AnnouncedServer } from 'hyperswarm';
 import { limits } from '../limits.js';
 
-const LOOKS_BETWEEN = Math.ceil(limits.peer_announce_interval_ms / limits.peer_stall_look_ms);
+/** Looks, one every {@link limits.peer_stall_look_ms}, from one announcement to the next. */
+export function looksBetweenAnnouncements(): number {
+  return Math.ceil(limits.peer_announce_interval_ms / limits.peer_stall_look_ms);
+}
 
 /** To be looked at every {@link limits.peer_stall_look_ms}. */
 export class Announcement {
   readonly #server: AnnouncedServer;
   readonly #isPrivate: boolean;
+  readonly #looksBetween = looksBetweenAnnouncements();
   /** Since it was asked for last. */
   #looks = 0;
   /** So many until it is asked for again while no node knows of it. */
@@ -34,9 +38,9 @@ export class Announcement {
     const isKnown = announcer.relays.length > 0;
     if (isKnown) this.#looksUntilNext = 1;
     if (isKnown && !this.#isPrivate) return false;
-    if (this.#looks < (isKnown ? LOOKS_BETWEEN : this.#looksUntilNext)) return false;
+    if (this.#looks < (isKnown ? this.#looksBetween : this.#looksUntilNext)) return false;
     this.#looks = 0;
-    if (!isKnown) this.#looksUntilNext = Math.min(2 * this.#looksUntilNext, LOOKS_BETWEEN);
+    if (!isKnown) this.#looksUntilNext = Math.min(2 * this.#looksUntilNext, this.#looksBetween);
     // The library does so within 3 s, and forgets it when one is under way just then. Once it takes the network for gone it waits until
     // that is back.
     this.#server.refresh();

@@ -1,13 +1,12 @@
 /** What the peers of a drive find each other by. */
 import type Hyperswarm from 'hyperswarm';
 import type { Discovery } from 'hyperswarm';
-import { limits } from '../limits.js';
+import { looksBetweenAnnouncements } from './announcement.js';
 
 export class Topics {
   readonly #swarm: Hyperswarm;
   /** By topic, in hex. */
   readonly #discoveries = new Map<string, Discovery>();
-
   /** Looks between two announcements; null where the library announces them often enough. */
   readonly #looksBetween: number | null;
   #looks = 0;
@@ -15,12 +14,11 @@ export class Topics {
   /** `isPrivate`: few nodes know of them, perhaps one, which may forget. */
   constructor(swarm: Hyperswarm, isPrivate: boolean) {
     this.#swarm = swarm;
-    const { peer_announce_interval_ms, peer_stall_look_ms } = limits;
-    this.#looksBetween = isPrivate ? peer_announce_interval_ms / peer_stall_look_ms : null;
+    this.#looksBetween = isPrivate ? looksBetweenAnnouncements() : null;
   }
 
   /**
-   * To be called every {@link limits.peer_stall_look_ms}. A private bootstrap node that was started anew knows of nobody, and who has
+   * To be called every `peer_stall_look_ms`. A private bootstrap node that was started anew knows of nobody, and who has
    * peers does not look for others: the library tells it after ten minutes, and until then whoever comes finds nobody.
    */
   look(): void {

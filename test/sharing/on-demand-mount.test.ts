@@ -11,18 +11,15 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'brittle';
 import { command } from '../support/command.js';
 import type { DriveMount } from '../support/drive-mount.js';
-import { SHARING_TIME, SharedDrive, statusOf } from './support/shared-drive.js';
+import { SHARING_TIME, SharedDrive, settled, statusOf } from './support/shared-drive.js';
 import { contentAt, writeContent } from './support/stream-content.js';
 
 const MIB = 1 << 20;
 const LARGE_BYTES = 256 * MIB;
 const LARGE_SEED = 1;
-/** Nothing comes for so long: nothing is on its way. */
-const QUIET_MS = 300;
 
 test(
   'a reader - lists and stats without file data, and fetches only what it reads',
@@ -143,16 +140,6 @@ async function fetchedBy(reader: DriveMount, run: () => void | Promise<void>): P
   const before = await settled(reader);
   await run();
   return (await statusOf(reader)).downloadedBytes - before.downloadedBytes;
-}
-
-/** What was read ahead for an earlier read may still be on its way. */
-async function settled(reader: DriveMount): ReturnType<typeof statusOf> {
-  for (let last = await statusOf(reader); ; ) {
-    await sleep(QUIET_MS);
-    const now = await statusOf(reader);
-    if (now.downloadedBytes === last.downloadedBytes) return now;
-    last = now;
-  }
 }
 
 function readAt(path: string, offset: number, length: number): Buffer {

@@ -1,16 +1,19 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Assertions, test } from 'brittle';
 import { contentOf } from '../durability/support/workload.js';
 import type { DriveMount } from '../support/drive-mount.js';
-import { eventually, SHARING_TIME, SharedDrive, statusOf } from './support/shared-drive.js';
+import {
+  eventually,
+  SHARING_TIME,
+  SharedDrive,
+  settled,
+  statusOf,
+} from './support/shared-drive.js';
 
 /** Eight of them lie in a block. */
 const FILES = 800;
 const FILE_BYTES = 8000;
-/** Nothing comes for so long: nothing is on its way. */
-const QUIET_MS = 300;
 
 test(
   'a reader - what lies next to small files that are read is there before it is read',
@@ -25,13 +28,13 @@ test(
     const reader = await drive.addReader();
 
     expectFiles(t, reader, [100, 700, 400]);
-    t.is(await fetchedBlocks(reader), 3, 'nothing for files here and there');
+    t.is((await settled(reader)).downloadedBlocks, 3, 'nothing for files here and there');
 
     expectFiles(t, reader, range(200, 260));
     await eventually('the next 40 are here', async () => {
       return (await statusOf(reader)).downloadedBlocks > 3 + 100 / 8;
     });
-    const fetched = await fetchedBlocks(reader);
+    const { downloadedBlocks: fetched } = await settled(reader);
     t.ok(fetched < 60, `${fetched} blocks of more than 100`);
     // Whoever asks for a block waits until it goes on.
     process.kill(origin.pid, 'SIGSTOP');
@@ -54,14 +57,4 @@ function expectFiles(t: Assertions, { directory }: DriveMount, indices: readonly
     (i) => !readFileSync(join(directory, nameOf(i))).equals(contentOf(i, FILE_BYTES)),
   );
   t.alike(wrong, [], `${indices.length} files from ${indices[0]}`);
-}
-
-/** Since the mount, once nothing is on its way. */
-async function fetchedBlocks(reader: DriveMount): Promise<number> {
-  for (let last = (await statusOf(reader)).downloadedBlocks; ; ) {
-    await sleep(QUIET_MS);
-    const now = (await statusOf(reader)).downloadedBlocks;
-    if (now === last) return now;
-    last = now;
-  }
 }

@@ -1,14 +1,13 @@
 /** What a peer may send at once does not depend on how long this machine takes to handle it. */
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
-import NoiseSecretStream from '@hyperswarm/secret-stream';
 import test, { type Assertions } from 'brittle';
-import crypto from 'hypercore-crypto';
 import type { PeerConnection } from 'hyperswarm';
 import { limits } from '../../src/limits.js';
 import { GuardedMux, type PeerFault } from '../../src/swarm/guarded-mux.js';
 import { frameOf, openOf } from '../hostile/support/attacks.js';
+import { peerPair } from './support/socket-pair.js';
 
 /** The frames in which a peer opens so many channels, each a batch. */
 function framesOfOpens(batches: number[]): Buffer[] {
@@ -97,26 +96,17 @@ test('guarded mux - a peer that has proved nothing sends no large frame', async 
 
 /** A connection with a peer of which what it writes to its socket comes here as it is. */
 async function receiving(t: Assertions) {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const peer = connect((server.address() as AddressInfo).port, '127.0.0.1');
-  const [socket] = (await once(server, 'connection')) as [Socket];
-  server.close();
-  const secured = (isInitiator: boolean, raw: Socket) => {
-    const options = { pattern: 'XX' as const, keyPair: crypto.keyPair() };
-    const stream = new NoiseSecretStream(isInitiator, raw, options);
+  const [there, here] = await peerPair();
+  for (const stream of [there, here]) {
     stream.on('error', () => undefined);
     t.teardown(() => stream.destroy());
-    return stream;
-  };
-  const [here, there] = [secured(false, socket), secured(true, peer)];
+  }
   await Promise.all([here.opened, there.opened]);
   const faults: PeerFault[] = [];
   const end = once(here, 'close');
   const mux = new GuardedMux(here, (fault) => faults.push(fault));
   t.ok(mux.drained);
-  return { peer, faults, end };
+  return { peer: there.rawStream as Socket, faults, end };
 }
 
 /** The length of a frame, as its transport sends it. */

@@ -1,13 +1,11 @@
 /** What Hypercore forgets is gone on with: two logs behind the guard, over a connection. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import NoiseSecretStream from '@hyperswarm/secret-stream';
 import test, { type Assertions } from 'brittle';
 import Hypercore from 'hypercore';
-import hypercoreCrypto from 'hypercore-crypto';
 import { GuardedMux } from '../../src/swarm/guarded-mux.js';
 import { eventually } from '../sharing/support/shared-drive.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
-import { socketPair } from './support/socket-pair.js';
+import { peerPair } from './support/socket-pair.js';
 
 /** Long enough for what is on its way. */
 const QUIET_MS = 200;
@@ -25,10 +23,7 @@ async function pair(t: Assertions): Promise<Pair> {
   const reader = new Hypercore(temporaryFolder(t), writer.key);
   await reader.ready();
   await writer.append([Buffer.from('0'), Buffer.from('1')]);
-  const [ofWriter, ofReader] = (await socketPair()).map(
-    (socket, i) =>
-      new NoiseSecretStream(i === 0, socket, { pattern: 'XX', keyPair: hypercoreCrypto.keyPair() }),
-  ) as [NoiseSecretStream, NoiseSecretStream];
+  const [ofWriter, ofReader] = await peerPair();
   const streams = [ofWriter, ofReader];
   const fault = ({ reason }: { reason: string }): void => t.fail(reason);
   const muxes = streams.map((stream) => new GuardedMux(stream, fault));

@@ -1,15 +1,13 @@
 /** A block that cannot be stored here is not the fault of who sent it. */
-import NoiseSecretStream from '@hyperswarm/secret-stream';
 import test, { type Assertions } from 'brittle';
 import type Hypercore from 'hypercore';
-import hypercoreCrypto from 'hypercore-crypto';
 import { valuesOf } from '../../src/log/values/value-database.js';
 import { GuardedMux, type PeerFault } from '../../src/swarm/guarded-mux.js';
 import { eventually } from '../sharing/support/shared-drive.js';
 import { openStore } from '../support/open-store.js';
 import { randomBytes } from '../support/random-bytes.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
-import { socketPair } from './support/socket-pair.js';
+import { peerPair } from './support/socket-pair.js';
 
 /** It lies in a file of values. */
 const BLOCK_BYTES = 64 << 10;
@@ -47,10 +45,7 @@ test('a store that is full - the peer is met anew, and is not accused', async (t
 
 /** Faults are those that the reader finds. */
 async function connect(t: Assertions, writer: Hypercore, reader: Hypercore) {
-  const [ofWriter, ofReader] = (await socketPair()).map(
-    (socket, i) =>
-      new NoiseSecretStream(i === 0, socket, { pattern: 'XX', keyPair: hypercoreCrypto.keyPair() }),
-  ) as [NoiseSecretStream, NoiseSecretStream];
+  const [ofWriter, ofReader] = await peerPair();
   const faults: PeerFault[] = [];
   new GuardedMux(ofWriter, () => undefined);
   new GuardedMux(ofReader, (fault) => {

@@ -6,7 +6,7 @@ import { encodeSnapshot } from '../../tree/snapshot-record.js';
 import type { Tree } from '../../tree/tree.js';
 import type { VersionPoint } from '../../tree/version-point.js';
 import type { DriveFileSystem } from '../drive-file-system.js';
-import { type LoggedVersion, type LogPage, readLog } from './change-log.js';
+import { type LogPage, readLog } from './change-log.js';
 import { namesOf, shownPath } from './drive-paths.js';
 import type { HeadsInUse } from './heads-in-use.js';
 import type { RestoreReport } from './restore.js';
@@ -165,13 +165,7 @@ export class DriveHistory {
     const rest = this.#log?.key === key ? this.#log.page : null;
     this.#log = null;
     const page = rest ?? (await readLog(this.#tree, this.#history, { path, limit, before }));
-    const versions: LoggedVersion[] = [];
-    let bytes = 0;
-    for (const version of page.versions) {
-      if (bytes >= limits.log_page_bytes_max) break;
-      versions.push(version);
-      bytes += JSON.stringify(version).length;
-    }
+    const versions = firstOf(page.versions, 0, limits.log_page_bytes_max);
     const left = page.versions.slice(versions.length);
     const last = versions.at(-1)?.version;
     if (left.length === 0 || last === undefined) return page;
@@ -189,13 +183,7 @@ export class DriveHistory {
       this.#diff = { key, diff: await diffVersions(this.#tree, from, to) };
     }
     const { differences, isCut } = this.#diff.diff;
-    const page: PathDifference[] = [];
-    let bytes = 0;
-    for (let i = offset; i < differences.length && bytes < limits.diff_page_bytes_max; i++) {
-      const difference = differences[i] as PathDifference;
-      page.push(difference);
-      bytes += JSON.stringify(difference).length;
-    }
+    const page = firstOf(differences, offset, limits.diff_page_bytes_max);
     const end = offset + page.length;
     const next = end < differences.length ? end : null;
     if (next === null) this.#diff = null;
@@ -244,4 +232,16 @@ function numberOf(parameters: Parameters, name: string): number | null {
   if (value === undefined || value === null) return null;
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
   throw new UsageError(`Cannot use ${name} ${JSON.stringify(value)}: it must be a number`);
+}
+
+/** What goes into one answer of a mount, about: the first one in any case. */
+function firstOf<T>(items: readonly T[], start: number, bytesMax: number): T[] {
+  const first: T[] = [];
+  let bytes = 0;
+  for (let i = start; i < items.length && bytes < bytesMax; i++) {
+    const item = items[i] as T;
+    first.push(item);
+    bytes += JSON.stringify(item).length;
+  }
+  return first;
 }

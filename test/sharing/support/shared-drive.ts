@@ -14,6 +14,8 @@ import { errnoName } from '../../support/syscalls.js';
 /** How long a test waits for what should come soon. Far above what is expected: a slow machine is no failure. */
 const EVENTUALLY_MS_MAX = 60_000;
 const POLL_MS = 20;
+/** Nothing comes for so long: nothing is on its way. */
+const QUIET_MS = 300;
 
 /** For `test`: mounts, network and processes take their time on a busy machine. */
 export const SHARING_TIME = { timeout: 180_000 } as const;
@@ -88,6 +90,16 @@ export async function statusOf(mount: DriveMount): Promise<MountStatus> {
   const report = JSON.parse(printed) as { mount: MountStatus | null };
   if (report.mount === null) throw new Error(`Drive '${mount.name}' is not mounted: ${printed}`);
   return report.mount;
+}
+
+/** Once nothing is on its way: what was read ahead for an earlier read may still be. */
+export async function settled(mount: DriveMount): Promise<MountStatus> {
+  for (let last = await statusOf(mount); ; ) {
+    await sleep(QUIET_MS);
+    const now = await statusOf(mount);
+    if (now.downloadedBytes === last.downloadedBytes) return now;
+    last = now;
+  }
 }
 
 /**

@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import NoiseSecretStream from '@hyperswarm/secret-stream';
+import crypto from 'hypercore-crypto';
 
 /** The two ends of a TCP connection over loopback, the one that dialed first. */
 export async function socketPair(): Promise<[Socket, Socket]> {
@@ -11,4 +13,12 @@ export async function socketPair(): Promise<[Socket, Socket]> {
   const [socket] = await accepted;
   server.close();
   return [dialed, socket];
+}
+
+/** The same, secured: two peers that know nothing of each other. */
+export async function peerPair(): Promise<[NoiseSecretStream, NoiseSecretStream]> {
+  const secured = (isInitiator: boolean, socket: Socket) =>
+    new NoiseSecretStream(isInitiator, socket, { pattern: 'XX', keyPair: crypto.keyPair() });
+  const [dialed, accepted] = await socketPair();
+  return [secured(true, dialed), secured(false, accepted)];
 }
