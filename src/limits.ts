@@ -141,6 +141,11 @@ export const limits = {
   store_read_blocks_max: 16,
   /** Read-ahead of one open file, in bytes. */
   readahead_bytes_max: 8 << 20,
+  /**
+   * What is asked of peers ahead and has not come, for all open files, in read-aheads of one: it moves on in steps of half of it, and
+   * what the program is given next may still be on its way.
+   */
+  readaheads_fetched_max: 2,
 
   // What a mount that reads somebody else's drive keeps on its disk
   /** The smallest bound: the store itself needs some megabytes to work in. */

@@ -2,6 +2,12 @@ import { limits } from '../limits.js';
 import { copyBytes } from '../log/copy-bytes.js';
 import { releasePages } from '../log/release-pages.js';
 
+/** Keys of one log's blocks: block numbers stay below this. */
+export const cacheKeysPerLog = 2 ** 40;
+
+/** Behind them are those of the chunks that had such a block to themselves, decompressed. */
+export const chunkKeys = 2 ** 39;
+
 interface Place {
   start: number;
   length: number;

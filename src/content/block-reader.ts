@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import Hypercore, { type ActiveRequests, type Download, type GetOptions } from 'hypercore';
-import { DamagedError, InterruptedError, StoreError, UnavailableError } from '../errors.js';
+import { DamagedError, StoreError } from '../errors.js';
 import { limits } from '../limits.js';
 import type { BlockSet } from '../log/block-set.js';
-import { copyOf } from '../log/copy-bytes.js';
 import type { LogEncryption } from '../log/encryption.js';
 import { LocalBlocks } from '../log/local-blocks.js';
 import { sectoredBytes } from '../log/sectors.js';
 import { asShoalError } from '../log/store-errors.js';
-import type { BlockCache } from './block-cache.js';
+import { type BlockCache, cacheKeysPerLog, chunkKeys } from './block-cache.js';
+import { closedError, interruptedError, unavailableError } from './block-errors.js';
 import { checkBlock } from './block-format.js';
 import type { BlockRescuer, RescuedBlock } from './block-rescuer.js';
 import { BlocksAhead } from './blocks-ahead.js';
@@ -36,12 +36,6 @@ const fork_look_ms = 50;
 
 /** Blocks noted for that. */
 const given_up_max = 1024;
-
-/** One writer's blocks in the common cache: block numbers stay below this. */
-const cacheKeysPerLog = 2 ** 40;
-
-/** And behind them the chunks that had such a block to themselves, decompressed. */
-const chunkKeys = 2 ** 39;
 
 interface Fetch {
   readonly block: number;
@@ -76,6 +70,7 @@ export class BlockReader {
   readonly #inPlace: BlocksInPlace;
   readonly #peerRequests: PeerRequests;
   #hedging: NodeJS.Timeout | null = null;
+  #endListening: (() => void) | null = null;
   #closed = false;
   readonly #onPeer = (): void => this.#givenUpAt.clear();
   readonly #onTruncate = (length: number): void => {
@@ -89,7 +84,7 @@ export class BlockReader {
   };
   // Of requests of a closed core the library ends its own only.
   readonly #onCoreClose = (): void => this.close();
-  readonly #onDownload = (_index: number, bytes: number): void => {
+  readonly #onDownload = (_block: number, bytes: number): void => {
     this.downloadedBlocks++;
     this.downloadedBytes += bytes;
   };
@@ -251,7 +246,7 @@ export class BlockReader {
   }
 
   /**
-   * The block's plaintext, from the local store or peers.
+   * The block's plaintext, from the local store or peers. It may share memory with the cache, as {@link BlockReader.cached}.
    * Rejects with DamagedError, UnavailableError, InterruptedError, StoreError.
    */
   fetch(block: number, options: ReadOptions = {}): Promise<Buffer> {
@@ -265,7 +260,6 @@ export class BlockReader {
         return Promise.reject(unavailableError(block, deadlineMs));
       }
       fetch = this.#start(block);
-      this.#fetches.set(block, fetch);
     }
     return this.#wait(block, fetch, signal, deadlineMs);
   }
@@ -279,9 +273,25 @@ export class BlockReader {
     if (this.isBehind) return Promise.resolve();
     const known = this.#fetches.get(block);
     if (known !== undefined) return known.promise;
-    const fetch = this.#start(block, true);
-    this.#fetches.set(block, fetch);
-    return fetch.promise;
+    return this.#start(block, true).promise;
+  }
+
+  /**
+   * From now on the thread decrypts what peers send as soon as it is stored, if it `isWanted`: who reads a stream waits for the network,
+   * not for the cipher behind it, and nothing is read back from the disk.
+   */
+  openAsTheyCome(isWanted: (block: number) => boolean): void {
+    this.#endListening ??= this.#local.onStored((block, stored) => {
+      if (this.isBehind || this.isAtHand(block) || !isWanted(block)) return;
+      if (!this.#ahead.takes(stored.length)) return;
+      const requests: ActiveRequests = [];
+      const { fork } = this.#core;
+      const promise = this.#ahead.open(block, stored).then((plain) => {
+        if (plain !== null && this.#core.fork === fork) return plain;
+        return this.#load(block, requests, false);
+      });
+      this.#keep(block, promise, requests, true);
+    });
   }
 
   /** Nothing is being read. */
@@ -311,6 +321,7 @@ export class BlockReader {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#endListening?.();
     this.#peerRequests.close();
     this.#core.removeListener('download', this.#onDownload);
     this.#core.removeListener('peer-add', this.#onPeer);
@@ -353,8 +364,7 @@ export class BlockReader {
       signal?.addEventListener('abort', onAbort, { once: true });
       fetch.promise.then((plain) => {
         leave();
-        // Memory of the cache is used again.
-        resolve(plain.buffer instanceof SharedArrayBuffer ? copyOf(plain) : plain);
+        resolve(plain);
       }, fail);
     });
   }
@@ -376,13 +386,20 @@ export class BlockReader {
     const requests: ActiveRequests = [];
     const local = this.isLocal(block);
     const promise = this.#load(block, requests, isAhead && local);
-    const fetch = { block, promise, requests, startedAt: performance.now(), local, waiters: 0 };
-    const settle = (): void => void this.#forget(fetch);
-    promise.then(settle, settle);
+    const fetch = this.#keep(block, promise, requests, local);
     if (!local) {
       this.#peerRequests.shares.moveTo(block);
       this.#hedge();
     }
+    return fetch;
+  }
+
+  /** Until it is over. */
+  #keep(block: number, promise: Promise<Buffer>, requests: ActiveRequests, local: boolean): Fetch {
+    const fetch = { block, promise, requests, startedAt: performance.now(), local, waiters: 0 };
+    this.#fetches.set(block, fetch);
+    const settle = (): void => void this.#forget(fetch);
+    promise.then(settle, settle);
     return fetch;
   }
 
@@ -414,7 +431,8 @@ export class BlockReader {
         );
       }
       const isOfFork = core.fork === fork;
-      const opened = isAhead && isOfFork ? await this.#ahead.open(block, stored) : null;
+      const opened =
+        (isAhead || fromPeer) && isOfFork ? await this.#ahead.open(block, stored) : null;
       if (opened !== null) return opened;
       // A block from a peer is handed to everyone who waits for it; one from the disk is ours alone.
       const plain = this.#encryption.open(block, stored, core.core, !fromPeer);
@@ -475,20 +493,4 @@ export class BlockReader {
       for (const peer of [...replicator.peers]) replicator.updatePeer(peer);
     }, hedge_look_ms);
   }
-}
-
-function interruptedError(block: number): InterruptedError {
-  return new InterruptedError(`Cannot read block ${block} of the chunk log: the wait was ended`);
-}
-
-function closedError(block: number): InterruptedError {
-  return new InterruptedError(`Cannot read block ${block} of the chunk log: the drive is closed`);
-}
-
-function unavailableError(block: number, ms: number): UnavailableError {
-  const why =
-    ms === 0
-      ? 'it is not on this machine, and no peers are asked'
-      : `no peer delivered it in ${ms} ms`;
-  return new UnavailableError(`Cannot read block ${block} of the chunk log: ${why}`);
 }

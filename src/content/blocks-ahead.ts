@@ -43,6 +43,16 @@ export class BlocksAhead {
     this.#startBytes = startBytes;
   }
 
+  /** Whether the thread takes a block now. Where it does not, the block counts for when it is started. */
+  takes(storedBytes: number): boolean {
+    const { core } = this.#core;
+    if (core === null || this.#isClosed) return false;
+    const opener = this.#openerOf(core);
+    if (opener.isReady) return true;
+    opener.noteOpenedHere(storedBytes);
+    return false;
+  }
+
   /**
    * The plaintext of a block in the local store, which goes into the cache; it is good until the turn of the event loop ends. Null says
    * nothing: whoever reads it in the common way finds out what is wrong, if anything is. Never rejects.
@@ -75,12 +85,8 @@ export class BlocksAhead {
   /** The same of a block that was read; `stored` stays as it is. */
   async open(block: number, stored: Buffer): Promise<Buffer | null> {
     const { core } = this.#core;
-    if (core === null || this.#isClosed) return null;
+    if (core === null || !this.takes(stored.length)) return null;
     const opener = this.#openerOf(core);
-    if (!opener.isReady) {
-      opener.noteOpenedHere(stored.length);
-      return null;
-    }
     const place = this.#cache.reserve(this.#cacheBase + block, stored.length);
     if (place === null) return null;
     const layout = this.#encryption.layoutOf(core);

@@ -2,7 +2,7 @@ import type Hypercore from 'hypercore';
 import { DamagedError, ReadOnlyError, StoreError } from '../errors.js';
 import { limits } from '../limits.js';
 import { BlockSet } from '../log/block-set.js';
-import { copyOf } from '../log/copy-bytes.js';
+import { ownMemory } from '../log/copy-bytes.js';
 import { isLogEncryption, type LogEncryption } from '../log/encryption.js';
 import type { BlockLayout } from '../log/sectors.js';
 import type { SpaceGuard } from '../log/space-guard.js';
@@ -256,7 +256,7 @@ export class ChunkLog implements ContentStore {
     if (now !== null) return now;
     return reader
       .fetch(chunk.block, options)
-      .then((block) => copyOf(sliceChunk(block, chunk, offset, length)));
+      .then((block) => ownMemory(sliceChunk(block, chunk, offset, length)));
   }
 
   /** From the disk in place; null where that is not the quickest. */

@@ -25,12 +25,14 @@ interface FetchedRange {
   start: number;
   end: number;
   bytes: number;
+  /** They are decrypted as they come. */
+  decrypts: boolean;
   download: Download;
 }
 
 /**
- * Fetches what will be wanted soon. Blocks on this machine are decrypted into the cache; others are asked of peers in
- * ranges, since many single requests are answered several times over. What was announced longest ago gives way when
+ * Fetches what will be wanted soon. Blocks on this machine are decrypted into the cache, and so are others as they come: these are asked
+ * of peers in ranges, since many single requests are answered several times over. What was announced longest ago gives way when
  * there is too much, so what a seek made pointless soon ends.
  */
 export class Readahead {
@@ -51,6 +53,10 @@ export class Readahead {
 
   /** As `ContentStore.prefetch`, of chunks of one log. */
   announce(reader: BlockReader, chunks: readonly WantedBlock[]): void {
+    this.#announce(reader, chunks, true);
+  }
+
+  #announce(reader: BlockReader, chunks: readonly WantedBlock[], decrypts: boolean): void {
     if (this.#closed) return;
     const missing = new Map<number, number>();
     let onTheWay = false;
@@ -69,10 +75,10 @@ export class Readahead {
     this.#load();
     // A window that moves on by a block or two is not worth a range each time.
     const fewMore = onTheWay && missing.size < small_range_blocks;
-    if (fewMore && this.#rangeBytes() * 2 > this.#bytesMax) return;
+    if (fewMore && this.#bytesToCome() * 2 > this.#bytesMax) return;
     // Who reads in earnest waits until there is room.
     if (missing.size > 0 && !reader.hasRoom) return;
-    this.#download(reader, missing);
+    this.#download(reader, missing, decrypts);
   }
 
   /**
@@ -90,7 +96,7 @@ export class Readahead {
       .read(read, reader.core.length)
       .filter((block) => !reader.isNowhere(block))
       .map((block) => ({ block, length: packBytesMax }));
-    if (wanted.length > 0) this.announce(reader, wanted);
+    if (wanted.length > 0) this.#announce(reader, wanted, false);
   }
 
   /** Whether a block is about to be decrypted, or in a range that is being fetched. */
@@ -161,26 +167,33 @@ export class Readahead {
     return true;
   }
 
-  #download(reader: BlockReader, missing: Map<number, number>): void {
+  #download(reader: BlockReader, missing: Map<number, number>, decrypts: boolean): void {
     if (missing.size === 0) return;
     const blocks = [...missing.keys()].sort((a, b) => a - b);
     let start = 0;
     for (let i = 1; i <= blocks.length; i++) {
       if (i < blocks.length && blocks[i] === blocks[i - 1]! + 1) continue;
-      this.#downloadRange(reader, blocks.slice(start, i), missing);
+      this.#downloadRange(reader, blocks.slice(start, i), missing, decrypts);
       start = i;
     }
-    while (this.#ranges.length > 1 && this.#rangeBytes() > this.#bytesMax) {
+    const toComeMax = this.#bytesMax * limits.readaheads_fetched_max;
+    while (this.#ranges.length > 1 && this.#bytesToCome() > toComeMax) {
       this.#ranges.shift()?.download.destroy();
     }
   }
 
-  #downloadRange(reader: BlockReader, blocks: number[], sizes: Map<number, number>): void {
+  #downloadRange(
+    reader: BlockReader,
+    blocks: number[],
+    sizes: Map<number, number>,
+    decrypts: boolean,
+  ): void {
+    if (decrypts) reader.openAsTheyCome((block) => this.#isStreamed(reader, block));
     const start = blocks[0] as number;
     const end = start + blocks.length;
     const bytes = blocks.reduce((sum, block) => sum + (sizes.get(block) ?? 0), 0);
     const download = reader.download(start, end);
-    const range = { reader, start, end, bytes, download };
+    const range = { reader, start, end, bytes, decrypts, download };
     this.#ranges.push(range);
     const drop = (): void => {
       this.#ranges = this.#ranges.filter((other) => other !== range);
@@ -189,7 +202,22 @@ export class Readahead {
     download.done().then(drop, drop);
   }
 
-  #rangeBytes(): number {
-    return this.#ranges.reduce((sum, range) => sum + range.bytes, 0);
+  /** Whether the block is of a range that somebody who reads in earnest waits for. */
+  #isStreamed(reader: BlockReader, block: number): boolean {
+    return this.#ranges.some(
+      (range) =>
+        range.decrypts && range.reader === reader && range.start <= block && block < range.end,
+    );
   }
+
+  #bytesToCome(): number {
+    return this.#ranges.reduce((sum, range) => sum + bytesToCome(range), 0);
+  }
+}
+
+/** Of what has not come yet. */
+function bytesToCome({ reader, start, end, bytes }: FetchedRange): number {
+  let blocks = 0;
+  for (let block = start; block < end; block++) if (!reader.isLocal(block)) blocks++;
+  return (bytes * blocks) / (end - start);
 }

@@ -27,3 +27,8 @@ export function copyOf(bytes: Buffer): Buffer {
   copyBytes(bytes, copy);
   return copy;
 }
+
+/** What others may overwrite, since several threads share its memory, in memory of its own; all else as it is. */
+export function ownMemory(bytes: Buffer): Buffer {
+  return bytes.buffer instanceof SharedArrayBuffer ? copyOf(bytes) : bytes;
+}

@@ -56,6 +56,21 @@ export class LocalBlocks {
     });
   }
 
+  /**
+   * From now on `listener` is told of each large block that the store has got, before the log counts it as there. Answers how to end
+   * that. @param listener Must not throw; the memory is its own until it returns.
+   */
+  onStored(listener: (block: number, stored: Buffer) => void): () => void {
+    const storage = this.#storage();
+    const fresh = storage && findValuesOf(storage.store)?.fresh;
+    const nothing = (): void => undefined;
+    return (
+      fresh?.listen((data, block, stored) => {
+        if (this.#storage()?.core.dataPointer === data) listener(block, stored);
+      }) ?? nothing
+    );
+  }
+
   /** Where a block lies, if that is known without a wait. */
   place(block: number): StoredPlace | null {
     const storage = this.#storage();

@@ -8,8 +8,9 @@ import type {
 } from 'corestore';
 import { limits } from '../../limits.js';
 import { noteWriteFailure } from '../write-failures.js';
+import { FreshValues } from './fresh-values.js';
 import { PointerPages } from './pointer-pages.js';
-import { isBlockKey, isHeadKey, mayHoldBlocks } from './record-key.js';
+import { blockOfKey, dataOfKey, isBlockKey, isHeadKey, mayHoldBlocks } from './record-key.js';
 import { ValueFiles, type WrittenValues } from './value-files.js';
 import { decodePointer, encodePointer, isPointer, type ValuePointer } from './value-pointer.js';
 import { ValuesAhead } from './values-ahead.js';
@@ -22,6 +23,7 @@ export interface StoredValues {
   files: ValueFiles;
   database: RawDatabase;
   pointers: PointerPages;
+  fresh: FreshValues;
 }
 
 /** The database's own functions. */
@@ -46,7 +48,8 @@ export function keepValuesInFiles(storage: CoreStorage, fileBytesMax?: number): 
     iterator: db.iterator.bind(db),
   };
   const pointers = new PointerPages(database);
-  redirect(db, files, pointers);
+  const values = { files, database, pointers, fresh: new FreshValues() };
+  redirect(db, values);
   const close = storage.close.bind(storage);
   storage.close = async () => {
     try {
@@ -55,7 +58,6 @@ export function keepValuesInFiles(storage: CoreStorage, fileBytesMax?: number): 
       await files.close();
     }
   };
-  const values = { files, database, pointers };
   known.set(storage, values);
   return values;
 }
@@ -83,17 +85,17 @@ export function writeAhead(storage: CoreStorage, blocks: readonly Buffer[]): Val
   return stored && new ValuesAhead(stored.files, values);
 }
 
-function redirect(db: RocksDatabase, files: ValueFiles, pointers: PointerPages): void {
+function redirect(db: RocksDatabase, values: StoredValues): void {
   const read = db.read.bind(db);
   const write = db.write.bind(db);
   const session = db.session.bind(db);
-  db.read = (options) => new ValueReadBatch(read, options, files);
+  db.read = (options) => new ValueReadBatch(read, options, values.files);
   db.write = (options) =>
-    new ValueWriteBatch({ read, iterator: db.iterator.bind(db) }, write(options), files, pointers);
+    new ValueWriteBatch({ read, iterator: db.iterator.bind(db) }, write(options), values);
   // Snapshots and column families are made of it, too.
   db.session = (options) => {
     const made = session(options);
-    redirect(made, files, pointers);
+    redirect(made, values);
     return made;
   };
 }
@@ -164,6 +166,7 @@ class ValueWriteBatch implements RocksWriteBatch {
   readonly #batch: RocksWriteBatch;
   readonly #files: ValueFiles;
   readonly #pointers: PointerPages;
+  readonly #fresh: FreshValues;
   readonly #changes: Change[] = [];
   /** Of blocks. */
   readonly #values: Buffer[] = [];
@@ -173,13 +176,13 @@ class ValueWriteBatch implements RocksWriteBatch {
   constructor(
     database: Pick<RawDatabase, 'read' | 'iterator'>,
     batch: RocksWriteBatch,
-    files: ValueFiles,
-    pointers: PointerPages,
+    { files, pointers, fresh }: StoredValues,
   ) {
     this.#database = database;
     this.#batch = batch;
     this.#files = files;
     this.#pointers = pointers;
+    this.#fresh = fresh;
   }
 
   tryPut(key: Buffer, value: Buffer): void {
@@ -249,6 +252,14 @@ class ValueWriteBatch implements RocksWriteBatch {
       written?.settle();
     }
     this.#files.free(freed);
+    if (this.#fresh.isWanted) this.#tellOfBlocks();
+  }
+
+  #tellOfBlocks(): void {
+    for (const change of this.#changes) {
+      if (change.kind !== 'put' || !isBlockKey(change.key) || !goesToFile(change.value)) continue;
+      this.#fresh.tell(dataOfKey(change.key), blockOfKey(change.key), change.value);
+    }
   }
 
   /** The changes in their order, to the database. */

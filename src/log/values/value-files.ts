@@ -122,7 +122,7 @@ export class ValueFiles {
     await this.open();
     if (!this.#isMarked) await this.#writeMark();
     const bytes = values.reduce((sum, { length }) => sum + length, 0);
-    const isDirect = isDurable && bytes >= limits.direct_write_bytes_min && this.#direct.isUsable;
+    const isDirect = bytes >= limits.direct_write_bytes_min && this.#direct.isUsable;
     const pointers = this.#allocate(values, bytes, isDirect);
     const { file, offset } = pointers[0] as ValuePointer;
     this.#unsettled.set(file, (this.#unsettled.get(file) ?? 0) + 1);
@@ -142,7 +142,7 @@ export class ValueFiles {
         if (isDurable) await this.#datasync(file, handle);
         else {
           this.#unsynced.add(file);
-          this.#cached.add(file);
+          if (!isWritten) this.#cached.add(file);
         }
       });
     } catch (error) {

@@ -60,3 +60,35 @@ test('read-ahead of neighbours: not what was collected, nor what nobody has', as
   t.absent(log.here.has(60));
   t.ok(log.here.has(54) && log.here.has(56) && log.here.has(61), 'but what lies around them');
 });
+
+test('read-ahead: of a stream that goes on nothing is taken back, of what was left behind by seeks the oldest is', (t) => {
+  const here = new Set<number>();
+  let destroyed = 0;
+  const reader = {
+    hasRoom: true,
+    isAtHand: (block: number) => here.has(block),
+    isLocal: (block: number) => here.has(block),
+    rescueAhead: () => false,
+    openAsTheyCome: () => undefined,
+    download: () => ({ done: () => new Promise(() => {}), destroy: () => destroyed++ }),
+  } as unknown as BlockReader;
+  const readahead = new Readahead(BYTES_MAX);
+  const announce = (start: number, end: number) => {
+    const blocks = Array.from({ length: end - start }, (_, i) => ({
+      block: start + i,
+      length: 64 << 10,
+    }));
+    readahead.announce(reader, blocks);
+  };
+  const half = BLOCKS_MAX / 2;
+  announce(0, BLOCKS_MAX);
+  for (let at = half; at < 10 * BLOCKS_MAX; at += half) {
+    // The kernel has asked for a little more than has come.
+    for (let block = Math.max(0, at - half - 8); block < at - 8; block++) here.add(block);
+    announce(at + half, at + BLOCKS_MAX);
+  }
+  t.is(destroyed, 0);
+  for (const place of [1000, 2000, 3000]) announce(place, place + BLOCKS_MAX);
+  t.ok(destroyed > 0);
+  readahead.close();
+});
