@@ -12,7 +12,8 @@ const STORE_ID_BYTES = 16;
 /**
  * Who may append to the drive's logs. Exactly one store of a drive holds the lease; it goes to another only by a
  * message that names the receiver, after the giver has recorded that it is gone (docs/protocol.md). Each hand-over
- * raises the generation, so that a copy cannot be given again what it has passed on since.
+ * raises the generation, so that a copy cannot be given again what it has passed on since. It is 0 only for a copy that
+ * never had the lease.
  */
 export type Lease =
   | { state: 'held'; generation: number }
@@ -60,6 +61,14 @@ export function createState(lease: Lease): DriveState {
     takenOverAt: null,
     mayLack: false,
   };
+}
+
+/**
+ * For a copy whose state is missing. It may not write, since the lease could be anywhere; but it may have written, which
+ * the generation says: that of a drive's first writer.
+ */
+export function createStateOfUnknown(): DriveState {
+  return createState({ state: 'none', generation: 1 });
 }
 
 /**

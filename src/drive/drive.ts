@@ -27,7 +27,7 @@ import { type CheckLogsOptions, checkLogs } from './check-logs.js';
 import type { CheckReport } from './check-report.js';
 import { isWholeStore } from './check-session.js';
 import { type DriveKeys, DriveLogs, driveKeysOf, storeSyncOf, topicOf } from './drive-logs.js';
-import { createState, endedUncleanlyBeforeReboot, readState } from './drive-state.js';
+import { createStateOfUnknown, endedUncleanlyBeforeReboot, readState } from './drive-state.js';
 import { checkWriters, findSuperblock } from './find-superblock.js';
 import type { DrivePaths, DriveRecord, Home } from './home.js';
 import { deriveChunkerKey, deriveChunkHashKey } from './key-derivation.js';
@@ -332,8 +332,7 @@ async function openLocked(
   const { log, readOnly = false, offline = false } = options;
   // Without a network nobody is asked, so nobody is waited for.
   const deadlineMs = offline ? 0 : (options.deadlineMs ?? limits.network_deadline_ms);
-  // A missing state is that of a copy which may not write: the lease could be anywhere.
-  const state = (await readState(paths.state)) ?? createState({ state: 'none', generation: 0 });
+  const state = (await readState(paths.state)) ?? createStateOfUnknown();
   const bootId = await readBootId();
   const openedUncleanlyAfterReboot = endedUncleanlyBeforeReboot(state, bootId);
   const stateFile = new StateFile(paths.state, state);
@@ -406,8 +405,11 @@ async function openLocked(
   let cache: LocalCache | null = null;
   const isOfHosts = writing && (await readProtection(tree, { localOnly: true })) !== null;
   if (!isCache && !isOfHosts && options.cacheBytes != null) {
+    const why = writing
+      ? `which keeps all of it until hosts do; see 'shoal hosts add'`
+      : `and what it has of it may be nowhere else; to let that go, delete '${paths.directory}' and join the drive with its key again`;
     options.onNotice?.(
-      `The size of the cache has no effect: '${record.name}' was written on this machine, which keeps all of it until hosts do; see 'shoal hosts add'`,
+      `The size of the cache has no effect: '${record.name}' was written on this machine, ${why}`,
     );
   }
   const mayForgetHere = writing ? isOfHosts && options.cacheBytes != null : isCache;

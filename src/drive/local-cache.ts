@@ -29,11 +29,11 @@ const WRITE_AHEAD_SHARE = 2.2;
 
 /**
  * Whether blocks of a drive may be taken off this machine: only where none was ever written, since else they may be the
- * only ones.
+ * only ones. A copy that lost the lease, because another one took the drive over, keeps the lease's generation.
  */
-export function mayForget(record: DriveRecord, state: DriveState): boolean {
+export function mayForget(record: DriveRecord, { lease }: DriveState): boolean {
   if (record.origin) return false;
-  return record.capability.type === 'read' || state.lease.state === 'none';
+  return record.capability.type === 'read' || (lease.state === 'none' && lease.generation === 0);
 }
 
 /** Throws UsageError when the bound is too small to work in. */

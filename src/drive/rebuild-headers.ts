@@ -5,7 +5,7 @@
 import { DamagedError } from '../errors.js';
 import { restoreHead } from '../log/restore-head.js';
 import { type DriveKeys, DriveLogs, driveKeysOf, openStorage } from './drive-logs.js';
-import { createState, type DriveState, readState } from './drive-state.js';
+import { createStateOfUnknown, type DriveState, readState } from './drive-state.js';
 import type { DriveRecord, Home } from './home.js';
 import type { WriterKeys } from './key-derivation.js';
 import type { LogLengths } from './lease-messages.js';
@@ -95,7 +95,7 @@ async function withClosed<T>(
   const paths = home.paths(name);
   const lock = StoreLock.acquire(paths.lock, name, 'check');
   try {
-    const state = (await readState(paths.state)) ?? createState({ state: 'none', generation: 0 });
+    const state = (await readState(paths.state)) ?? createStateOfUnknown();
     const stateFile = new StateFile(paths.state, state);
     const keys = driveKeysOf(record.capability);
     return await run({ record, keys, state, store: paths.store, stateFile });

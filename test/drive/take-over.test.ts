@@ -1,4 +1,5 @@
 /** Taking a drive over without peers, and by two machines at the same time. */
+import { rmSync } from 'node:fs';
 import test, { type Assertions } from 'brittle';
 import { weaken } from '../../src/drive/capability.js';
 import { createDrive, joinDrive } from '../../src/drive/create-drive.js';
@@ -99,6 +100,64 @@ test('take over - of two that do it at the same time one goes on', async (t) => 
   t.is(won.tree.head.fork, forks[winner]);
   t.is(lost.tree.head.fork, forks[1 - winner], 'and keeps what only it has');
   t.alike(await lost.tree.get(key), Buffer.from(`fork ${forks[1 - winner]}`));
+});
+
+test('take over - what the machine that is taken over wrote stays on its disk', async (t) => {
+  const { network, origin, homes } = await sharedWith(t, ['writer', 'heir', 'reader']);
+  const [writer, heir, reader] = homes as [Home, Home, Home];
+  const giver = await network.open(origin, 'notes', { readOnly: true });
+  let drive = await network.open(writer, 'notes');
+  t.ok(drive.writable, 'it was given the lease');
+  await network.closeDrive(giver);
+  drive.content.put([Buffer.alloc(5000, 'y')]);
+  await drive.content.drain();
+  await drive.tree.write([{ key, value: Buffer.from('only here') }]);
+  await network.closeDrive(drive);
+
+  const next = await takeOverAlone(network, heir);
+  await network.closeDrive(next);
+  const mounts = await Promise.all([
+    network.open(writer, 'notes'),
+    network.open(heir, 'notes', { leaseWaitMs: 500 }),
+  ]);
+  await eventually('it learns of it', () => mounts[0].takenOver.aborted);
+  await eventually('it is noted', async () => {
+    return (await readState(writer.paths('notes').state))?.lease.state === 'none';
+  });
+  for (const mount of mounts) await network.closeDrive(mount);
+
+  const notices: string[] = [];
+  const onNotice = (line: string): unknown => notices.push(line);
+  drive = await network.open(writer, 'notes', { offline: true, onNotice, cacheBytes: 64 << 20 });
+  t.absent(drive.writable);
+  t.is(drive.diskCache, null, 'nothing is taken away');
+  t.ok(
+    notices.some((line) => /no effect.*nowhere else.*join/.test(line)),
+    notices.join(),
+  );
+  const joined = await network.open(reader, 'notes', { offline: true });
+  t.ok(joined.diskCache !== null, 'where it was only joined, it is a cache');
+});
+
+test('take over - a copy whose state is lost may have written', async (t) => {
+  const network = await PrivateNetwork.forTest(t);
+  const origin = network.home('origin');
+  const { capability } = await createDrive(origin, 'notes', { uid: 1, gid: 1 });
+  const giver = await network.open(origin, 'notes', { readOnly: true });
+  const home = network.home('writer');
+  await joinDrive(home, 'notes', capability);
+  const writer = await network.open(home, 'notes');
+  t.ok(writer.writable);
+  await network.closeDrive(writer);
+  await network.closeDrive(giver);
+
+  rmSync(home.paths('notes').state);
+  for (const round of ['once', 'and the next time']) {
+    const drive = await network.open(home, 'notes', { offline: true });
+    t.absent(drive.writable, round);
+    t.is(drive.diskCache, null, 'nothing is taken away');
+    await network.closeDrive(drive);
+  }
 });
 
 test('take over - a read key is not enough', async (t) => {
