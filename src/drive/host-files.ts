@@ -100,7 +100,7 @@ export async function withHostBook<T>(
   if ((await bookStore(paths).load()) === null) throw noHost(paths);
   const lock = lockHost(paths, 'host');
   try {
-    return await change((await HostBook.open(bookStore(paths), null)) as HostBook);
+    return await change((await HostBook.read(bookStore(paths))) as HostBook);
   } finally {
     lock.release();
   }

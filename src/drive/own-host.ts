@@ -12,7 +12,8 @@ export const HOSTS_FORMAT_VERSION = 1;
 
 /** The identity of the host that is run in this home; null when there is none. Throws StoreError for a damaged one. */
 export async function ownHostKeys(home: Home): Promise<KeyPair | null> {
-  const book = await HostBook.open(bookStore(hostPaths(home, null)), null);
+  // The host may run: what it has changed meanwhile is not to be undone.
+  const book = await HostBook.read(bookStore(hostPaths(home, null)));
   return book === null || book.isLeaving ? null : book.keyPair;
 }
 

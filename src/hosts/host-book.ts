@@ -63,29 +63,37 @@ export class HostBook {
   }
 
   /**
-   * Reads the book, or begins one, with an identity for ever. Null when there is none and no capacity is given.
+   * Reads the book, and leaves it as it is: another process may have it. Null when there is none.
    * Throws StoreError for a damaged one, and what the store throws.
    */
-  static async open(store: BookStore, capacityBytes: number | null): Promise<HostBook | null> {
+  static async read(store: BookStore): Promise<HostBook | null> {
     const value = await store.load();
-    if (value === null) {
-      if (capacityBytes === null) return null;
-      const seed = Buffer.alloc(KEY_BYTES);
-      sodium.randombytes_buf(seed);
-      const empty = { invites: [], allowed: [], denied: [], drives: [] };
-      const book = new HostBook(store, { seed: seed.toString('hex'), capacityBytes, ...empty });
-      await book.#save();
-      return book;
-    }
-    let book: HostBook;
+    if (value === null) return null;
     try {
-      book = new HostBook(store, value);
+      return new HostBook(store, value);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new StoreError(
         `Cannot read what the host remembers: ${reason}; restore host.json from a copy`,
         { cause: error },
       );
+    }
+  }
+
+  /**
+   * For the one who has the host's lock: reads the book, or begins one, with an identity for ever, and writes it. Null
+   * when there is none and no capacity is given. Throws like {@link HostBook.read}.
+   */
+  static async open(store: BookStore, capacityBytes: number | null): Promise<HostBook | null> {
+    const book = await HostBook.read(store);
+    if (book === null) {
+      if (capacityBytes === null) return null;
+      const seed = Buffer.alloc(KEY_BYTES);
+      sodium.randombytes_buf(seed);
+      const empty = { invites: [], allowed: [], denied: [], drives: [] };
+      const begun = new HostBook(store, { seed: seed.toString('hex'), capacityBytes, ...empty });
+      await begun.#save();
+      return begun;
     }
     // Once it has left for good, the same host can begin anew.
     const isBack = book.#isLeaving && book.#drives.length === 0 && capacityBytes !== null;
