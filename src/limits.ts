@@ -368,6 +368,14 @@ export const limits = {
   collect_compact_share_min: 1 / 8,
   /** A commit waits until the versions since the last look are looked at; more tries are not made. */
   collect_rounds_max: 8,
+  /**
+   * A clock that went further ahead at once may be wrong: no version is dropped of its own accord until it has been
+   * followed for so long. A long weekend is less, and what goes unnoticed is less than half of the week that is kept.
+   */
+  collect_clock_jump_ms_max: 3 * 24 * 3600 * 1000,
+  collect_clock_trial_ms: 24 * 3600 * 1000,
+  /** Versions in a row that a clock has dated too early: as many as commits in an hour. They wait in memory. */
+  collect_misdated_versions_max: 4096,
 
   // Usage
   /** Directories listed, levels of them, and how many are shown, as what they are in an answer of a mount. */

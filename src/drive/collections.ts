@@ -7,7 +7,8 @@ import { retentionKey } from '../tree/keys.js';
 import { encodeRetention, type Retention, readRetention } from '../tree/retention-record.js';
 import { RECORDS_FORMAT_VERSION } from '../tree/superblock.js';
 import type { VersionPoint } from '../tree/version-point.js';
-import { type CollectReport, collect, dropCollected } from './collector.js';
+import { describeClockJump } from './clock-jump.js';
+import { type CollectOptions, type CollectReport, collect, dropCollected } from './collector.js';
 import type { Drive } from './drive.js';
 import { chooseKept, readCollection, readSnapshots, versionsOf } from './kept-versions.js';
 import { WorkBudget, type WorkShare } from './work-budget.js';
@@ -32,6 +33,9 @@ export class Collections {
   /** When the last one ended, and how long the logs were. */
   #lastMs = performance.now();
   #lastBytes: number | null = null;
+  /** The newest version at the last look, and since when. */
+  #head: { length: number; sinceMs: number } = { length: -1, sinceMs: 0 };
+  #isHeldBack = false;
 
   constructor(
     drive: Drive,
@@ -150,6 +154,8 @@ export class Collections {
   }
 
   async #look(): Promise<void> {
+    const { length } = this.#drive.tree.head;
+    if (length !== this.#head.length) this.#head = { length, sinceMs: performance.now() };
     if (this.#running !== null) return;
     const { tree, content } = await this.#bytes();
     const bytes = tree + content;
@@ -159,7 +165,16 @@ export class Collections {
     );
     const isDue = performance.now() - this.#lastMs > limits.collect_interval_ms;
     if (this.#lastBytes !== null && !isDue && bytes - this.#lastBytes < wanted) return;
-    const report = await this.#collect({ dryRun: false, compact: false }, IN_BACKGROUND);
+    const restedMs = performance.now() - this.#head.sinceMs;
+    const unasked = { dryRun: false, compact: false, isUnasked: true, restedMs };
+    const report = await this.#collect(unasked, IN_BACKGROUND);
+    const isHeldBack = report.clockJumpMs > 0;
+    if (isHeldBack && !this.#isHeldBack) {
+      this.#log(
+        `Dropping no versions without being asked: ${describeClockJump(report.clockJumpMs)}; if it is right now, 'shoal collect ${this.#drive.name}' drops what is not kept`,
+      );
+    }
+    this.#isHeldBack = isHeldBack;
     if (report.bytes === 0) return;
     const blocks = report.treeBlocks + report.chunkBlocks;
     this.#log(`Collected ${blocks} blocks (${report.bytes} bytes) that no kept version needs`);
@@ -174,20 +189,14 @@ export class Collections {
     }
   }
 
-  #collect(
-    options: { dryRun: boolean; compact: boolean },
-    share: WorkShare,
-  ): Promise<CollectReport> {
+  #collect(options: Omit<CollectOptions, 'pause'>, share: WorkShare): Promise<CollectReport> {
     this.#running = this.#run(options, share).finally(() => {
       this.#running = null;
     });
     return this.#running;
   }
 
-  async #run(
-    options: { dryRun: boolean; compact: boolean },
-    share: WorkShare,
-  ): Promise<CollectReport> {
+  async #run(options: Omit<CollectOptions, 'pause'>, share: WorkShare): Promise<CollectReport> {
     const { tree, content } = this.#drive;
     const fileSystem = this.#fileSystem;
     const logs = await this.#drive.openLogs();

@@ -33,6 +33,7 @@ import { RECORDS_FORMAT_VERSION } from '../tree/superblock.js';
 import type { Head } from '../tree/tree.js';
 import { TreeMarker } from '../tree/tree-marker.js';
 import type { VersionPoint } from '../tree/version-point.js';
+import { clockJumpMs } from './clock-jump.js';
 import {
   chooseKept,
   type KeptVersions,
@@ -60,6 +61,10 @@ export interface CollectOptions {
   /** Write the store's files anew however little of them is garbage. */
   compact?: boolean;
   nowMs?: number;
+  /** Nobody asked for it: nothing is dropped by a clock that may be wrong. */
+  isUnasked?: boolean;
+  /** Nothing was committed for at least so long. */
+  restedMs?: number;
   /** Called often: may wait, so that others get on. Throws to end the collection. */
   pause: () => Promise<void> | undefined;
 }
@@ -74,6 +79,8 @@ export interface CollectReport {
   chunkBlocks: number;
   /** What those blocks took. */
   bytes: number;
+  /** See {@link clockJumpMs}. When nobody asked for the collection, it dropped no version then. */
+  clockJumpMs: number;
 }
 
 /** What is kept, and garbage then. */
@@ -99,7 +106,9 @@ export async function collect(
   const chosen = await run.chooseKept();
   const known = await readBoth(tree);
   parts.content.noteGarbage(known.chunks);
-  const decided = chosen.dropped > 0 ? await run.decide(chosen, known) : null;
+  const jumpMs = chosen.dropped > 0 ? await run.clockJump() : 0;
+  const isHeldBack = jumpMs > 0 && options.isUnasked === true;
+  const decided = chosen.dropped > 0 && !isHeldBack ? await run.decide(chosen, known) : null;
   const isDropped = decided !== null;
   const kept = decided?.kept ?? chosen;
   const { treeBlocks, chunkBlocks, bytes } = await sweep(parts, decided?.garbage ?? known, options);
@@ -110,6 +119,7 @@ export async function collect(
     treeBlocks,
     chunkBlocks,
     bytes,
+    clockJumpMs: jumpMs,
   };
 }
 
@@ -127,7 +137,8 @@ export async function dropCollected(
   const garbage = await readBoth(tree);
   content.noteGarbage(garbage.chunks);
   const removed = await sweep(parts, garbage, options);
-  return { dryRun: options.dryRun === true, keptVersions: 0, droppedVersions: 0, ...removed };
+  const versions = { keptVersions: 0, droppedVersions: 0, clockJumpMs: 0 };
+  return { dryRun: options.dryRun === true, ...versions, ...removed };
 }
 
 async function readBoth(tree: HyperbeeTree): Promise<Garbage> {
@@ -224,10 +235,12 @@ class Collection {
   /** Versions that got a label in between. */
   #labelled: VersionPoint[] = [];
   #retention: Retention | null = null;
+  readonly #nowMs: number;
 
   constructor(parts: CollectionParts, options: CollectOptions) {
     this.#parts = parts;
     this.#options = options;
+    this.#nowMs = options.nowMs ?? Date.now();
     this.#newest = parts.tree.head;
     this.#contentLength = parts.contentCore.length;
     this.#marker = new TreeMarker({
@@ -247,10 +260,18 @@ class Collection {
     this.#snapshotsNow = this.#snapshots;
     return await chooseKept(this.#paused(versionsOf(tree, this.#newest)), {
       retention: this.#retention,
-      nowMs: this.#options.nowMs ?? Date.now(),
+      nowMs: this.#nowMs,
       snapshots: new Set([...this.#snapshots.values()].map(({ version }) => version)),
       inUse: new Set(this.#parts.inUse().map(({ head }) => head.length)),
     });
+  }
+
+  /** See {@link clockJumpMs}; 0 for a policy that asks for no time. */
+  async clockJump(): Promise<number> {
+    const { keepMs, keepDailyMs } = this.#retention ?? { keepMs: 0, keepDailyMs: 0 };
+    if (keepMs + keepDailyMs === 0) return 0;
+    const clock = { nowMs: this.#nowMs, restedMs: this.#options.restedMs ?? 0 };
+    return await clockJumpMs(this.#paused(versionsOf(this.#parts.tree, this.#newest)), clock);
   }
 
   async *#paused<T>(items: AsyncIterable<T>): AsyncGenerator<T> {

@@ -1,5 +1,6 @@
 /** Which versions of a drive its retention policy keeps. */
 import { readCommit } from '../fs/read-commit.js';
+import { limits } from '../limits.js';
 import { type CollectionRecord, decodeCollection } from '../tree/collection-record.js';
 import { collectionKey, RecordKind, rangeOfKind } from '../tree/keys.js';
 import type { Retention } from '../tree/retention-record.js';
@@ -74,38 +75,91 @@ export function keepAlso(kept: KeptVersions, points: readonly VersionPoint[]): K
   };
 }
 
-/** `versions`: newest first, at least one. The newest is kept in any case. */
+/**
+ * How old a version is: within the time that is kept whole; so, too, though its own time says something else, since an
+ * older one is; or older.
+ */
+type Age = 'recent' | 'misdated' | 'old';
+
+/**
+ * `versions`: newest first, at least one. The newest is kept in any case. Each goes by its own time, which a clock may have
+ * told wrong: that says nothing about the versions before it.
+ */
 export async function chooseKept(
   versions: AsyncIterable<VersionPoint> | Iterable<VersionPoint>,
   rules: KeepRules,
 ): Promise<KeptVersions> {
-  const { retention, nowMs, snapshots, inUse } = rules;
-  const kept: KeptVersions = { lengths: [], record: { contiguous: 1, kept: [] }, dropped: 0 };
-  const dailyFromMs = nowMs - retention.keepMs - retention.keepDailyMs;
-  const days = new Set<number>();
-  let isContiguous = true;
-  let isPast = false;
-  let last: VersionPoint | null = null;
+  const { retention, nowMs } = rules;
+  const choice = new Choice(rules);
+  // They seem to be older than what is kept whole, until one behind them tells more.
+  const old: VersionPoint[] = [];
   for await (const point of versions) {
+    const isRecent = retention.keepMs > 0 && point.timeMs > nowMs - retention.keepMs;
+    if (isRecent) {
+      // They were made after it, whatever the clock said then. A time that has not come yet proves nothing.
+      const age = point.timeMs <= nowMs ? 'misdated' : 'old';
+      for (const newer of old.splice(0)) choice.add(newer, age);
+      choice.add(point, 'recent');
+    } else {
+      old.push(point);
+      if (old.length > limits.collect_misdated_versions_max) {
+        choice.add(old.shift() as VersionPoint, 'old');
+      }
+    }
+  }
+  for (const point of old) choice.add(point, 'old');
+  return choice.end();
+}
+
+/** Takes versions one by one, newest first. */
+class Choice {
+  readonly #rules: KeepRules;
+  readonly #kept: KeptVersions = {
+    lengths: [],
+    record: { contiguous: 1, kept: [] },
+    dropped: 0,
+  };
+  readonly #days = new Set<number>();
+  #isContiguous = true;
+  #last: { version: number; age: Age } | null = null;
+
+  constructor(rules: KeepRules) {
+    this.#rules = rules;
+  }
+
+  add(point: VersionPoint, age: Age): void {
+    const kept = this.#kept;
     // An older one comes behind a gap.
-    if (last !== null && point.version < last.version - 1) isContiguous = false;
-    const day = Math.floor(point.timeMs / DAY_MS);
-    // The one before the time that is kept whole is what the drive was when that time began.
-    const isRecent = last === null || retention.keepAll || (retention.keepMs > 0 && !isPast);
-    isPast ||= point.timeMs <= nowMs - retention.keepMs;
-    const isOfDay = !days.has(day) && point.timeMs > dailyFromMs;
-    const isLabelled = retention.keepSnapshots && snapshots.has(point.version);
-    days.add(day);
-    if (isRecent || isOfDay || isLabelled || inUse.has(point.head.length)) {
+    if (this.#last !== null && point.version < this.#last.version - 1) this.#isContiguous = false;
+    if (this.#isKept(point, age)) {
       kept.lengths.push(point.head.length);
-      if (isContiguous) kept.record.contiguous = point.version;
+      if (this.#isContiguous) kept.record.contiguous = point.version;
       else kept.record.kept.push(point);
     } else {
-      isContiguous = false;
+      this.#isContiguous = false;
       kept.dropped++;
     }
-    last = point;
+    if (age !== 'misdated') this.#days.add(dayOf(point));
+    this.#last = { version: point.version, age };
   }
-  kept.record.kept.reverse();
-  return kept;
+
+  end(): KeptVersions {
+    this.#kept.record.kept.reverse();
+    return this.#kept;
+  }
+
+  #isKept(point: VersionPoint, age: Age): boolean {
+    const { retention, nowMs, snapshots, inUse } = this.#rules;
+    if (this.#last === null || retention.keepAll || age !== 'old') return true;
+    // The one before the time that is kept whole is what the drive was when that time began.
+    if (this.#last.age !== 'old') return true;
+    const dailyFromMs = nowMs - retention.keepMs - retention.keepDailyMs;
+    if (point.timeMs > dailyFromMs && !this.#days.has(dayOf(point))) return true;
+    if (retention.keepSnapshots && snapshots.has(point.version)) return true;
+    return inUse.has(point.head.length);
+  }
+}
+
+function dayOf({ timeMs }: VersionPoint): number {
+  return Math.floor(timeMs / DAY_MS);
 }

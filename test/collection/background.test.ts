@@ -1,6 +1,6 @@
 /** A collection begins by itself, works a little at a time, and ends when the drive is closed. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import test from 'brittle';
+import test, { type Assertions } from 'brittle';
 import { Collections } from '../../src/drive/collections.js';
 import { createDrive } from '../../src/drive/create-drive.js';
 import { openDrive } from '../../src/drive/drive.js';
@@ -12,10 +12,13 @@ import { caller } from '../fs/support/open-file-system.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const O_RDWR = 2;
+const DAY_MS = 86_400_000;
+const YEAR_MS = 365 * DAY_MS;
 const WAIT_MS_MAX = 30_000;
 const options = { fromPageCache: false, killSuidGid: false, openFlags: O_RDWR };
 
-test('collections - begin by themselves when something may be garbage', async (t) => {
+/** A drive with a file that was written twenty times. */
+async function openWithPast(t: Assertions) {
   const home = new Home(temporaryFolder(t, 'background'));
   await createDrive(home, 'drive', { uid: 0, gid: 0 });
   const lines: string[] = [];
@@ -39,6 +42,16 @@ test('collections - begin by themselves when something may be garbage', async (t
     await fileSystem.commit();
   }
   const collections = new Collections(drive, fileSystem, () => [], log);
+  const said = async (): Promise<string> => {
+    const giveUpAt = performance.now() + WAIT_MS_MAX;
+    while (lines.length === 0 && performance.now() < giveUpAt) await sleep(10);
+    return lines[0] ?? '';
+  };
+  return { drive, fileSystem, collections, made, ino, said };
+}
+
+test('collections - begin by themselves when something may be garbage', async (t) => {
+  const { drive, fileSystem, collections, made, ino, said } = await openWithPast(t);
   await collections.setRetention({
     keepAll: false,
     keepMs: 0,
@@ -46,16 +59,32 @@ test('collections - begin by themselves when something may be garbage', async (t
     keepSnapshots: true,
   });
   collections.start(0);
-  const giveUpAt = performance.now() + WAIT_MS_MAX;
-  while (lines.length === 0 && performance.now() < giveUpAt) await sleep(10);
-  t.ok(
-    /^Collected \d+ blocks \(\d+ bytes\) that no kept version needs$/.test(lines[0] ?? ''),
-    lines[0],
-  );
+  const line = await said();
+  t.ok(/^Collected \d+ blocks \(\d+ bytes\) that no kept version needs$/.test(line), line);
   const bytes = await fileSystem.read(ino, made.open.handle, 0, 3000, caller);
   t.ok(Buffer.concat([bytes].flat()).equals(Buffer.alloc(3000, 19)));
   await collections.close();
   await t.exception(collections.collect({ dryRun: false }), /unmounted/);
+  await fileSystem.close();
+  await drive.close();
+});
+
+test('collections - drop nothing by themselves when the clock went far ahead', async (t) => {
+  const { drive, fileSystem, collections, made, ino, said } = await openWithPast(t);
+  const { now } = Date;
+  t.teardown(() => Object.assign(Date, { now }));
+  Object.assign(Date, { now: () => now() + YEAR_MS });
+  await fileSystem.write(ino, made.open.handle, 0, Buffer.alloc(3000, 'x'), options, caller);
+  await fileSystem.commit();
+  collections.start(0);
+  const line = await said();
+  t.ok(/^Dropping no versions.* the clock went 36\d days ahead .*'shoal collect/.test(line), line);
+  const wanted = await collections.collect({ dryRun: true });
+  t.ok(wanted.droppedVersions > 10, 'nothing was dropped yet');
+  t.ok(wanted.clockJumpMs > YEAR_MS - DAY_MS, 'and who asks is told why one might not want it');
+  const report = await collections.collect({ dryRun: false });
+  t.is(report.droppedVersions, wanted.droppedVersions, 'who asks for it gets it');
+  await collections.close();
   await fileSystem.close();
   await drive.close();
 });

@@ -1,5 +1,6 @@
 import test from 'brittle';
 import { chooseKept, type KeepRules } from '../../src/drive/kept-versions.js';
+import { limits } from '../../src/limits.js';
 import { decodeGarbage, encodeGarbage } from '../../src/tree/garbage-record.js';
 import { DEFAULT_RETENTION, type Retention } from '../../src/tree/retention-record.js';
 import type { VersionPoint } from '../../src/tree/version-point.js';
@@ -41,6 +42,31 @@ test('kept versions - what the drive was at every moment of the time that is kep
 test('kept versions - by default a week, then the last of each day', async (t) => {
   const ages = [0, 6.9, 7.1, 8, 8.1, 8.2, 20, 20.3, 36.9, 37.6, 40];
   t.alike(await keptAges(ages, DEFAULT_RETENTION), [0, 6.9, 7.1, 8, 20, 36.9]);
+});
+
+/** In days: a clock that knows nothing says 1970. */
+const EPOCH = NOW_MS / DAY_MS;
+
+test('kept versions - a clock that was behind says nothing about the versions before', async (t) => {
+  const week = { ...nothing, keepMs: 7 * DAY_MS };
+  t.alike(await keptAges([0, EPOCH, 0.1, 6, 9, 12], week), [0, EPOCH, 0.1, 6, 9]);
+  const several = [0, EPOCH - 0.2, EPOCH - 0.1, EPOCH, 0.1, 9, 12];
+  t.alike(await keptAges(several, week), several.slice(0, -1), 'all of what was made meanwhile');
+  const asOfDay = [0, 20, 1, 10, 20.1, 20.2];
+  t.alike(await keptAges(asOfDay, DEFAULT_RETENTION), asOfDay.slice(0, -1), 'and is of no day');
+});
+
+test('kept versions - a clock that was ahead keeps nothing but what it dated', async (t) => {
+  const week = { ...nothing, keepMs: 7 * DAY_MS };
+  const kept = await keptAges([0, 1, 10, 11, -365, 20, 21, 22], week);
+  t.alike(kept, [0, 1, 10, -365, 20], 'and the one before each');
+});
+
+test('kept versions - of those that a clock was behind for, so many as fit into memory', async (t) => {
+  const week = { ...nothing, keepMs: 7 * DAY_MS };
+  const wrong = new Array<number>(5000).fill(EPOCH);
+  const kept = await keptAges([0, ...wrong, 1], week);
+  t.is(kept.length, 2 + 1 + limits.collect_misdated_versions_max);
 });
 
 test('kept versions - labelled ones and those in use', async (t) => {

@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import { callControl } from '../../control/client.js';
+import { describeClockJump } from '../../drive/clock-jump.js';
 import { collectDrive } from '../../drive/collect-drive.js';
 import type { CollectReport } from '../../drive/collector.js';
 import { LogFile } from '../../drive/log-file.js';
 import { runningHolder } from '../../drive/store-lock.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
-import { formatBytes } from '../output.js';
+import { formatBytes, printLine } from '../output.js';
 
 /** A large drive takes long. */
 const COLLECT_MS_MAX = 24 * 3600 * 1000;
@@ -28,6 +29,13 @@ export function addCollectCommand(program: Command, context: CliContext): void {
           ? ((await callControl(socket, 'collect', { dryRun }, COLLECT_MS_MAX)) as CollectReport)
           : await collectDrive(home, name, { dryRun, log });
       printReport(context, options.json, report, formatCollect(name, report));
+      if (report.clockJumpMs > 0) {
+        const noticed = describeClockJump(report.clockJumpMs);
+        printLine(
+          context.stderr,
+          `shoal: ${noticed}; where it is wrong, set it before you collect`,
+        );
+      }
     });
 }
 
