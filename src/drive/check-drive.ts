@@ -15,7 +15,7 @@ import { withAdvice } from './fetch-damaged-tree.js';
 import type { Home } from './home.js';
 import type { MendableDrive } from './mendable-drive.js';
 import { openFileSystem } from './open-file-system.js';
-import { rebuildDatabase, rebuildHeaders } from './rebuild-headers.js';
+import { finishHeaders, rebuildDatabase, rebuildHeaders } from './rebuild-headers.js';
 import { checkSession, repairBlocks } from './repair-blocks.js';
 import { Repairs } from './repairs.js';
 
@@ -40,6 +40,7 @@ export async function checkDrive(
   options: CheckDriveOptions,
 ): Promise<CheckReport> {
   const repairs = new Repairs();
+  if (options.repair) await finishHeaders(home, name, repairs);
   const look = (session: CheckSession) => checkSession(session, options);
   const first = await inSession(home, name, look).catch(async (error: unknown) => {
     if (!(error instanceof DamagedError)) throw error;

@@ -12,7 +12,12 @@ import { TreeWalker } from '../tree/tree-walker.js';
 import { requireCapability } from './capability.js';
 import type { CheckedLogs } from './check-logs.js';
 import { type DriveKeys, DriveLogs, driveKeysOf, storeSyncOf, topicOf } from './drive-logs.js';
-import { type DriveState, isShorterThanRecorded, readState } from './drive-state.js';
+import {
+  type DriveState,
+  isShorterThanRecorded,
+  readState,
+  requireRestored,
+} from './drive-state.js';
 import { ForkGuard, ownFork } from './fork-guard.js';
 import type { DriveRecord, Home } from './home.js';
 import { deriveChunkHashKey } from './key-derivation.js';
@@ -56,6 +61,7 @@ export class CheckSession {
     let driveLogs: DriveLogs | null = null;
     try {
       const state = await readState(paths.state);
+      requireRestored(state, name);
       const keys = driveKeysOf(record.capability);
       driveLogs = await DriveLogs.open(paths.store, keys, true);
       const storeSync = storeSyncOf(driveLogs.store);

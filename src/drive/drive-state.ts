@@ -1,7 +1,7 @@
 /** state.json: what a drive's last process left behind. */
 
 import { randomBytes } from 'node:crypto';
-import { StoreError } from '../errors.js';
+import { DamagedError, StoreError } from '../errors.js';
 import { readVersionedJson, writeFileAtomically } from './atomic-file.js';
 import type { LogLengths } from './lease-messages.js';
 
@@ -45,6 +45,11 @@ export interface DriveState {
   takenOverAt: number | null;
   /** Blocks of the chunk log may have been taken off this disk because hosts have them. */
   mayLack: boolean;
+  /**
+   * The heads of the logs are being made anew, unsigned, and the fork with which they go on has not begun: nothing may be
+   * done with the logs until it has.
+   */
+  isRestoring: boolean;
 }
 
 /** A state for a new copy of a drive. */
@@ -60,6 +65,7 @@ export function createState(lease: Lease): DriveState {
     forkBegun: 0,
     takenOverAt: null,
     mayLack: false,
+    isRestoring: false,
   };
 }
 
@@ -87,6 +93,7 @@ export async function readState(path: string): Promise<DriveState | null> {
   const forkBegun = value.forkBegun ?? 0;
   const takenOverAt = value.takenOverAt ?? null;
   const mayLack = value.mayLack === true;
+  const isRestoring = value.isRestoring === true;
   const lease = decodeLease(value.lease);
   const lengths = decodeLengths(value.lengths ?? null);
   const survived = decodeLengths(value.survived ?? null);
@@ -102,7 +109,18 @@ export async function readState(path: string): Promise<DriveState | null> {
   ) {
     throw new StoreError(`Cannot read '${path}': it is damaged; restore it from a copy`);
   }
-  return { storeId, lease, clean, bootId, lengths, survived, forkBegun, takenOverAt, mayLack };
+  return {
+    ...{ storeId, lease, clean, bootId, lengths, survived, forkBegun, takenOverAt, mayLack },
+    isRestoring,
+  };
+}
+
+/** Throws DamagedError while the heads of the logs are being made anew. */
+export function requireRestored(state: DriveState | null, name: string): void {
+  if (state?.isRestoring !== true) return;
+  throw new DamagedError(
+    `Cannot open '${name}': a repair of what describes its logs was cut short; 'shoal check ${name} --repair' goes on with it`,
+  );
 }
 
 /** Durable when it resolves. */

@@ -27,7 +27,12 @@ import { type CheckLogsOptions, checkLogs } from './check-logs.js';
 import type { CheckReport } from './check-report.js';
 import { isWholeStore } from './check-session.js';
 import { type DriveKeys, DriveLogs, driveKeysOf, storeSyncOf, topicOf } from './drive-logs.js';
-import { createStateOfUnknown, endedUncleanlyBeforeReboot, readState } from './drive-state.js';
+import {
+  createStateOfUnknown,
+  endedUncleanlyBeforeReboot,
+  readState,
+  requireRestored,
+} from './drive-state.js';
 import { checkWriters, findSuperblock } from './find-superblock.js';
 import type { DrivePaths, DriveRecord, Home } from './home.js';
 import { deriveChunkerKey, deriveChunkHashKey } from './key-derivation.js';
@@ -333,6 +338,7 @@ async function openLocked(
   // Without a network nobody is asked, so nobody is waited for.
   const deadlineMs = offline ? 0 : (options.deadlineMs ?? limits.network_deadline_ms);
   const state = (await readState(paths.state)) ?? createStateOfUnknown();
+  requireRestored(state, record.name);
   const bootId = await readBootId();
   const openedUncleanlyAfterReboot = endedUncleanlyBeforeReboot(state, bootId);
   const stateFile = new StateFile(paths.state, state);

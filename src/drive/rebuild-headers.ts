@@ -43,7 +43,7 @@ export async function rebuildHeaders(home: Home, name: string, repairs: Repairs)
   await withClosed(home, name, async (drive) => {
     await rebuild(drive, repairs);
     const { keys, state, store } = drive;
-    const isUnknown = await knowsNoLog(store);
+    const isUnknown = state.isRestoring || (await knowsNoLog(store));
     if (keys.writer === null || state.lease.state !== 'held') {
       if (!isUnknown) return;
       throw new DamagedError(
@@ -63,26 +63,44 @@ async function rebuild({ record, keys, state, store }: ClosedDrive, repairs: Rep
   repairs.add(`made the store anew of the ${entries} records in it that can be read`);
 }
 
+/** Goes on with what an earlier {@link rebuildHeaders} that was ended has begun, if there is such. Throws like that one. */
+export async function finishHeaders(home: Home, name: string, repairs: Repairs): Promise<void> {
+  if ((await readState(home.paths(name).state))?.isRestoring !== true) return;
+  await rebuildHeaders(home, name, repairs);
+}
+
+/**
+ * Whatever ends it, heads that were made are never taken for those that were lost: what was appended last may be lost, and
+ * the numbers of that be given to other blocks.
+ */
 async function restoreLogs(
   { keys, state, store, stateFile }: ClosedDrive,
   writer: WriterKeys,
   isUnknown: boolean,
   repairs: Repairs,
 ): Promise<void> {
-  const isRestored = await withLogs(store, keys, async (logs) => {
+  const begin = async (): Promise<void> => {
+    if (!stateFile.state.isRestoring) await stateFile.update({ isRestoring: true });
+  };
+  await withLogs(store, keys, async (logs) => {
     // In the order in which they were made: what is in them goes by that.
-    if (isUnknown) await logs.create(writer);
-    return await restoreHeads(logs, writer, state.lengths ?? NO_LENGTHS);
+    if (isUnknown) {
+      await begin();
+      await logs.create(writer);
+    }
+    await restoreHeads(logs, writer, state.lengths ?? NO_LENGTHS, begin);
   });
-  if (!isRestored) return;
+  if (!stateFile.state.isRestoring) return;
+  repairs.add('made the heads of the logs anew');
   await withLogs(store, keys, async (logs) => {
     const contentKey = writer.contentLog.key;
     const here = await logs.lengths(contentKey);
     const fork = 1 + Math.max(here.treeFork, here.contentFork, state.forkBegun);
     await stateFile.update({ forkBegun: fork });
     await logs.continueUnderNewFork(contentKey, here, fork);
-    repairs.add(`made the heads of the logs anew; they go on under fork ${fork}`);
+    repairs.add(`the logs go on under fork ${fork}`);
   });
+  await stateFile.update({ isRestoring: false });
 }
 
 async function withClosed<T>(
@@ -129,23 +147,21 @@ async function withLogs<T>(
   }
 }
 
-/** Returns whether a head was missing. */
 async function restoreHeads(
   logs: DriveLogs,
   writer: WriterKeys,
   lengths: LogLengths,
-): Promise<boolean> {
-  let isRestored = false;
+  beforeWrite: () => Promise<void>,
+): Promise<void> {
   for (const [core, fork, length] of [
     [logs.tree(false), lengths.treeFork, lengths.treeLength],
     [logs.content(writer.contentLog.key, false), lengths.contentFork, lengths.contentLength],
   ] as const) {
     try {
       await core.ready();
-      isRestored = (await restoreHead(core, fork, length)) || isRestored;
+      await restoreHead(core, fork, length, beforeWrite);
     } finally {
       await core.close();
     }
   }
-  return isRestored;
 }

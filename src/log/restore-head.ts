@@ -11,26 +11,28 @@ const LOOK_MAX = 16;
 
 /**
  * Writes the head of a log anew, if there is none, of the blocks and hashes that are in the store. It lacks the signature:
- * open the store again, and give the log a new fork, which signs it. Returns whether anything had to be done.
+ * open the store again, and give the log a new fork, which signs it.
  *
  * @param core Ready; it seems to be empty.
  * @param fork What the log had, as far as is known.
  * @param lengthMin It was at least so long. Throws DamagedError when it is shorter now, or its roots are lost.
+ * @param beforeWrite Called when there is something to be done, before anything is.
  */
 export async function restoreHead(
   core: Hypercore,
   fork: number,
   lengthMin: number,
-): Promise<boolean> {
+  beforeWrite: () => Promise<void>,
+): Promise<void> {
   const context = core.core as CoreContext;
-  if (core.length > 0) return false;
+  if (core.length > 0) return;
   const length = await lengthInStore(context);
   if (length < lengthMin) {
     throw new DamagedError(
       `Cannot make a log's head anew: its newest ${lengthMin - length} blocks are lost, too`,
     );
   }
-  if (length === 0) return false;
+  if (length === 0) return;
   await requireOwnBlocks(core);
   const roots = await rootsFromStore(context, length);
   if (roots === null) {
@@ -38,13 +40,13 @@ export async function restoreHead(
       "Cannot make a log's head anew: the roots of its hash tree are lost, too",
     );
   }
+  await beforeWrite();
   const write = context.state.storage.write();
   for (const node of roots.computed) write.putTreeNode(node);
   for (const [page, bits] of await missingPages(context, length)) write.putBitfieldPage(page, bits);
   const { rootHash } = roots;
   write.setHead({ fork, length, rootHash, signature: null, timestamp: 0 });
   await write.flush();
-  return true;
 }
 
 /** Each log has an encryption of its own, so this tells when one was taken for the other. */

@@ -13,6 +13,11 @@ import { join } from 'node:path';
 import { type Assertions, test } from 'brittle';
 import type { CheckDriveOptions } from '../../src/drive/check-drive.js';
 import type { CheckReport } from '../../src/drive/check-report.js';
+import { DriveLogs, driveKeysOf } from '../../src/drive/drive-logs.js';
+import { readState } from '../../src/drive/drive-state.js';
+import { Home } from '../../src/drive/home.js';
+import { rebuildHeaders } from '../../src/drive/rebuild-headers.js';
+import { Repairs } from '../../src/drive/repairs.js';
 import { DamagedError } from '../../src/errors.js';
 import { commitKey, entryKey, inodeKey } from '../../src/tree/keys.js';
 import { withDrive } from '../durability/support/check-drive.js';
@@ -105,6 +110,58 @@ test('check - what the logs are found by is damaged: it is made anew', TIME, asy
   t.ok(repairs.some((line) => line.startsWith('made the heads of the logs anew')));
   t.is(await expectReadable(t, machine, files), files.size, 'all files are there');
 });
+
+test(
+  'check - a repair of what the logs are found by is cut short: the next one ends it',
+  TIME,
+  async (t) => {
+    const { machine, files } = await driveOfSmallFiles(t, MANY_FILES);
+    const home = new Home(machine.home);
+    const before = await forksOf(home);
+    flipByte({ file: await tableOfHeads(machine), offset: 50 });
+    const heads = 'made the heads of the logs anew';
+    await t.exception(rebuildHeaders(home, DRIVE, new EndingRepairs(heads)), /the end of it/);
+    t.alike(await forksOf(home), before, 'heads without a signature');
+    const refused = await machine.tryShoal(['mount', DRIVE, machine.makeMountPoint(), '--offline']);
+    t.is(refused.code, 8, 'nothing is written, or shown to peers');
+    t.ok(refused.stderr.includes(`'shoal check ${DRIVE} --repair'`), refused.stderr);
+    await t.exception(checkHere(machine), /--repair/);
+
+    const { repairs } = await checkHere(machine, { repair: true });
+    t.ok(repairs.some((line) => line.startsWith('the logs go on under fork')));
+    const { treeFork, contentFork } = await forksOf(home);
+    t.ok(treeFork > before.treeFork && contentFork > before.contentFork, 'a new fork has begun');
+    t.is((await readState(home.paths(DRIVE).state))?.isRestoring, false);
+    t.is(await expectReadable(t, machine, files), files.size, 'all files are there');
+  },
+);
+
+/** Ends a repair as it says a line. */
+class EndingRepairs extends Repairs {
+  readonly #last: string;
+  constructor(last: string) {
+    super();
+    this.#last = last;
+  }
+  override add(line: string): void {
+    if (line.startsWith(this.#last)) throw new Error('the end of it');
+    super.add(line);
+  }
+}
+
+async function forksOf(home: Home): Promise<{ treeFork: number; contentFork: number }> {
+  const { capability } = await home.read(DRIVE);
+  if (capability.type !== 'write') throw new Error('No key to write with');
+  const keys = driveKeysOf(capability);
+  const logs = await DriveLogs.open(home.paths(DRIVE).store, keys, true);
+  try {
+    const key = keys.writer?.contentLog.key as Buffer;
+    const { treeFork, contentFork } = await logs.lengths(key);
+    return { treeFork, contentFork };
+  } finally {
+    await logs.store.close();
+  }
+}
 
 test('check - the root of the tree is damaged: it is made of older versions', TIME, async (t) => {
   const { machine, files } = await driveOfSmallFiles(t);
