@@ -72,6 +72,8 @@ export const limits = {
   missing_names_max: 10_000,
   /** Segments of extents held in memory. */
   cached_segments_max: 16_384,
+  /** Besides, of files that never had a name in the tree: held until they get one or are closed. Some KiB each when full. */
+  nameless_segments_max: 1 << 17,
   /** Names removed in one commit when a directory is deleted with all that is in it. */
   removed_names_max: 2048,
   /** Changes listed in one commit record; a larger commit tells followers to forget everything. */

@@ -1,4 +1,5 @@
 /** How much written data is taken in: neither memory nor the disk may be asked for more than they have. */
+import { setImmediate } from 'node:timers/promises';
 import type { ContentStore } from '../content/content-store.js';
 import { limits } from '../limits.js';
 import type { SpaceGuard } from '../log/space-guard.js';
@@ -39,7 +40,11 @@ export class DataRoom {
   async #make(bytes: number): Promise<void> {
     const { space, isCrowded, commit } = this.#options;
     if (isCrowded()) await commit();
-    while (this.#isOverfull) await this.wait();
+    while (this.#isOverfull) {
+      await this.wait();
+      // A commit without anything to do ends at once, but what is being stored needs the event loop.
+      await setImmediate();
+    }
     // What is on its way to the disk counts twice until the log has it.
     if (!space.fits(this.#bytesWith(bytes))) await commit();
     space.require(this.#bytesWith(bytes));

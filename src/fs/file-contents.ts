@@ -3,7 +3,7 @@
  * Methods are synchronous over what is in memory (see `not-in-memory.ts`), except that reading chunks may wait.
  */
 import type { ChunkReference, ContentStore, ReadOptions } from '../content/content-store.js';
-import { UnavailableError } from '../errors.js';
+import { NoSpaceError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { copyOf } from '../log/copy-bytes.js';
 import {
@@ -139,6 +139,7 @@ export class FileContents {
     if (data.length === 0) return;
     this.#table.needSegments(inode, segmentOf(offset), segmentOf(end - 1) + 1);
     this.#requireJoined(inode, segmentOf(offset), segmentOf(end - 1));
+    this.#requireMemory(inode);
     this.toExtents(inode);
     let done = 0;
     while (done < data.length) {
@@ -260,6 +261,7 @@ export class FileContents {
     const index = segmentOf(start);
     this.#table.needSegments(inode, index, index + 1);
     this.#requireJoined(inode, index, index);
+    this.#requireMemory(inode);
     this.toExtents(inode);
     const base = index * SEGMENT;
     const gaps = holes(this.#table.needSegment(inode, index).extents, start - base, end - base);
@@ -282,6 +284,7 @@ export class FileContents {
     this.#table.needSegments(to, toIndex, toIndex + 1);
     if (toOffset + length > limits.file_bytes_max) throw new PosixError('EFBIG');
     this.#requireJoined(to, toIndex, toIndex);
+    this.#requireMemory(to);
     this.toExtents(from);
     this.toExtents(to);
     const start = offset - fromIndex * SEGMENT;
@@ -344,6 +347,14 @@ export class FileContents {
       const count = inode.data?.segments.get(index)?.extents.length ?? 0;
       if (count > limits.segment_extents_max) throw new NotInMemory(this.#join(inode.ino, index));
     }
+  }
+
+  /** Where the extents of a file without a name are is known in memory only. Throws NoSpaceError. */
+  #requireMemory(inode: Inode): void {
+    if (!inode.isMemoryOnly || this.#table.heldSegments <= limits.nameless_segments_max) return;
+    throw new NoSpaceError(
+      `Cannot write to file ${inode.ino}: there is no more memory for files without a name; give it one, or close others`,
+    );
   }
 
   /** Forgets unsealed data of a file that is deleted for good. */

@@ -168,6 +168,8 @@ export class FileOperations {
     const kept = copyOf(data);
     for (let full: Promise<void> | undefined = waiting; full !== undefined; ) {
       await untilInterrupted(full, options.fromPageCache ? null : caller);
+      // There may have been nothing to wait for; others must get their turn all the same.
+      await setImmediate();
       full = room.take(kept.length);
     }
     return this.#writeNow(ino, offset, kept, options, caller);

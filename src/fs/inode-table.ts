@@ -462,6 +462,7 @@ export class InodeTable {
 
   #dropContents(inode: Inode): void {
     this.#directories.drop(inode);
+    this.#segmentQueue.drop(inode);
     inode.data = null;
     inode.xattrs = null;
   }
@@ -480,13 +481,18 @@ export class InodeTable {
     }
   }
 
-  /** More segments are in memory than should be, most of them dirty: a commit has to make room. */
+  /** More segments are in memory than should be, most of them dirty: a commit has to make room, and can. */
   get isCrowded(): boolean {
     return this.#segmentQueue.length > 2 * this.#max.segments;
   }
 
   /** Forgets clean segments beyond the limit, oldest first. Not to be called in the middle of an operation. */
   evictSegments(): void {
-    this.#segmentQueue.evict(this.#segmentQueue.length);
+    this.#segmentQueue.evictAll();
+  }
+
+  /** Segments of files without a name, which stay in memory whatever is committed. */
+  get heldSegments(): number {
+    return this.#segmentQueue.heldCount;
   }
 }

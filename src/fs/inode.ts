@@ -217,6 +217,11 @@ export class Inode implements InodeRecord {
     return this.persisted ? Math.min(this.segmentsEnd, this.persistedSegmentsEnd) : 0;
   }
 
+  /** It never had a name in the tree and has none now: a commit passes over it. */
+  get isMemoryOnly(): boolean {
+    return this.nlink === 0 && !this.persisted && this.committing === 0;
+  }
+
   /** Whether memory is the only place that knows something of it. */
   get isPinned(): boolean {
     // An inode without a name is deleted when the kernel forgets it, which only memory knows.

@@ -76,6 +76,10 @@ export const NOT_ASKED: readonly LegitimateDifference[] = [
     why: 'ext4 refuses them with EFBIG; the limit of a drive is 1 PiB',
   },
   {
+    what: 'files without a name that touch more than 131,072 different MiB together (O_TMPFILE, and what is removed within the second after it was made)',
+    why: 'ext4 takes what the disk has room for; on a drive where such files have their data is in memory only, and above that a write fails with ENOSPC. With a name it does not count',
+  },
+  {
     what: 'extended attributes of more than 4 KiB together',
     why: 'ext4 refuses them with ENOSPC; a drive takes values of 64 KiB each, as Linux allows, and 16 MiB on one file',
   },

@@ -85,6 +85,17 @@ test('data room: nothing is taken in beyond twice the limits of memory', async (
   t.is(room.take(1), undefined);
 });
 
+test('data room: what is being stored gets its turn while a commit has nothing to do', async (t) => {
+  const { room, state } = roomOnDisk(900 * MIB);
+  state.isCrowded = true;
+  state.pendingBytes = 4 * limits.pending_append_bytes_max + 1;
+  setTimeout(() => {
+    state.pendingBytes = 0;
+  });
+  await room.take(1);
+  t.is(state.pendingBytes, 0);
+});
+
 test('data room: nothing is taken in while memory is crowded and nothing can be committed', async (t) => {
   const { room, state } = roomOnDisk(900 * MIB);
   state.isCrowded = true;
