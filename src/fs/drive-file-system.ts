@@ -15,7 +15,6 @@ import type {
   WriteOptions,
 } from '../../mount/file-system.js';
 import type { ChunkReference } from '../content/content-store.js';
-import { NoSpaceError } from '../errors.js';
 import { limits } from '../limits.js';
 import { SpaceGuard } from '../log/space-guard.js';
 import { readSuperblock } from '../tree/superblock.js';
@@ -409,11 +408,8 @@ export class DriveFileSystem implements FileSystem {
     caller: Caller,
   ): Answer<void> {
     const { blocksAvailable, blockSize } = this.statfs();
-    const punches = (mode & 2) !== 0;
-    if (!punches && length > blocksAvailable * blockSize) {
-      throw new NoSpaceError(`Cannot allocate ${length} bytes: the disk has not so much left`);
-    }
-    return this.#files.fallocate(ino, mode, offset, length, caller);
+    const available = blocksAvailable * blockSize;
+    return this.#files.fallocate(ino, mode, offset, length, available, caller);
   }
 
   lseek(

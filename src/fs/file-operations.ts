@@ -1,7 +1,7 @@
 /** Operations on open files. */
 import { setImmediate } from 'node:timers/promises';
 import type { Answer, Caller, OpenAnswer, WriteOptions } from '../../mount/file-system.js';
-import { UnavailableError } from '../errors.js';
+import { NoSpaceError, UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
 import { copyOf } from '../log/copy-bytes.js';
 import { withinTime } from '../log/within-time.js';
@@ -235,11 +235,13 @@ export class FileOperations {
     if (!this.#volume.readOnly) return this.#volume.committer.sync();
   }
 
+  /** `availableBytes`: what the disk has left. */
   async fallocate(
     ino: number,
     mode: number,
     offset: number,
     length: number,
+    availableBytes: number,
     caller: Caller,
   ): Promise<void> {
     const volume = this.#volume;
@@ -252,6 +254,13 @@ export class FileOperations {
     if (kind === FALLOC_PUNCH_HOLE && !keepSize) throw new PosixError('EOPNOTSUPP');
     const end = offset + length;
     if (end > limits.file_bytes_max) throw new PosixError('EFBIG');
+    if (kind !== FALLOC_PUNCH_HOLE) {
+      const inode = await withMemory(() => volume.table.need(ino), caller);
+      const bytes = lackingBytes(inode, offset, end);
+      if (bytes > availableBytes) {
+        throw new NoSpaceError(`Cannot allocate ${bytes} bytes: the disk has not so much left`);
+      }
+    }
     // One segment at a time: each step is atomic, and a large range needs no memory.
     let steps = 0;
     for (let start = offset; start < end; ) {
@@ -381,6 +390,15 @@ export class FileOperations {
     }
     return Math.max(0, done);
   }
+}
+
+/**
+ * At least so much of [offset, end) is not allocated yet. Where exactly the file has what it has would take a look at each
+ * segment: it may all be in the range, but none of it is behind the last one.
+ */
+function lackingBytes(inode: Inode, offset: number, end: number): number {
+  const behind = end - Math.max(offset, inode.segmentsEnd * SEGMENT);
+  return Math.max(end - offset - inode.allocatedBytes, behind, 0);
 }
 
 /** See {@link modeWithoutSuidGid}. */

@@ -17,6 +17,7 @@ import { type Assertions, test } from 'brittle';
 import { exitCodes } from '../../src/cli/exit-codes.js';
 import { type DriveMount, isRunning, Machine } from '../support/drive-mount.js';
 import { dropCleanCaches } from '../support/drop-caches.js';
+import { FALLOC_ZERO_RANGE, fallocate } from '../support/syscalls.js';
 import { getxattr, setxattr } from '../support/xattr.js';
 import { checkDrive, describeReport } from './support/check-drive.js';
 import { SmallDisk } from './support/small-disk.js';
@@ -248,6 +249,22 @@ test(`disk full - to the last byte, by somebody else${reason}`, options, async (
   await expectRecovery(t, mount);
   const again = await remount(t, mount);
   await again.unmount();
+});
+
+test(`disk full - space that a file has is not asked for again${reason}`, options, async (t) => {
+  const { disk, mount } = await prepare(t);
+  const descriptor = openSync(join(mount.directory, 'reserved'), 'w');
+  const codeOf = (mode: number, offset: number, length: number) =>
+    errorCode(() => fallocate(descriptor, mode, offset, length));
+  fallocate(descriptor, 0, 0, 60 * MIB);
+  disk.fill(40 * MIB);
+  t.is(codeOf(0, 0, 60 * MIB), null, 'as posix_fallocate does');
+  t.is(codeOf(FALLOC_ZERO_RANGE, 0, 60 * MIB), null);
+  t.is(codeOf(0, 0, 80 * MIB), null, 'the disk has what is lacking');
+  t.is(codeOf(0, 0, 130 * MIB), 'ENOSPC');
+  t.is(codeOf(0, 80 * MIB, 50 * MIB), 'ENOSPC', 'nothing of what it has is in there');
+  closeSync(descriptor);
+  await mount.unmount();
 });
 
 /** A mounted drive on a small disk, with some synced files. */
