@@ -63,7 +63,8 @@ export class DirectoryOperations {
     const { table } = this.#volume;
     // Where to go on after a wait: what is in the sink stays there.
     let at = offset;
-    return withMemory(() => {
+    let isAnswered = false;
+    const listed = withMemory(() => {
       // A follower may have dropped the inode and loaded it anew.
       const inode = open.inode.gone ? open.inode : table.need(open.inode.ino);
       const directory = table.needAllEntries(inode);
@@ -75,18 +76,30 @@ export class DirectoryOperations {
         if (offset === 0 && open.isCached) directory.listed = open.names;
       }
       const end = (open.names?.length ?? 0) + 2;
-      for (; at < end; at++) if (!this.#addAt(inode, open, at, sink)) return;
+      for (; at < end; at++) {
+        const isAdded = this.#addAt(inode, open, at, sink);
+        if (isAdded === false) return;
+        if (isAdded) isAnswered = true;
+      }
     }, caller);
+    if (!(listed instanceof Promise)) return listed;
+    return listed.catch((error: unknown) => {
+      // Look-ups of what is in the sink are counted, so the kernel must learn of them. It comes back, and meets the error first.
+      if (!isAnswered) throw error;
+    });
   }
 
-  /** Positions 0 and 1 are "." and "..". Returns false when the sink is full. Throws NotInMemory. */
-  #addAt(inode: Inode, open: DirectoryHandle, at: number, sink: DirectorySink): boolean {
+  /**
+   * Positions 0 and 1 are "." and "..". Returns false when the sink is full, null when the name is gone.
+   * Throws NotInMemory.
+   */
+  #addAt(inode: Inode, open: DirectoryHandle, at: number, sink: DirectorySink): boolean | null {
     if (at === 0) return sink.add('.', inode.ino, S_IFDIR, 1);
     if (at === 1) return sink.add('..', inode.parent || inode.ino, S_IFDIR, 2);
     const name = open.names?.[at - 2] as string;
     const entry = inode.directory?.entries.get(name);
     // Removed since the listing began.
-    if (entry === undefined || entry === null) return true;
+    if (entry === undefined || entry === null) return null;
     if (!sink.plus || open.damaged.has(entry.ino)) {
       return sink.add(name, entry.ino, entry.type, at + 1);
     }

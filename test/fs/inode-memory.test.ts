@@ -1,5 +1,7 @@
 /** What is held in memory of a large drive is counted, and goes when there is too much of it. */
 import test from 'brittle';
+import type { Entry } from '../../mount/file-system.js';
+import { InterruptedError } from '../../src/errors.js';
 import { FULL_CACHE } from '../../src/fs/cache-limits.js';
 import type { DriveFileSystem } from '../../src/fs/drive-file-system.js';
 import { Inode, S_IFDIR, S_IFREG } from '../../src/fs/inode.js';
@@ -131,6 +133,38 @@ test('a listing loads the inodes of neighbours with one scan', async (t) => {
   await fileSystem.releasedir(1, handle);
   t.is(listed, count);
   t.ok(gets < 5, `${gets} single look-ups`);
+  await opened.close();
+});
+
+test('a listing that is interrupted answers what it has, for the kernel has looked that up', async (t) => {
+  const folder = temporaryFolder(t, 'interrupted');
+  let opened = await openFileSystem(folder);
+  const count = 1000;
+  for (let i = 0; i < count; i++) {
+    await opened.fileSystem.mknod(1, `file-${i}`, S_IFREG | 0o644, 0, caller);
+  }
+  await opened.close();
+  opened = await openFileSystem(folder);
+  const { fileSystem } = opened;
+  const { handle } = await fileSystem.opendir(1, 0, caller);
+  const ending = new AbortController();
+  let next = 2;
+  const sink = {
+    plus: true,
+    add: () => true,
+    addPlus: (_name: string, _entry: Entry, nextOffset: number) => {
+      ending.abort();
+      next = nextOffset;
+      return true;
+    },
+  };
+  const ended = { uid: 0, gid: 0, pid: 1, signal: ending.signal };
+  await fileSystem.readdir(1, handle, 0, sink, ended);
+  t.ok(next > 2 && next < count + 2, `as far as ${next}`);
+  await t.exception(async () => fileSystem.readdir(1, handle, next, sink, ended), InterruptedError);
+  await fileSystem.readdir(1, handle, next, sink, caller);
+  t.is(next, count + 2, 'it can be gone on with');
+  await fileSystem.releasedir(1, handle);
   await opened.close();
 });
 
