@@ -219,7 +219,7 @@ export class Follower {
     };
   }
 
-  /** Names first: each waits for look-ups in its directory that the kernel is about to take in. */
+  /** Never rejects. Names first: each waits for look-ups in its directory that the kernel is about to take in. */
   async #tell({ names, inodes, goesOn, view, within }: News): Promise<void> {
     const { kernel } = this.#volume;
     if (kernel === null) return;
@@ -233,16 +233,21 @@ export class Follower {
   }
 
   /**
-   * Names in directories that are gone. A commit does not list them: no path leads to them any more, but for that of a
-   * program whose directory it is.
+   * Names in directories that are gone, or of which that cannot be told. A commit does not list them: no path leads to them
+   * any more, but for that of a program whose directory it is. Never rejects: the new head is shown already, and what else
+   * the kernel has to be told must not depend on it.
    */
   async #namesWithin(view: TreeView, inodes: readonly number[]): Promise<ToldName[]> {
     const names: ToldName[] = [];
     for (const parent of inodes) {
       const told = this.#volume.toldNames?.namesIn(parent) ?? [];
       if (told.length === 0) continue;
-      const record = await recordAt(view, parent);
-      if (record !== null && record?.nlink !== 0) continue;
+      const record = await recordAt(view, parent).catch((error: unknown) => {
+        this.#volume.log(`cannot tell whether directory ${parent} is gone: ${String(error)}`);
+        return undefined;
+      });
+      // One name too many is only looked up again.
+      if ((record?.nlink ?? 0) > 0) continue;
       for (const name of told) names.push({ parent, name });
     }
     return names;
