@@ -16,11 +16,11 @@ const FILES_NAMED_MAX = 3;
  * The processes that hold something in `directory`: working directory, root, program, open or mapped file.
  *
  * Only /proc is read, and only link texts, so that the mount itself is never touched: it may be this process that
- * serves it. Processes of other users are invisible unless root asks. `directory` is absolute, without symbolic links.
+ * serves it. Processes of other users are invisible unless root asks. Never rejects. `directory` is absolute, without symbolic links.
  */
 export async function processesUsing(directory: string): Promise<UsingProcess[]> {
   const found: UsingProcess[] = [];
-  for (const entry of await readdir('/proc')) {
+  for (const entry of (await orUnknown(readdir('/proc'))) ?? []) {
     if (!/^\d+$/.test(entry)) continue;
     const what = await holdsOf(`/proc/${entry}`, directory);
     if (what.length > 0) {
@@ -52,7 +52,7 @@ function describe(how: string, directory: string, paths: string[]): string[] {
 
 async function openFiles(proc: string): Promise<string[]> {
   const paths: string[] = [];
-  for (const fd of (await orGone(readdir(`${proc}/fd`))) ?? []) {
+  for (const fd of (await orUnknown(readdir(`${proc}/fd`))) ?? []) {
     const path = await linkText(`${proc}/fd/${fd}`);
     if (path !== null) paths.push(path);
   }
@@ -61,7 +61,7 @@ async function openFiles(proc: string): Promise<string[]> {
 
 async function mappedFiles(proc: string): Promise<string[]> {
   const paths: string[] = [];
-  for (const line of ((await orGone(readFile(`${proc}/maps`, 'utf8'))) ?? '').split('\n')) {
+  for (const line of ((await orUnknown(readFile(`${proc}/maps`, 'utf8'))) ?? '').split('\n')) {
     // address, permissions, offset, device, inode, then the path with newlines written as \012
     const path = /^\S+ \S+ \S+ \S+ \d+\s+(\/.*)$/.exec(line)?.[1];
     if (path !== undefined) paths.push(path.replaceAll('\\012', '\n'));
@@ -70,20 +70,17 @@ async function mappedFiles(proc: string): Promise<string[]> {
 }
 
 async function commandOf(pid: string): Promise<string> {
-  return (await orGone(readFile(`/proc/${pid}/comm`, 'utf8')))?.trim() ?? 'unknown';
+  return (await orUnknown(readFile(`/proc/${pid}/comm`, 'utf8')))?.trim() ?? 'unknown';
 }
 
 async function linkText(path: string): Promise<string | null> {
-  return orGone(readlink(path));
+  return orUnknown(readlink(path));
 }
 
-/** Null for what may not be seen, or ended while we looked. Any other error is passed on. */
-async function orGone<T>(wanted: Promise<T>): Promise<T | null> {
-  try {
-    return await wanted;
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? '';
-    if (['EACCES', 'EPERM', 'ENOENT', 'ESRCH', 'EINVAL'].includes(code)) return null;
-    throw error;
-  }
+/**
+ * Null for what may not be seen, ended while we looked, has a path longer than a link's text may be, or cannot be read just
+ * now: who asks is told of what is known, and must not fail because of a process that may have nothing to do with it.
+ */
+async function orUnknown<T>(wanted: Promise<T>): Promise<T | null> {
+  return await wanted.catch(() => null);
 }
