@@ -36,13 +36,13 @@ export const mountLimits = {
   notifications_writing_max: 4,
   /** A notification waits for requests on its inode that came up to this long after it. */
   notification_hold_ms_max: 1000,
-  /** An unmount waits this long for notifications that the kernel is taking, before it fails the requests they wait for. */
+  /** An unmount waits this long for notifications that the kernel is taking, each time before it interrupts what they wait for. */
   notification_settle_ms_max: 200,
   /** A call whose caller got a signal is looked at so often, whether the caller is to end. */
   signal_poll_ms: 200,
   /** Different failures of replies that are reported. */
   reply_failures_reported_max: 16,
-  /** A forced unmount waits this long for dirty pages, and as long for open files, before it ends the connection. */
+  /** A forced unmount waits this long for such notifications, as long for dirty pages, and as long for open files. */
   forced_unmount_wait_ms_max: 3000,
   /** A mounting or unmounting program may take this long. */
   mount_command_ms_max: 20_000,

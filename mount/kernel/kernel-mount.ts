@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MountError, MountProtocolError } from '../errors.js';
 import type {
@@ -116,7 +117,7 @@ export class KernelMount implements Mount {
     if (this.#hasEnded) return;
     this.#unmounting++;
     try {
-      await this.#settleNotifications();
+      await this.#settleNotifications(force);
       const result = await this.#method.unmount(this.directory, false);
       if (result.outcome === 'unmounted' || (await this.#isGone())) {
         await this.#waitForEnd();
@@ -135,16 +136,19 @@ export class KernelMount implements Mount {
 
   /**
    * Unmounting waits in the kernel for notifications it is taking, and those may wait for requests that wait for a peer.
-   * None is begun from now on; those under way get a little time, then what they could wait for is interrupted.
+   * None is begun from now on; those under way get a little time, then what they could wait for is interrupted. The mount
+   * may turn out to be busy and go on: so each request is answered with what became of it, unless the mount ends in any case.
    */
-  async #settleNotifications(): Promise<void> {
+  async #settleNotifications(force: boolean): Promise<void> {
     const quiet = this.#notifier.pause();
-    const tooLong = setTimeout(
-      () => this.#session.failOutstanding(),
-      mountLimits.notification_settle_ms_max,
-    );
+    const giveUpAt = performance.now() + mountLimits.forced_unmount_wait_ms_max;
+    // Again and again: the kernel may ask once more for the page that it did not get.
+    const looks = setInterval(() => {
+      if (force && performance.now() > giveUpAt) this.#session.failOutstanding();
+      else this.#session.interruptOutstanding(...this.#notifier.awaitedLocks);
+    }, mountLimits.notification_settle_ms_max);
     await quiet;
-    clearTimeout(tooLong);
+    clearInterval(looks);
   }
 
   /** Whether this mount is not in the mount table any more. */

@@ -73,7 +73,8 @@ export class Notifier implements KernelNotifier {
   /** Callers that wait for room in the queue, oldest first. */
   readonly #waitingForRoom: (() => void)[] = [];
   #queued = 0;
-  #writing = 0;
+  /** Those that are being written. */
+  readonly #writing = new Set<Notification>();
   #paused = false;
   #ended = false;
   #onQuiet: (() => void)[] = [];
@@ -122,10 +123,15 @@ export class Notifier implements KernelNotifier {
     this.#writeReady();
   }
 
+  /** Inodes whose locks the kernel may be waiting for, to take what is being written. */
+  get awaitedLocks(): Ino[] {
+    return [...this.#writing].flatMap(({ locks }) => locks);
+  }
+
   /** Begins no further write until {@link resume}. Resolves when none is under way. */
   pause(): Promise<void> {
     this.#paused = true;
-    if (this.#writing === 0) return Promise.resolve();
+    if (this.#writing.size === 0) return Promise.resolve();
     return new Promise((resolve) => this.#onQuiet.push(resolve));
   }
 
@@ -165,7 +171,7 @@ export class Notifier implements KernelNotifier {
   }
 
   #writeReady(): void {
-    while (!this.#paused && this.#writing < mountLimits.notifications_writing_max) {
+    while (!this.#paused && this.#writing.size < mountLimits.notifications_writing_max) {
       const key = this.#ready.shift();
       if (key === undefined) return;
       const first = this.#queues.get(key)?.[0];
@@ -183,9 +189,9 @@ export class Notifier implements KernelNotifier {
   }
 
   #writeFirst(key: Ino, notification: Notification): void {
-    this.#writing++;
+    this.#writing.add(notification);
     this.#write(notification.message, (errno) => {
-      this.#writing--;
+      this.#writing.delete(notification);
       this.#queued--;
       if (TAKEN.includes(errno)) notification.resolve();
       else notification.reject(new Error(`The kernel refused a notification: error ${errno}`));
@@ -194,7 +200,7 @@ export class Notifier implements KernelNotifier {
       if (queue?.length === 0) this.#queues.delete(key);
       else if (queue !== undefined) this.#ready.push(key);
       this.#waitingForRoom.shift()?.();
-      if (this.#writing === 0) for (const wake of this.#onQuiet.splice(0)) wake();
+      if (this.#writing.size === 0) for (const wake of this.#onQuiet.splice(0)) wake();
       this.#writeReady();
     });
   }

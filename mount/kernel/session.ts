@@ -118,16 +118,24 @@ export class Session implements OperationContext {
    * `performance.now()` milliseconds, or null when there is none.
    */
   oldestOutstanding(...inodes: Ino[]): number | null {
+    // A map keeps the order of insertion: the first is the oldest.
     for (const request of this.#outstanding.values()) {
-      // Waiting for `lseek` the kernel holds no page; its answer may need a notification first.
-      if (request.opcode === OPCODE.LSEEK) continue;
-      // A map keeps the order of insertion: the first is the oldest.
-      if (inodes.includes(request.ino) || inodes.includes(request.otherIno)) return request.since;
+      if (mayHoldLocks(request, inodes)) return request.since;
     }
     return null;
   }
 
-  /** Interrupts every outstanding request and answers it with EINTR; what the file system answers later is dropped. */
+  /** Outstanding requests for which the kernel may hold locks of one of these inodes end as soon as they can, and say how. */
+  interruptOutstanding(...inodes: Ino[]): void {
+    for (const request of this.#outstanding.values()) {
+      if (mayHoldLocks(request, inodes)) request.interrupt();
+    }
+  }
+
+  /**
+   * Interrupts every outstanding request and answers it with EINTR; what the file system answers later is dropped. Only for a
+   * mount that is about to end: what was asked for may be done all the same, and nobody learns of it.
+   */
   failOutstanding(): void {
     const failed = [...this.#outstanding.values()];
     this.#outstanding.clear();
@@ -299,4 +307,10 @@ export class Session implements OperationContext {
     this.#failuresReported.add(failure);
     this.#events.onNotice(`The kernel did not take an answer to '${operation}': error ${errno}`);
   }
+}
+
+function mayHoldLocks({ opcode, ino, otherIno }: Request, inodes: readonly Ino[]): boolean {
+  // Waiting for `lseek` the kernel holds no page; its answer may need a notification first.
+  if (opcode === OPCODE.LSEEK) return false;
+  return inodes.includes(ino) || inodes.includes(otherIno);
 }

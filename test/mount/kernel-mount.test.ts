@@ -276,15 +276,16 @@ test('notify - about a file whose read waits for our answer is held, others are 
   t.ok(taken, 'done with at the end of the mount');
 });
 
-test('notify - one that the kernel cannot take yet does not stop an unmount', async (t) => {
-  // Sent from within the read, before it is outstanding: it waits in the kernel for the page that is being read.
-  class Overtaking extends MemoryFileSystem {
-    notified: Promise<void> | undefined;
-    override read(...args: Parameters<MemoryFileSystem['read']>) {
-      this.notified ??= this.kernel?.invalidateInode(args[0], 0, 0);
-      return super.read(...args);
-    }
+/** Notifies from within a read, before it is outstanding: that waits in the kernel for the page that is being read. */
+class Overtaking extends MemoryFileSystem {
+  notified: Promise<void> | undefined;
+  override read(...args: Parameters<MemoryFileSystem['read']>) {
+    this.notified ??= this.kernel?.invalidateInode(args[0], 0, 0);
+    return super.read(...args);
   }
+}
+
+test('notify - one that the kernel cannot take yet does not stop an unmount', async (t) => {
   const fileSystem = new Overtaking();
   fileSystem.put('hang', 'x'.repeat(4096));
   const mount = await mounted(t, fileSystem);
@@ -296,6 +297,60 @@ test('notify - one that the kernel cannot take yet does not stop an unmount', as
   await fileSystem.notified;
   t.is(fileSystem.interruptedReads, 1);
   t.absent(isMounted(mount.directory));
+});
+
+test('notify - for one that the kernel cannot take yet a refused unmount interrupts what it waits for only', async (t) => {
+  let open: () => void = () => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  let ask: () => void = () => undefined;
+  const asked = new Promise<void>((resolve) => {
+    ask = resolve;
+  });
+  class Slow extends Overtaking {
+    override lookup(...[parent, name]: Parameters<MemoryFileSystem['lookup']>) {
+      const answer = super.lookup(parent, name);
+      if (name !== 'slow') return answer;
+      ask();
+      return opened.then(() => answer);
+    }
+  }
+  const fileSystem = new Slow();
+  fileSystem.put('hang', 'x'.repeat(4096));
+  fileSystem.put('slow', '');
+  const mount = await mounted(t, fileSystem);
+  const cat = start('cat', [`${mount.directory}/hang`]);
+  await fileSystem.whenHanging();
+  const stat = start('stat', ['-c', '%s', `${mount.directory}/slow`]);
+  await asked;
+  cat.child.kill('SIGKILL');
+  await cat.outcome;
+  await t.exception(mount.unmount({ force: false }), MountBusyError);
+  await fileSystem.notified;
+  t.is(fileSystem.interruptedReads, 1, 'the kernel could take it');
+  open();
+  const { code, output } = await stat.outcome;
+  t.is(code, 0, 'the other call goes on');
+  t.is(output, '0\n');
+});
+
+test('notify - one that the kernel cannot take does not stop a forced unmount, whatever ignores an interrupt', async (t) => {
+  class Deaf extends Overtaking {
+    override read(...args: Parameters<MemoryFileSystem['read']>) {
+      void super.read(...args);
+      return new Promise<never>(() => undefined);
+    }
+  }
+  const fileSystem = new Deaf();
+  fileSystem.put('hang-not', 'x'.repeat(4096));
+  const mount = await mounted(t, fileSystem);
+  const cat = start('cat', [`${mount.directory}/hang-not`]);
+  while (fileSystem.notified === undefined) await delay(5);
+  await mount.unmount({ force: true });
+  await fileSystem.notified;
+  t.absent(isMounted(mount.directory));
+  await cat.outcome;
 });
 
 test('unmount - while in use says by whom, and goes on; by force it ends', async (t) => {
