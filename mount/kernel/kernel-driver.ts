@@ -1,11 +1,15 @@
 import { MountEnvironmentError } from '../errors.js';
 import type { FileSystem, Mount, MountDriver, MountOptions } from '../file-system.js';
+import { mountLimits } from '../limits.js';
 import { Fusermount } from '../system/fusermount.js';
 import { MountCommand } from '../system/mount-command.js';
 import type { MountMethod } from '../system/mount-method.js';
 import { mountOptionWords } from '../system/mount-options.js';
 import { prepareMountPoint } from '../system/mount-point.js';
 import { KernelMount } from './kernel-mount.js';
+
+/** The kernel counts what it may ask for in one read in pages, which are not of 4 KiB on every machine. */
+const READ_LIMIT = `max_read=${mountLimits.request_data_bytes_max}`;
 
 /**
  * Speaks the FUSE protocol on /dev/fuse itself.
@@ -28,7 +32,7 @@ export class KernelDriver implements MountDriver {
    */
   async mount(fileSystem: FileSystem, options: MountOptions): Promise<Mount> {
     const method = await this.#method(options.directory);
-    const kernelOptions = mountOptionWords(fileSystem, options);
+    const kernelOptions = [...mountOptionWords(fileSystem, options), READ_LIMIT];
     const directory = await prepareMountPoint(options.directory, method, options.onNotice);
     const mounted = await method.mount(directory, kernelOptions);
     const mount = new KernelMount(directory, mounted, method, fileSystem, options);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'brittle';
@@ -106,6 +106,22 @@ test('mount - a listing is asked for once, until something in it changed', async
   await fileSystem.kernel?.invalidateInode(1, 0, 0);
   t.alike((await list()).names, ['five', 'four', 'one', 'three', 'two']);
   t.is((await list()).asked, 0);
+});
+
+test('mount - no read asks for more than was agreed, whatever the size of a page', async (t) => {
+  for (const driver of [new KernelDriver(), new KernelDriver({ fusermountCommand: '/none' })]) {
+    const fileSystem = new MemoryFileSystem();
+    const bytes = 4 * mountLimits.request_data_bytes_max;
+    fileSystem.put('f', Buffer.alloc(bytes, 'content'));
+    const mount = await mounted(t, fileSystem, {}, driver);
+    const line = readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .find((mountLine) => mountLine.includes(` ${mount.directory} `));
+    t.ok(line?.split(/[ ,]/).includes(`max_read=${mountLimits.request_data_bytes_max}`), line);
+    const direct = await run('dd', `if=${mount.directory}/f`, `bs=${bytes}`, 'iflag=direct');
+    t.ok(Buffer.from(direct.output, 'latin1').equals(fileSystem.contentOf('f')));
+    t.is(mount.statistics().requestsByOperation.read, 4);
+  }
 });
 
 test('mount - the writeback cache is negotiated only when it is wished for', async (t) => {

@@ -7,6 +7,7 @@ export const PROTOCOL_MINOR = 45;
 /** Below this (Linux 4.20) there is no MAX_PAGES, and structures are shorter. */
 export const PROTOCOL_MINOR_MIN = 28;
 
+/** Where pages are larger, the mount option max_read bounds reads, and max_write writes. */
 const PAGE_BYTES = 4096;
 
 /**
