@@ -448,3 +448,42 @@ test('requests - with too many unanswered none is taken, and all are answered in
   t.is((await callers.outcome).output, `${calls}\n`);
   t.is(inflight(), 0);
 });
+
+test('requests - many reads that wait keep nobody from reading and writing something else', async (t) => {
+  const waiting = 50;
+  let open: () => void = () => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const cold = new Set<number>();
+  let arrived = 0;
+  class Cold extends MemoryFileSystem {
+    override read(...args: Parameters<MemoryFileSystem['read']>) {
+      const answer = super.read(...args);
+      if (!cold.has(args[0])) return answer;
+      arrived++;
+      return opened.then(() => answer);
+    }
+  }
+  const fileSystem = new Cold({ wantsWritebackCache: true });
+  // So long that the kernel reads ahead: it asks for less in the foreground, where it waits for nobody.
+  const text = 'x'.repeat(1 << 20);
+  for (let i = 0; i < waiting; i++) cold.add(fileSystem.put(`cold-${i}`, text));
+  fileSystem.put('local', text);
+  const mount = await mounted(t, fileSystem);
+  // Whoever reads may be gone, the request stays.
+  const readers = [...cold].map((_, i) => start('cat', [join(mount.directory, `cold-${i}`)]));
+  while (arrived < waiting) await delay(5);
+  t.ok((await run('cat', join(mount.directory, 'local'))).output === text);
+  const synced = await run(
+    'dd',
+    'if=/dev/zero',
+    `of=${mount.directory}/new`,
+    'bs=1M',
+    'count=4',
+    'conv=fsync',
+  );
+  t.is(synced.code, 0, 'what is written is written back');
+  open();
+  for (const { outcome } of readers) t.ok((await outcome).output === text);
+});
