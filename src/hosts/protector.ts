@@ -35,6 +35,7 @@ import {
   type Scheme,
 } from './plan-record.js';
 import type { ProtectorOptions } from './protector-options.js';
+import { mayRetire } from './retiring.js';
 import { StripeWriter } from './stripe-writer.js';
 import type { Layout } from './stripes.js';
 import type { HostedLog, HostState } from './wire/hosts-messages.js';
@@ -456,20 +457,14 @@ export class Protector {
     this.#isPlanConfirmed = hosts > 0;
   }
 
-  /**
-   * A leaving host is gone once all that the others owe instead of it is confirmed. Where they are too few to make up for it,
-   * only one that is away, as nothing can be had of it.
-   */
+  /** A leaving host that is needed no more is gone. */
   async #retireHosts(): Promise<void> {
-    const { version, confirmedVersion, lossesMax, activeHosts, missedHosts, neededHosts } =
-      this.figures();
-    const isShort = activeHosts - missedHosts < neededHosts;
-    const isAll = this.#confirmed.contentLength >= this.#options.logs.content.length;
-    const isBehind = confirmedVersion < version || this.#writer.behind(this.plan.epochs) > 0;
-    if (!this.#isPlanConfirmed || isBehind || !isAll || lossesMax < 0) return;
-    for (const [index, { status, id }] of this.plan.hosts.entries()) {
+    const figures = this.figures();
+    const { hosts, repairAfterMs } = this.plan;
+    for (const [index, { status, id }] of hosts.entries()) {
       if (status !== 'leaving') continue;
-      if (isShort && this.#wire?.host(id) !== undefined) continue;
+      const isThere = this.isHost(id) || !this.#book.isMissed(id, repairAfterMs);
+      if (!mayRetire(figures, isThere)) continue;
       await this.#setStatus(index, 'gone');
       this.#options.swarm?.leavePeer(id);
     }

@@ -66,3 +66,47 @@ test('owner - too few hosts are never called protection', TIME, async (t) => {
   t.is(kept?.status, 'leaving');
   await mount.unmount();
 });
+
+test(
+  'owner - a host that is to go and is still needed may be away for a while',
+  TIME,
+  async (t) => {
+    const network = await BootstrapNode.forTest(t);
+    const machine = Machine.forTest(t, { bootstrap: network.address, here: true });
+    const hosts = await startHosts(t, network.address, 3);
+    const mount = await machine.createAndMount('drive');
+    await machine.shoal('protect', 'drive', '--data', '2', '--parity', '1');
+    await machine.shoal('hosts', 'add', 'drive', ...hosts.map(({ invite }) => invite));
+    writeRandom(mount, 'file', 1 << 20);
+    await machine.shoal('sync', 'drive', ...SYNC);
+    await machine.shoal('hosts', 'remove', 'drive', '2');
+    const third = async (): Promise<HostFigures> =>
+      (await asked<HostFigures[]>(machine, 'hosts', 'list', 'drive'))[2] as HostFigures;
+    /** Every look at whether it may go is over that the others' word for an earlier plan led to. */
+    const looked = async (): Promise<void> => {
+      for (const repairAfter of ['23h', '24h']) {
+        await machine.shoal('protect', 'drive', '--repair-after', repairAfter);
+        await until('the others have all', async () => {
+          const figures = await asked<ProtectionFigures>(machine, 'protect', 'drive');
+          return figures.isPlanConfirmed && figures.confirmedVersion === figures.version;
+        });
+      }
+    };
+    await looked();
+    t.is((await third()).status, 'leaving', 'two hosts are too few to take it over');
+    await hosts[2]?.kill();
+    await until('it is away', async () => !(await third()).reachable);
+    await looked();
+    t.is((await third()).status, 'leaving');
+    await hosts[2]?.start();
+    await until('it is back', async () => (await third()).reachable);
+    const [report] = (await hosts[2]?.status())?.drives ?? [];
+    t.ok((report?.storedBytes ?? 0) > 0, 'with what it had');
+
+    await hosts[2]?.kill();
+    await until('it is away again', async () => !(await third()).reachable);
+    await machine.shoal('protect', 'drive', '--repair-after', '2s');
+    await until('it is gone for good', async () => (await third()).status === 'gone');
+    await mount.unmount();
+  },
+);
