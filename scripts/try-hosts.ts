@@ -6,7 +6,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { Assertions } from 'brittle';
-import type { StorageHostReport } from '../src/hosts/storage-host.js';
+import type { StorageHostReport } from '../src/hosts/host-report.js';
 import { HostProcess, until } from '../test/hosts/support/host-process.js';
 import { BootstrapNode, type DriveMount, Machine } from '../test/support/drive-mount.js';
 import { SeededRandom } from '../test/support/seeded-random.js';

@@ -106,7 +106,7 @@ export class HostService {
           'Cannot start a host: say how much disk it may take with --capacity, such as 50G',
         );
       }
-      if (book.isLeaving && book.drives.length === 0) {
+      if (book.hasLeft) {
         throw new UsageError(
           'Cannot start the host: it has left; say how much disk it may take with --capacity, such as 50G, to begin anew',
         );

@@ -44,6 +44,7 @@ export class HostBook {
   #allowed: Buffer[];
   #denied: Buffer[];
   #drives: BookedDrive[];
+  #removing: HostedLogKeys[];
   #isLeaving: boolean;
   #saving: Promise<void> = Promise.resolve();
 
@@ -55,6 +56,8 @@ export class HostBook {
     this.#allowed = readList(value.allowed, limits.host_listed_drives_max).map(readKey);
     this.#denied = readList(value.denied, limits.host_listed_drives_max).map(readKey);
     this.#drives = readList(value.drives, limits.hosted_drives_max).map(readDrive);
+    // Books of before do not have it.
+    this.#removing = readList(value.removing ?? [], limits.hosted_drives_max).map(readLogKeys);
     this.#isLeaving = value.isLeaving === true;
     const publicKey = Buffer.alloc(sodium.crypto_sign_PUBLICKEYBYTES);
     const secretKey = Buffer.alloc(sodium.crypto_sign_SECRETKEYBYTES);
@@ -119,6 +122,18 @@ export class HostBook {
   get drives(): readonly BookedDrive[] {
     return this.#drives;
   }
+  /** Logs of drives that are off the book, and of which something may be in the store still. */
+  get removing(): readonly HostedLogKeys[] {
+    return this.#removing;
+  }
+  /** It left, and has nothing of anybody any more. */
+  get hasLeft(): boolean {
+    return this.#isLeaving && this.#drives.length === 0 && this.#removing.length === 0;
+  }
+  /** Whether it keeps as many drives as it can. One that is being deleted takes its place until then. */
+  get isFull(): boolean {
+    return this.#drives.length + this.#removing.length >= limits.hosted_drives_max;
+  }
   /** Keys of plan logs. */
   get allowed(): readonly Buffer[] {
     return this.#allowed;
@@ -158,7 +173,7 @@ export class HostBook {
 
   /** Books a drive, and uses up its invite. Throws LimitError. */
   async add(drive: BookedDrive, token: Buffer): Promise<void> {
-    if (this.#drives.length >= limits.hosted_drives_max) {
+    if (this.isFull) {
       throw new LimitError(`Cannot keep another drive: this host has ${limits.hosted_drives_max}`);
     }
     for (const invite of this.#invites) {
@@ -186,10 +201,10 @@ export class HostBook {
     await this.#save();
   }
 
-  /** Takes a drive off the book and keeps it out from now on. */
+  /** Takes a drive off the book, to be deleted, and keeps it out from now on. */
   async deny(planKey: Buffer): Promise<void> {
     this.#allowed = this.#allowed.filter((key) => !key.equals(planKey));
-    this.#drives = this.#drives.filter(({ keys }) => !keys.plan.equals(planKey));
+    this.#takeOff(planKey);
     if (!this.#denied.some((key) => key.equals(planKey))) {
       // The oldest is forgotten: without an invite it is not let in either.
       if (this.#denied.length >= limits.host_listed_drives_max) this.#denied.shift();
@@ -198,10 +213,24 @@ export class HostBook {
     await this.#save();
   }
 
-  /** Takes a drive off the book. */
+  /** Takes a drive off the book, to be deleted. */
   async forget(planKey: Buffer): Promise<void> {
-    this.#drives = this.#drives.filter(({ keys }) => !keys.plan.equals(planKey));
+    this.#takeOff(planKey);
     await this.#save();
+  }
+
+  /** Notes that nothing of a drive is in the store any more. */
+  async removed(planKey: Buffer): Promise<void> {
+    this.#removing = this.#removing.filter(({ plan }) => !plan.equals(planKey));
+    await this.#save();
+  }
+
+  /** Whatever ends the process before all is deleted, the next one goes on with it. */
+  #takeOff(planKey: Buffer): void {
+    const drive = this.#drives.find(({ keys }) => keys.plan.equals(planKey));
+    if (drive === undefined) return;
+    this.#drives = this.#drives.filter((each) => each !== drive);
+    this.#removing.push(drive.keys);
   }
 
   /** It takes no drives any more, until it is started anew without any. */
@@ -230,6 +259,13 @@ export class HostBook {
 
   #value(): Record<string, unknown> {
     const hex = (bytes: Buffer): string => bytes.toString('hex');
+    const logKeys = ({ tree, content, plan, stripe, parity }: HostedLogKeys) => ({
+      tree: hex(tree),
+      content: hex(content),
+      plan: hex(plan),
+      stripe: hex(stripe),
+      parity: hex(parity),
+    });
     return {
       seed: hex(this.#seed),
       capacityBytes: this.#capacityBytes,
@@ -242,14 +278,11 @@ export class HostBook {
       denied: this.#denied.map(hex),
       drives: this.#drives.map(({ planPublicKey, keys, addedMs, ownerHost }) => ({
         planPublicKey: hex(planPublicKey),
-        tree: hex(keys.tree),
-        content: hex(keys.content),
-        plan: hex(keys.plan),
-        stripe: hex(keys.stripe),
-        parity: hex(keys.parity),
+        ...logKeys(keys),
         addedMs,
         ownerHost: ownerHost === null ? null : hex(ownerHost),
       })),
+      removing: this.#removing.map(logKeys),
       isLeaving: this.#isLeaving,
     };
   }
@@ -308,19 +341,23 @@ function readInvite(value: unknown): BookedInvite {
 }
 
 function readDrive(value: unknown): BookedDrive {
-  const { planPublicKey, tree, content, plan, stripe, parity, addedMs, ownerHost } =
-    readFields(value);
+  const { planPublicKey, addedMs, ownerHost } = readFields(value);
   return {
     planPublicKey: readKey(planPublicKey),
-    keys: {
-      tree: readKey(tree),
-      content: readKey(content),
-      plan: readKey(plan),
-      stripe: readKey(stripe),
-      parity: readKey(parity),
-    },
+    keys: readLogKeys(value),
     addedMs: readNumber(addedMs),
     // Books of before do not have it.
     ownerHost: ownerHost == null ? null : readKey(ownerHost),
+  };
+}
+
+function readLogKeys(value: unknown): HostedLogKeys {
+  const { tree, content, plan, stripe, parity } = readFields(value);
+  return {
+    tree: readKey(tree),
+    content: readKey(content),
+    plan: readKey(plan),
+    stripe: readKey(stripe),
+    parity: readKey(parity),
   };
 }

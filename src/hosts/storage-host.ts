@@ -6,18 +6,17 @@ import type Hypercore from 'hypercore';
 import type { NodeAddress } from 'hyperdht';
 import { UnavailableError } from '../errors.js';
 import { limits } from '../limits.js';
-import { Swarm, type SwarmStatistics } from '../swarm/swarm.js';
+import { Swarm } from '../swarm/swarm.js';
 import type { Absences } from './absences.js';
-import type { Account, Accounts } from './accounts.js';
-import type { AuditScore, Evidence } from './auditor.js';
+import type { Accounts } from './accounts.js';
+import type { Evidence } from './auditor.js';
 import { Capacity } from './capacity.js';
 import type { Handover } from './handover.js';
 import { type BookedDrive, formatDriveId, type HostBook } from './host-book.js';
+import { type HostAccountReport, otherHosts, type StorageHostReport } from './host-report.js';
 import { HostedDrive } from './hosted-drive.js';
-import type { HostStatus } from './plan-record.js';
+import { HostedLogs } from './hosted-logs.js';
 import { RateBudget } from './rate-budget.js';
-import type { RepairFigures } from './rebuilder.js';
-import type { ScrubFigures } from './scrubber.js';
 import { type KeptDrive, type StorageBalance, StorageLedger } from './storage-ledger.js';
 import { serveAdmission } from './wire/admission-channel.js';
 import type {
@@ -25,7 +24,6 @@ import type {
   AdmissionRequest,
   HostedLogKeys,
 } from './wire/admission-messages.js';
-import type { HostState } from './wire/hosts-messages.js';
 import { logKeyOf, verifyOwnerProof, verifyOwnHostProof } from './wire/owner-proof.js';
 
 const NOTHING_KEPT: StorageBalance = { keptForBytes: 0, keptByBytes: 0 };
@@ -67,57 +65,6 @@ export interface StorageHostOptions {
   log: (line: string) => void;
 }
 
-/** What is told of one drive. */
-export interface HostedDriveReport {
-  id: string;
-  addedMs: number;
-  storedBytes: number;
-  /** Sent to others since the host was started. */
-  servedBytes: number;
-  /** Peers that speak with this host about the drive. */
-  peers: number;
-  /** Null until the plan is here. */
-  state: HostState | null;
-  /** Blocks rebuilt from others since the start. */
-  repaired: RepairFigures;
-  /** What was read of the store to verify it. */
-  verified: ScrubFigures;
-  hosts: OtherHostReport[];
-}
-
-/** What is known of another host of a drive. */
-export interface OtherHostReport {
-  id: string;
-  label: string;
-  status: HostStatus;
-  connected: boolean;
-  /** For so long it has been away, as far as this host knows. */
-  awayMs: number;
-  /** It is not counted on: missed by most, or its audits fail. */
-  gone: boolean;
-  audits: AuditScore | null;
-  /** Blocks in both directions, over all drives. */
-  account: Account;
-}
-
-/** What is kept and was served in both directions between this host and the one of somebody else. */
-export interface HostAccountReport extends StorageBalance, Account {
-  id: string;
-}
-
-export interface StorageHostReport {
-  id: string;
-  capacityBytes: number;
-  usedBytes: number;
-  /** Kept free for the files that the store writes before it removes old ones. */
-  reservedBytes: number;
-  freeBytes: number;
-  leaving: boolean;
-  swarm: SwarmStatistics;
-  drives: HostedDriveReport[];
-  accounts: HostAccountReport[];
-}
-
 export class StorageHost {
   readonly #options: StorageHostOptions;
   readonly #capacity: Capacity;
@@ -130,6 +77,8 @@ export class StorageHost {
   #reclaiming: Promise<void> | null = null;
   #isLeaving: boolean;
   readonly #tidyTimer: NodeJS.Timeout;
+  #isTidying = false;
+  #tidyProblem = '';
   /** By the key of the plan log, in hex. */
   readonly #drives = new Map<string, HostedDrive>();
   /** Admissions and removals, one after the other. */
@@ -140,9 +89,7 @@ export class StorageHost {
     this.#options = options;
     const { book, store, space, bootstrap, log } = options;
     this.#isLeaving = book.isLeaving;
-    this.#tidyTimer = setInterval(() => {
-      this.#tidy().catch((error: unknown) => log(`Cannot delete a drive: ${String(error)}`));
-    }, limits.host_surplus_look_ms);
+    this.#tidyTimer = setInterval(() => void this.#tidy(), limits.host_surplus_look_ms);
     this.#ledger = new StorageLedger({
       ratio: options.reciprocalRatio,
       keptByHosts: options.keptByHosts,
@@ -211,7 +158,7 @@ export class StorageHost {
         state: drive?.state ?? null,
         repaired: drive?.rebuilder.figures ?? { blocks: 0, bytes: 0, fetchedBytes: 0 },
         verified: drive?.scrubber.figures ?? { blocks: 0, damaged: 0, roundMs: null },
-        hosts: drive === undefined ? [] : hostsOf(drive, book.id, this.#options.accounts),
+        hosts: drive === undefined ? [] : otherHosts(drive, book.id, this.#options.accounts),
       };
     });
     return {
@@ -242,7 +189,7 @@ export class StorageHost {
   deny(planKey: Buffer): Promise<void> {
     return this.#inTurn(async () => {
       await this.#options.book.deny(planKey);
-      await this.#drop(planKey);
+      await this.#remove(planKey);
     });
   }
 
@@ -293,22 +240,40 @@ export class StorageHost {
     this.#ledgerProblem = problem;
   }
 
-  /** Deletes drives that are not needed here any more. */
+  /** Deletes what is not needed here any more. The same problem again and again is said once. Never rejects. */
   async #tidy(): Promise<void> {
+    if (this.#isTidying) return;
+    this.#isTidying = true;
+    try {
+      await this.#deleteReleased();
+      this.#tidyProblem = '';
+    } catch (error) {
+      const problem = `Cannot delete a drive: ${String(error)}`;
+      const isNew = problem !== this.#tidyProblem && this.#closing === null;
+      if (isNew) this.#options.log(problem);
+      this.#tidyProblem = problem;
+    }
+    this.#isTidying = false;
+  }
+
+  async #deleteReleased(): Promise<void> {
     // Else only who asks for a report wants to know.
     if (this.#options.reciprocalRatio !== null) await this.#lookAtLedger();
-    for (const { keys } of [...this.#options.book.drives]) {
+    const { book } = this.#options;
+    for (const { keys } of [...book.drives]) {
       const drive = this.#drives.get(keys.plan.toString('hex'));
       if (drive === undefined || !(this.#isLeaving || drive.isReleased)) continue;
       if (drive.handover.isDone) await this.#forget(keys.plan);
     }
-    if (this.#isLeaving && this.#options.book.drives.length === 0) this.#options.onLeft();
+    // Of these a process that was ended, or a fault, has left something.
+    await Promise.all(book.removing.map(({ plan }) => this.#inTurn(() => this.#remove(plan))));
+    if (book.hasLeft) this.#options.onLeft();
   }
 
   #forget(planKey: Buffer): Promise<void> {
     return this.#inTurn(async () => {
       await this.#options.book.forget(planKey);
-      await this.#drop(planKey);
+      await this.#remove(planKey);
       this.#options.log(`Drive ${formatDriveId(planKey)} is not kept any more`);
     });
   }
@@ -377,16 +342,26 @@ export class StorageHost {
     await this.#capacity.measure();
   }
 
-  async #drop(planKey: Buffer): Promise<void> {
+  /** Deletes a drive that is off the book, unless that is done. Throws StoreError. */
+  async #remove(planKey: Buffer): Promise<void> {
+    const { book, store, space } = this.#options;
     const name = planKey.toString('hex');
     const drive = this.#drives.get(name);
-    if (drive === undefined) return;
     this.#drives.delete(name);
-    await this.#swarm.leave(drive.logs.get('tree').discoveryKey);
-    await drive.stop();
-    await drive.logs.removeAll();
-    for (const core of drive.logs.all) await this.#options.space.reclaim(core, 1);
-    await drive.close();
+    if (drive !== undefined) {
+      await this.#swarm.leave(drive.logs.get('tree').discoveryKey);
+      await drive.close();
+    }
+    const keys = book.removing.find(({ plan }) => plan.equals(planKey));
+    if (keys === undefined) return;
+    const logs = await HostedLogs.open(store, keys);
+    try {
+      await logs.removeAll();
+      for (const core of logs.all) await space.reclaim(core, 1);
+    } finally {
+      await logs.close();
+    }
+    await book.removed(planKey);
     await this.#capacity.measure();
   }
 
@@ -446,7 +421,11 @@ export class StorageHost {
         : 'the invite is not good here, or was used for another drive; ask for a new one';
     }
     if (this.#isLeaving) return 'it is leaving';
-    if (book.drives.length >= limits.hosted_drives_max) return 'it keeps as many drives as it can';
+    // What comes of it now would be deleted with the rest.
+    if (book.removing.some(({ plan }) => plan.equals(keys.plan))) {
+      return 'it has yet to delete what it had of this drive; try again later';
+    }
+    if (book.isFull) return 'it keeps as many drives as it can';
     if (this.#capacity.freeBytes < limits.host_free_bytes_min) return 'it is full';
     if (!this.#ledger.mayKeepMore({ ownerHost, storedBytes: 0 })) {
       return 'it keeps more for you than your host keeps for it; make room there first';
@@ -457,22 +436,6 @@ export class StorageHost {
     log(`Keeping drive ${formatDriveId(keys.plan)} from now on`);
     return null;
   }
-}
-
-function hostsOf(drive: HostedDrive, self: Buffer, accounts: Accounts): OtherHostReport[] {
-  const { duty, wire, auditor, liveness } = drive;
-  if (duty === null) return [];
-  const hosts = duty.view.plan.hosts.map(({ id, label, status }, index) => ({
-    id: formatDriveId(id),
-    label,
-    status,
-    connected: wire.host(id) !== undefined,
-    awayMs: liveness.awayMs(id),
-    gone: duty.gone.has(index),
-    audits: auditor.scoreOf(id),
-    account: accounts.of(id),
-  }));
-  return hosts.filter(({ id }) => id !== formatDriveId(self));
 }
 
 function sameKeys(some: HostedLogKeys, other: HostedLogKeys): boolean {

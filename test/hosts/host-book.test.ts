@@ -45,7 +45,7 @@ test('host book - remembers who it is and whom it lets in', async (t) => {
   t.alike(again.allowed, [other]);
   t.absent(again.isInvited(token, other));
   await again.deny(planKey);
-  t.alike([again.drives, again.denied], [[], [planKey]]);
+  t.alike([again.drives, again.denied, again.removing], [[], [planKey], [drive.keys]]);
   await again.allow(planKey);
   t.alike([again.denied, again.allowed.length], [[], 2]);
 });
@@ -65,7 +65,7 @@ test('host book - a damaged one is refused, and lists are bounded', async (t) =>
   const store = new MemoryStore();
   const book = (await HostBook.open(store, 1000)) as HostBook;
   const sound = store.value as Record<string, unknown>;
-  for (const change of [{ seed: 'x' }, { drives: [1] }, { invites: null }, { capacityBytes: -1 }]) {
+  for (const change of [{ seed: 'x' }, { drives: [1] }, { invites: null }, { removing: [1] }]) {
     store.value = { ...sound, ...change };
     await t.exception(HostBook.open(store, null), StoreError);
   }
@@ -73,6 +73,23 @@ test('host book - a damaged one is refused, and lists are bounded', async (t) =>
   await t.exception(async () => {
     for (let i = 0; i < 1000; i++) await book.invite(true);
   }, LimitError);
+});
+
+test('host book - what is to be deleted is remembered until it is', async (t) => {
+  const store = new MemoryStore();
+  const book = (await HostBook.open(store, 1000)) as HostBook;
+  const { removing, ...before } = store.value as Record<string, unknown>;
+  t.alike(removing, []);
+  store.value = before;
+  t.alike((await HostBook.open(store, null))?.removing, [], 'a book of before opens');
+  await book.add(drive, Buffer.alloc(16));
+  await book.leave();
+  await book.forget(planKey);
+  await book.forget(planKey);
+  const again = (await HostBook.open(store, null)) as HostBook;
+  t.alike([again.drives, again.removing, again.hasLeft], [[], [drive.keys], false]);
+  await again.removed(planKey);
+  t.ok((await HostBook.open(store, null))?.hasLeft);
 });
 
 test('host book - a host that has left can begin anew, with the same identity', async (t) => {

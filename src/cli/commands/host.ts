@@ -14,13 +14,13 @@ import { runningHolder } from '../../drive/store-lock.js';
 import { typedSize } from '../../drive/typed-size.js';
 import { LimitError, NotFoundError, UnavailableError } from '../../errors.js';
 import { formatDriveId } from '../../hosts/host-book.js';
-import { formatInvite } from '../../hosts/invite.js';
 import type {
   HostAccountReport,
   HostedDriveReport,
-  StorageHost,
   StorageHostReport,
-} from '../../hosts/storage-host.js';
+} from '../../hosts/host-report.js';
+import { formatInvite } from '../../hosts/invite.js';
+import type { StorageHost } from '../../hosts/storage-host.js';
 import { limits } from '../../limits.js';
 import { type CliContext, homeOf, printReport } from '../context.js';
 import { bootstrapOf, parseBytes, parseDuration } from '../options.js';

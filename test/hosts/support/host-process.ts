@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Assertions } from 'brittle';
 import { callControl } from '../../../src/control/client.js';
 import { runningHolder } from '../../../src/drive/store-lock.js';
-import type { StorageHostReport } from '../../../src/hosts/storage-host.js';
+import type { StorageHostReport } from '../../../src/hosts/host-report.js';
 import { type CommandResult, command, ended, tryCommand } from '../../support/command.js';
 import { SHOAL, wordsThrough } from '../../support/drive-mount.js';
 import { LineReader } from '../../support/line-reader.js';

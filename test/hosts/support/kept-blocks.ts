@@ -5,6 +5,7 @@ import { openStorage } from '../../../src/drive/drive-logs.js';
 import { Home } from '../../../src/drive/home.js';
 import { bookStore, hostPaths } from '../../../src/drive/host-files.js';
 import { HostBook } from '../../../src/hosts/host-book.js';
+import type { HostedLogKeys } from '../../../src/hosts/wire/admission-messages.js';
 
 const LOGS = ['content', 'parity'] as const;
 
@@ -21,11 +22,20 @@ export async function keptBlocks(folder: string): Promise<KeptBlocks> {
   const book = await HostBook.open(bookStore(paths), null);
   const [drive] = book?.drives ?? [];
   if (drive === undefined) throw new Error(`The host in ${folder} keeps no drive`);
+  return await storedBlocks(folder, drive.keys);
+}
+
+/** The shards of a drive that are in the store of a host, whatever it remembers. */
+export async function storedBlocks(
+  folder: string,
+  keys: Pick<HostedLogKeys, (typeof LOGS)[number]>,
+): Promise<KeptBlocks> {
+  const paths = hostPaths(new Home(folder), folder);
   const store = new Corestore(openStorage(paths.store, false));
   try {
     const kept: KeptBlocks = { shards: [], lengths: { content: 0, parity: 0 } };
     for (const name of LOGS) {
-      const core = store.get({ key: drive.keys[name], writable: false });
+      const core = store.get({ key: keys[name], writable: false });
       await core.ready();
       kept.lengths[name] = core.length;
       const { bitfield } = core.core as CoreContext;
