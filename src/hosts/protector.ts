@@ -71,8 +71,8 @@ export class Protector {
     this.#connector = new HostConnector(options.swarm, options.log);
     const { content, stripe: stripes, parity } = options.logs;
     const isGarbage = (block: number): boolean => this.#garbage.content.has(block);
-    const { claimSpace } = options;
-    this.#writer = new StripeWriter({ content, stripes, parity, isGarbage, claimSpace });
+    const { claimSpace, sync } = options;
+    this.#writer = new StripeWriter({ content, stripes, parity, isGarbage, claimSpace, sync });
   }
 
   get plan(): Plan {
@@ -112,7 +112,7 @@ export class Protector {
    * {@link StripeWriter.recover} throws.
    */
   async start(fork: number, awaitsStripes: boolean): Promise<void> {
-    const { swarm, logs, planLog, planKeyPair, sync, log } = this.#options;
+    const { swarm, logs, planLog, planKeyPair, log } = this.#options;
     await this.#takeGarbage();
     const now = this.#options.version();
     const before = this.#book.protected;
@@ -128,7 +128,6 @@ export class Protector {
     this.#book.sentBlocks = Math.min(sentBlocks, logs.content.length);
     const epochs = nextEpochs(this.#epochInputs());
     const lost = await this.#writer.recover(epochs, fork, awaitsStripes);
-    if (lost !== null) await sync();
     if ((lost ?? 0) > 0) log(`Encoding ${lost} stripes anew: they are not those of the chunk log`);
     if (swarm !== null) {
       this.#wire = new HostsWire({
@@ -321,8 +320,9 @@ export class Protector {
       const { sync, pause } = this.#options;
       let stripes = 0;
       for (;;) {
-        const { epochs } = this.plan;
-        const encoded = await this.#exclusive(() => this.#writer.encodeBatch(epochs, pause));
+        const encoded = await this.#exclusive(() =>
+          this.#writer.encodeBatch(this.plan.epochs, pause),
+        );
         if (encoded.stripes === 0) break;
         stripes += encoded.stripes;
         if (this.#isClosed) break;

@@ -26,6 +26,8 @@ export interface StripeWriterParts {
   isGarbage: (block: number) => boolean;
   /** Throws NoSpaceError unless the disk has room for so many bytes more. */
   claimSpace: (bytes: number) => void;
+  /** Resolves once everything appended or cut off before is on stable storage. */
+  sync: () => Promise<void>;
 }
 
 /** What a batch did. */
@@ -63,9 +65,9 @@ export class StripeWriter {
   }
 
   /**
-   * Encodes some of what is complete: one batch, in bounded memory; nothing when all is. Not synced yet. Throws
-   * NoSpaceError, DamagedError for a block whose bytes are not what was signed, UnavailableError for one that is on no connected
-   * machine, and what the store throws.
+   * Encodes some of what is complete: one batch, in bounded memory; nothing when all is. Not synced yet. What a batch that
+   * failed has left is cut off before. Throws NoSpaceError, DamagedError for a block whose bytes are not what was signed,
+   * UnavailableError for one that is on no connected machine, and what the store throws.
    *
    * @param pause Called often: may wait, so that others get on. Throws to end the run.
    */
@@ -74,6 +76,9 @@ export class StripeWriter {
     pause: () => Promise<void> | undefined,
   ): Promise<EncodeReport> {
     const { content, stripes, parity } = this.#parts;
+    const next = stripeAt(epochs, stripes.length);
+    // Behind parity without a record, that of all stripes to come would lie where nobody looks for it.
+    if (next !== null && next.parityBlock !== parity.length) await this.recover(epochs, null, true);
     const end = encodedLengths(epochs, content.length).stripes;
     const batch: Encoded[] = [];
     let bytes = 0;
@@ -101,8 +106,8 @@ export class StripeWriter {
   }
 
   /**
-   * Makes the logs fit: cuts off stripes that are not those of the chunk log (it went on under a new fork) and what a
-   * process that was ended left half done. `fork`: a new one has to be begun in any case. A stripe that is neither here
+   * Makes the logs fit: cuts off stripes that are not those of the chunk log (it went on under a new fork), or whose parity
+   * is not what they say, and what an error, or the end of a process, left half done. Durable when it resolves. `fork`: a new one has to be begun in any case. A stripe that is neither here
    * nor on a connected machine is cut off, too, unless it is to be `awaited`.
    * Resolves with the number of stripes that were cut off, null when nothing was changed. Throws UnavailableError for one
    * that is awaited, and what the store throws.
@@ -114,10 +119,8 @@ export class StripeWriter {
   ): Promise<number | null> {
     const { stripes, parity } = this.#parts;
     const sound = await this.#soundStripes(epochs, awaited);
-    const at = stripeAt(epochs, sound);
     const last = sound === 0 ? null : stripeAt(epochs, sound - 1);
-    let parityLength = last === null ? 0 : last.parityBlock + last.epoch.parity;
-    if (at !== null && at.parityBlock === parityLength) parityLength = at.parityBlock;
+    const parityLength = last === null ? 0 : last.parityBlock + last.epoch.parity;
     if (parityLength > parity.length) {
       throw new DamagedError(
         `Cannot go on with the parity log: it has ${parity.length} blocks of ${parityLength}`,
@@ -133,7 +136,9 @@ export class StripeWriter {
       await core.truncate(length, Math.max(core.fork + 1, fork ?? 0));
       isChanged = true;
     }
-    return isChanged ? lost : null;
+    if (!isChanged) return null;
+    await this.#parts.sync();
+    return lost;
   }
 
   /** How many stripes from the first on are whole and those of the chunk log. */
@@ -161,15 +166,20 @@ export class StripeWriter {
   }
 
   async #isOfThisLog(place: StripePlace, record: StripeRecord): Promise<boolean> {
-    const { content } = this.#parts;
-    const { epoch, firstBlock } = place;
+    const { content, parity } = this.#parts;
+    const { epoch, firstBlock, parityBlock } = place;
     const { data, parityHashes } = record;
     if (data.length !== epoch.data || parityHashes.length !== epoch.parity) return false;
-    for (const [i, block] of data.entries()) {
-      if (block === null) continue;
-      const hash = await signedLeafHash(content, firstBlock + i);
+    const isOf = async (core: Hypercore, block: number, leafHash: Buffer): Promise<boolean> => {
+      const hash = await signedLeafHash(core, block);
       // Who took the drive over need not have it. The last writer signed the record after the block.
-      if (hash !== null && !hash.equals(block.leafHash)) return false;
+      return hash === null || hash.equals(leafHash);
+    };
+    for (const [i, block] of data.entries()) {
+      if (block !== null && !(await isOf(content, firstBlock + i, block.leafHash))) return false;
+    }
+    for (const [j, hash] of parityHashes.entries()) {
+      if (!(await isOf(parity, parityBlock + j, hash))) return false;
     }
     return true;
   }

@@ -64,6 +64,7 @@ async function protect(
     parity,
     isGarbage: () => false,
     claimSpace: () => undefined,
+    sync: async () => undefined,
   });
   while (writer.behind([EPOCH]) > 0) await writer.encodeBatch([EPOCH], () => undefined);
   for (let i = 0; i < encoded.length; i++) {

@@ -19,6 +19,7 @@ const epochs: PlanEpoch[] = [
 ];
 
 interface Logs {
+  store: Corestore;
   disk: { isFull: boolean };
   content: Hypercore;
   stripes: Hypercore;
@@ -42,8 +43,10 @@ async function openLogs(t: Assertions): Promise<Logs> {
   const claimSpace = (): void => {
     if (disk.isFull) throw new NoSpaceError('The disk is full');
   };
-  const writer = new StripeWriter({ content, stripes, parity, isGarbage, claimSpace });
+  const sync = () => store.storage.db.flush();
+  const writer = new StripeWriter({ content, stripes, parity, isGarbage, claimSpace, sync });
   return {
+    store,
     disk,
     content,
     stripes,
@@ -148,6 +151,51 @@ test('stripe writer - goes on after it was ended between its two logs', async (t
   await logs.parity.truncate(5 * M + 1);
   t.is(await logs.writer.recover(epochs, null), 1, 'a stripe without all its parity, too');
   t.is(logs.stripes.length, 5);
+  await encodeAll(logs);
+  await checkStripes(t, logs, data);
+});
+
+test('stripe writer - goes on in place after an error between its two logs', async (t) => {
+  const logs = await openLogs(t);
+  const { store, content, parity } = logs;
+  const data = blocks(logs, 6 * K);
+  await content.append(data.slice(0, 2 * K));
+  await encodeAll(logs);
+  await content.append(data.slice(2 * K, 5 * K));
+  const stripes = store.get({ key: logs.stripes.key, writable: false });
+  await stripes.ready();
+  const failing = new StripeWriter({
+    content,
+    stripes,
+    parity,
+    isGarbage: () => false,
+    claimSpace: () => undefined,
+    sync: async () => undefined,
+  });
+  await t.exception(
+    failing.encodeBatch(epochs, () => undefined),
+    /SESSION_NOT_WRITABLE/,
+  );
+  t.alike([logs.stripes.length, parity.length], [2, 5 * M], 'parity of stripes without a record');
+  t.is(await encodeAll(logs), 3);
+  await content.append(data.slice(5 * K));
+  await encodeAll(logs);
+  t.is(parity.length, 6 * M);
+  await checkStripes(t, logs, data);
+  t.is(await logs.writer.recover(epochs, null), null, 'nothing to mend');
+});
+
+test('stripe writer - stripes whose parity is not where it should be are encoded anew', async (t) => {
+  const logs = await openLogs(t);
+  const data = blocks(logs, 5 * K);
+  await logs.content.append(data);
+  await encodeAll(logs);
+  const moved: Buffer[] = [];
+  for (let block = 3 * M; block < 5 * M; block++) moved.push(await get(logs.parity, block));
+  await logs.parity.truncate(3 * M);
+  await logs.parity.append([...blocks(logs, M), ...moved]);
+  t.is(await logs.writer.recover(epochs, null), 2);
+  t.alike([logs.stripes.length, logs.parity.length], [3, 3 * M]);
   await encodeAll(logs);
   await checkStripes(t, logs, data);
 });
