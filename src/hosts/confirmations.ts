@@ -137,6 +137,32 @@ export function confirmedBy(
   return { treeLength, contentLength };
 }
 
+export const NOTHING_CONFIRMED: ConfirmedLengths = { treeLength: 0, contentLength: 0 };
+
+/**
+ * What all of some hosts have confirmed, as {@link confirmedBy} has it of each; null while one of them has told nothing
+ * that says so.
+ *
+ * @param words What they said last; null for one that said nothing.
+ */
+export function confirmedByAll(
+  words: readonly (HostConfirmation | null)[],
+  logs: OwnerLogs,
+  epochs: readonly PlanEpoch[],
+  gone: ReadonlySet<number>,
+): ConfirmedLengths | null {
+  if (words.length === 0) return NOTHING_CONFIRMED;
+  let treeLength = Number.MAX_SAFE_INTEGER;
+  let contentLength = Number.MAX_SAFE_INTEGER;
+  for (const word of words) {
+    const confirmed = word === null ? null : confirmedBy(word, logs, epochs, gone);
+    if (confirmed === null) return null;
+    treeLength = Math.min(treeLength, confirmed.treeLength);
+    contentLength = Math.min(contentLength, confirmed.contentLength);
+  }
+  return { treeLength, contentLength };
+}
+
 function firstBlockOfParity(epochs: readonly PlanEpoch[], parityBlock: number): number {
   const epoch = epochs.findLast(
     (each) => each.kind === 'erasure' && each.parityBase <= parityBlock,

@@ -3,6 +3,7 @@ import { limits } from '../limits.js';
 import { countedBefore } from './absences.js';
 import { AuditScore } from './audits.js';
 import type { VersionLengths } from './confirmations.js';
+import type { Plan } from './plan-record.js';
 import type { HostState } from './wire/hosts-messages.js';
 
 /** Kept of a host: longer away, and it is looked at anew. */
@@ -38,6 +39,7 @@ interface StoredHost {
 /** What is in the file. */
 export interface StoredBook {
   protected: VersionLengths | null;
+  confirmers: string[] | null;
   sentBlocks: number;
   hosts: Record<string, StoredHost>;
 }
@@ -48,11 +50,15 @@ export class OwnerBook {
   #lookedMs = Date.now();
   /** The newest version that all hosts confirmed; null for none. */
   protected: VersionLengths | null = null;
+  /** Ids in hex of the hosts that were counted on when that was confirmed; null for those of the plan. */
+  #confirmers: ReadonlySet<string> | null = null;
   /** Blocks of the chunk log from the first on that all hosts confirmed once, under whichever plan. */
   sentBlocks = 0;
 
   constructor(stored: Record<string, unknown> | null) {
-    const { protected: point, sentBlocks, hosts } = stored ?? {};
+    const { protected: point, confirmers, sentBlocks, hosts } = stored ?? {};
+    // Books of before do not have it.
+    if (Array.isArray(confirmers)) this.#confirmers = new Set(confirmers.map(String));
     const { version, treeLength, contentLength } = (point ?? {}) as Partial<VersionLengths>;
     if (isCount(version) && isCount(treeLength) && isCount(contentLength)) {
       this.protected = { version, treeLength, contentLength };
@@ -73,6 +79,23 @@ export class OwnerBook {
         lastAuditMs: isCount(lastAuditMs) ? lastAuditMs : 0,
       });
     }
+  }
+
+  /** Notes what all of some hosts have confirmed together. */
+  confirm(point: VersionLengths | null, ids: readonly Buffer[]): void {
+    this.protected = point;
+    this.#confirmers = new Set(ids.map((id) => id.toString('hex')));
+  }
+
+  /**
+   * Whether one of those who have confirmed it is not counted on any more: until the others have confirmed that they make up
+   * for it, some of that lacks a shard. One that is leaving has what it had.
+   */
+  isConfirmerLost({ hosts }: Plan, live: readonly boolean[]): boolean {
+    return hosts.some(({ id, status }, index) => {
+      if (status === 'leaving' || live[index] === true) return false;
+      return this.#confirmers?.has(id.toString('hex')) ?? status === 'active';
+    });
   }
 
   of(id: Buffer): KnownHost {
@@ -134,7 +157,8 @@ export class OwnerBook {
       const awayMs = away - (away % AWAY_STEP_MS);
       hosts[id] = { lastSeenMs, awayMs, storedBytes, passed, failed, lastAuditMs };
     }
-    return { protected: this.protected, sentBlocks: this.sentBlocks, hosts };
+    const confirmers = this.#confirmers === null ? null : [...this.#confirmers];
+    return { protected: this.protected, confirmers, sentBlocks: this.sentBlocks, hosts };
   }
 }
 

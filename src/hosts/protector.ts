@@ -10,9 +10,10 @@ import { askHost } from './ask-host.js';
 import { AuditRounds } from './audit-rounds.js';
 import {
   type ConfirmedLengths,
-  confirmedBy,
+  confirmedByAll,
   goneHosts,
   liveHosts,
+  NOTHING_CONFIRMED,
   type OwnerLogs,
   VersionHistoryLengths,
 } from './confirmations.js';
@@ -60,10 +61,10 @@ export class Protector {
   #changing: Promise<unknown> = Promise.resolve();
   #problem: string | null = null;
   #isClosed = false;
-  /** All hosts that are counted on have told what they have under the plan in force. */
+  /** All hosts that are counted on have told what they have under the plan in force, and without those that are not. */
   #isPlanConfirmed = false;
   #savedText = '';
-  #confirmed: ConfirmedLengths = { treeLength: 0, contentLength: 0 };
+  #confirmed: ConfirmedLengths = NOTHING_CONFIRMED;
 
   constructor(options: ProtectorOptions) {
     this.#options = options;
@@ -435,26 +436,22 @@ export class Protector {
       planLength: planLog.planLength,
     };
     const live = this.#live();
-    const gone = goneHosts(this.plan, live);
-    let treeLength = Number.MAX_SAFE_INTEGER;
-    let contentLength = Number.MAX_SAFE_INTEGER;
-    let hosts = 0;
-    for (const [index, { id }] of this.plan.hosts.entries()) {
-      if (live[index] !== true) continue;
-      hosts++;
-      const { state } = this.#book.of(id);
-      const confirmed = state === null ? null : confirmedBy(state, now, this.plan.epochs, gone);
-      // It has not told yet what it has under the newest plan: what was known is known no better.
-      if (confirmed === null) return;
-      treeLength = Math.min(treeLength, confirmed.treeLength);
-      contentLength = Math.min(contentLength, confirmed.contentLength);
+    if (this.#book.isConfirmerLost(this.plan, live)) {
+      this.#confirmed = NOTHING_CONFIRMED;
+      this.#book.protected = null;
+      this.#isPlanConfirmed = false;
     }
-    this.#confirmed =
-      hosts === 0 ? { treeLength: 0, contentLength: 0 } : { treeLength, contentLength };
-    this.#book.protected = this.#versions.newestWithin(this.#confirmed);
+    const ids = this.plan.hosts.flatMap(({ id }, index) => (live[index] === true ? [id] : []));
+    const words = ids.map((id) => this.#book.of(id).state);
+    const gone = goneHosts(this.plan, live);
+    const confirmed = confirmedByAll(words, now, this.plan.epochs, gone);
+    // One has not told yet what it has under the newest plan: what was known is known no better.
+    if (confirmed === null) return;
+    this.#confirmed = confirmed;
+    this.#book.confirm(this.#versions.newestWithin(confirmed), ids);
     const sentBlocks = Math.max(this.#book.sentBlocks, this.#confirmed.contentLength);
     this.#book.sentBlocks = Math.min(sentBlocks, content.length);
-    this.#isPlanConfirmed = hosts > 0;
+    this.#isPlanConfirmed = ids.length > 0;
   }
 
   /** A leaving host that is needed no more is gone. */

@@ -521,7 +521,7 @@ test("an owner's book comes back from its file, and nonsense in it is left out",
   known.storedBytes = 70;
   known.audits.note(false);
   known.audits.note(true);
-  book.protected = { version: 7, treeLength: 20, contentLength: 9 };
+  book.confirm({ version: 7, treeLength: 20, contentLength: 9 }, [host(1).id, host(3).id]);
   const again = new OwnerBook(JSON.parse(JSON.stringify(book.stored())));
   t.alike(again.protected, book.protected);
   const found = again.of(host(1).id);
@@ -529,8 +529,21 @@ test("an owner's book comes back from its file, and nonsense in it is left out",
     [found.lastSeenMs, found.storedBytes, found.audits.passed, found.audits.failed],
     [5, 70, 1, 1],
   );
+  const hosts = [1, 2, 3].map((number) => host(number));
+  const isLost = (of: OwnerBook, ...live: boolean[]): boolean =>
+    of.isConfirmerLost(planOf(hosts), live);
+  t.absent(isLost(again, true, false, true), 'one that never confirmed it may go');
+  t.ok(isLost(again, true, true, false));
+  const before = new OwnerBook({ protected: book.protected });
+  t.ok(isLost(before, true, false, true), 'a book of before does not say who did');
+  t.absent(isLost(before, true, true, true));
+  hosts[2] = host(3, { status: 'leaving' });
+  t.absent(isLost(again, true, true, false), 'who is leaving has what it had');
+  hosts[2] = host(3, { status: 'dropped' });
+  t.ok(isLost(again, true, true, false), 'a liar has not');
   const nonsense = new OwnerBook({
     protected: { version: -1 },
+    confirmers: 5,
     hosts: { ab: {}, ['0'.repeat(64)]: { lastSeenMs: 'x' }, ['1'.repeat(64)]: null },
   });
   t.is(nonsense.protected, null);

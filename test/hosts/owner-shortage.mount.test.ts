@@ -1,4 +1,4 @@
-/** An owner with fewer hosts than the scheme takes: nobody says that the drive is as safe as was asked for. */
+/** An owner some of whose hosts are not there: nobody says that the drive is as safe as was asked for. */
 import test from 'brittle';
 import type {
   DriveHealth,
@@ -110,3 +110,35 @@ test(
     await mount.unmount();
   },
 );
+
+test('owner - nothing is protected while hosts have yet to make up for one', TIME, async (t) => {
+  const network = await BootstrapNode.forTest(t);
+  const machine = Machine.forTest(t, { bootstrap: network.address, here: true });
+  const hosts = await startHosts(t, network.address, 4);
+  const [lost, asleep] = hosts as [HostProcess, HostProcess];
+  const mount = await machine.createAndMount('drive');
+  const scheme = ['--data', '2', '--parity', '1', '--repair-after', '10s'];
+  await machine.shoal('protect', 'drive', ...scheme);
+  await machine.shoal('hosts', 'add', 'drive', ...hosts.map(({ invite }) => invite));
+  writeRandom(mount, 'file', 1 << 20);
+  const before = await asked<ProtectionFigures>(machine, 'sync', 'drive', ...SYNC);
+  t.alike([before.protectedVersion, before.isPlanConfirmed], [before.version, true]);
+
+  // Its connection lasts longer, so that it is missed later; until then it goes by what it said last.
+  asleep.freeze();
+  await lost.kill();
+  const figures = (): Promise<ProtectionFigures> =>
+    asked<ProtectionFigures>(machine, 'protect', 'drive');
+  await until('what the lost one had is called protected no more', async () => {
+    const { missedHosts, ...now } = await figures();
+    if (missedHosts !== 1 || now.protectedVersion > 0) return false;
+    t.alike([now.confirmedContentLength, now.isPlanConfirmed], [0, false]);
+    return true;
+  });
+  asleep.thaw();
+  await until('the others have made up for it', async () => {
+    const now = await figures();
+    return now.protectedVersion === now.version && now.isPlanConfirmed && now.missedHosts === 1;
+  });
+  await mount.unmount();
+});
