@@ -22,7 +22,7 @@ import { hostStateOf } from './host-state.js';
 import { averageBlockBytes, HostedLogs } from './hosted-logs.js';
 import { type ConnectedHosts, Liveness, notCountedOn } from './liveness.js';
 import { blocksNotIn, emptySets, type MissingBlocks, missingBlocks } from './missing-blocks.js';
-import { readPlan } from './plan-reader.js';
+import { newestPlan } from './plan-reader.js';
 import type { RateBudget } from './rate-budget.js';
 import { Rebuilder } from './rebuilder.js';
 import { Reconnector } from './reconnector.js';
@@ -275,11 +275,8 @@ export class HostedDrive {
   // What is owed
 
   async #lookAtDuty(): Promise<Duty | null> {
-    const plan = this.logs.get('plan');
-    let view = this.#duty?.view ?? null;
-    if (view === null || view.length !== plan.length || view.fork !== plan.fork) {
-      view = (await readPlan(plan, this.#options.log)) ?? view;
-    }
+    const known = this.#duty?.view ?? null;
+    const view = await newestPlan(this.logs.get('plan'), known, this.#options.log);
     if (view === null) return null;
     const self = view.plan.hosts.findIndex(({ id }) => id.equals(this.#options.hostId));
     const connected = this.#connectedHosts();

@@ -14,6 +14,24 @@ export interface PlanView {
   /** Blocks of the tree log and of the content log that need not be kept. */
   treeGarbage: BlockSet;
   contentGarbage: BlockSet;
+  /** The plan's record of garbage, when that is not here yet: till then nothing is known to be garbage. */
+  garbageAwaited: number | null;
+}
+
+/**
+ * The newest plan, as {@link readPlan} reads it, where it is not the one that is known already. A record of garbage comes by
+ * itself: it may come when a later plan is here, and the log as long as it was.
+ */
+export async function newestPlan(
+  core: Hypercore,
+  known: PlanView | null,
+  log: (line: string) => void,
+): Promise<PlanView | null> {
+  if (known !== null && known.length === core.length && known.fork === core.fork) {
+    const { garbageAwaited } = known;
+    if (garbageAwaited === null || !(await core.has(garbageAwaited))) return known;
+  }
+  return (await readPlan(core, log)) ?? known;
 }
 
 /**
@@ -43,7 +61,7 @@ export async function readPlan(
 async function readGarbage(
   core: Hypercore,
   { garbageBlock }: Plan,
-): Promise<Pick<PlanView, 'treeGarbage' | 'contentGarbage'>> {
+): Promise<Pick<PlanView, 'treeGarbage' | 'contentGarbage' | 'garbageAwaited'>> {
   const treeGarbage = new BlockSet();
   const contentGarbage = new BlockSet();
   const bytes =
@@ -56,5 +74,5 @@ async function readGarbage(
     for (const [start, end] of garbage.tree) treeGarbage.addRange(start, end);
     for (const [start, end] of garbage.content) contentGarbage.addRange(start, end);
   }
-  return { treeGarbage, contentGarbage };
+  return { treeGarbage, contentGarbage, garbageAwaited: bytes === null ? garbageBlock : null };
 }
