@@ -70,10 +70,18 @@ export function owedOfTree(duty: Duty, length: number): BlockSet {
     : duty.view.treeGarbage.complement(length);
 }
 
-/** The owner has taken the host off the plan: nothing is owed any more. */
-export function isReleased({ view, self }: Duty): boolean {
+/** The owner has taken the host off the plan: it is not to keep the drive any longer than it must. */
+export function isDismissed({ view, self }: Duty): boolean {
   const status = view.plan.hosts[self]?.status;
   return status !== undefined && !isKeeping(status);
+}
+
+/**
+ * All that the host had is elsewhere, as the owner has it: nothing is owed any more. That does not go for one that was dropped,
+ * which may be honest and have a bad disk: most of what it has may be good, and is not elsewhere yet.
+ */
+export function isReleased({ view, self }: Duty): boolean {
+  return view.plan.hosts[self]?.status === 'gone';
 }
 
 function isSameSet(some: ReadonlySet<number>, other: ReadonlySet<number>): boolean {

@@ -15,7 +15,7 @@ import type { Absences } from './absences.js';
 import type { Accounts } from './accounts.js';
 import { Auditor, type Evidence } from './auditor.js';
 import type { Capacity } from './capacity.js';
-import { type Duty, extendDuty, isReleased, nextDuty, owedOfTree } from './duty.js';
+import { type Duty, extendDuty, isDismissed, nextDuty, owedOfTree } from './duty.js';
 import { fetchBatch } from './fetch-batch.js';
 import { type Handover, handoverOf } from './handover.js';
 import { hostStateOf } from './host-state.js';
@@ -189,9 +189,9 @@ export class HostedDrive {
   get handover(): Handover {
     return handoverOf(this.#duty, this.wire, this.logs.lengths);
   }
-  /** The owner has let this host go. */
-  get isReleased(): boolean {
-    return this.#duty !== null && isReleased(this.#duty);
+  /** The owner does not want this host to keep it: it goes when it is handed over. */
+  get isDismissed(): boolean {
+    return this.#duty !== null && isDismissed(this.#duty);
   }
 
   /** Tells the others to take over what is here. */

@@ -29,7 +29,7 @@ const MS_MAX = 10_000 * 366 * 86_400_000;
 
 /** What a host is to a drive. Their numbers are what is stored. */
 export const HOST_STATUSES = ['active', 'leaving', 'gone', 'dropped'] as const;
-/** `leaving`: its shards are placed elsewhere, it may still serve; `dropped`: it lied. */
+/** `leaving`: its shards are placed elsewhere, it may still serve; `dropped`: the same, and its word does not count: it lied. */
 export type HostStatus = (typeof HOST_STATUSES)[number];
 
 /** Whether a host still keeps something of the drive: it is neither gone nor dropped. */

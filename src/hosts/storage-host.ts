@@ -262,7 +262,7 @@ export class StorageHost {
     const { book } = this.#options;
     for (const { keys } of [...book.drives]) {
       const drive = this.#drives.get(keys.plan.toString('hex'));
-      if (drive === undefined || !(this.#isLeaving || drive.isReleased)) continue;
+      if (drive === undefined || !(this.#isLeaving || drive.isDismissed)) continue;
       if (drive.handover.isDone) await this.#forget(keys.plan);
     }
     // Of these a process that was ended, or a fault, has left something.
