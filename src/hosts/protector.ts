@@ -8,6 +8,7 @@ import { limits } from '../limits.js';
 import { BlockSet } from '../log/block-set.js';
 import { askHost } from './ask-host.js';
 import { AuditRounds } from './audit-rounds.js';
+import { BookSaver } from './book-saver.js';
 import {
   type ConfirmedLengths,
   confirmedByAll,
@@ -49,6 +50,7 @@ export class Protector {
   readonly #options: ProtectorOptions;
   readonly #writer: StripeWriter;
   readonly #book: OwnerBook;
+  readonly #saver: BookSaver;
   readonly #connector: HostConnector;
   readonly #versions = new VersionHistoryLengths();
   #wire: HostsWire | null = null;
@@ -63,12 +65,12 @@ export class Protector {
   #isClosed = false;
   /** All hosts that are counted on have told what they have under the plan in force, and without those that are not. */
   #isPlanConfirmed = false;
-  #savedText = '';
   #confirmed: ConfirmedLengths = NOTHING_CONFIRMED;
 
   constructor(options: ProtectorOptions) {
     this.#options = options;
     this.#book = new OwnerBook(options.stored);
+    this.#saver = new BookSaver(this.#book, options.save, (error) => this.#report(error));
     this.#connector = new HostConnector(options.swarm, options.log);
     const { content, stripe: stripes, parity } = options.logs;
     const isGarbage = (block: number): boolean => this.#garbage.content.has(block);
@@ -286,7 +288,7 @@ export class Protector {
     this.#writer.close();
     await this.#looking;
     await this.#changing.catch(() => undefined);
-    await this.#save();
+    await this.#saver.close();
   }
 
   // Work
@@ -394,7 +396,7 @@ export class Protector {
     const usable = this.#connector.look(this.plan, (id) => this.isHost(id));
     for (const id of usable) this.#book.seen(id);
     this.#soon();
-    void this.#save();
+    void this.#saver.save();
   }
 
   #onHost(peer: HostsPeer, state: HostState | null): void {
@@ -476,16 +478,5 @@ export class Protector {
 
   #indexOf(id: Buffer): number {
     return this.plan.hosts.findIndex((host) => host.id.equals(id));
-  }
-
-  async #save(): Promise<void> {
-    const stored = this.#book.stored();
-    const text = JSON.stringify(stored);
-    if (text === this.#savedText) return;
-    this.#savedText = text;
-    await this.#options.save(stored).catch((error: unknown) => {
-      this.#savedText = '';
-      this.#report(error);
-    });
   }
 }
