@@ -58,6 +58,7 @@ export interface InitAnswer {
   flags: number;
   flags2: number;
   requestBytesMax: number;
+  backgroundRequestsMax: number;
 }
 
 /**
@@ -91,6 +92,9 @@ export function negotiate(
     flags,
     flags2: flags & INIT_FLAG.INIT_EXT ? offer.flags2 & INIT_FLAG_2.DIRECT_IO_ALLOW_MMAP : 0,
     requestBytesMax: mountLimits.request_data_bytes_max,
+    backgroundRequestsMax: wishes.readOnly
+      ? mountLimits.background_requests_reading_max
+      : mountLimits.background_requests_max,
   };
 }
 
@@ -100,12 +104,9 @@ export function encodeInit(view: DataView, at: number, answer: InitAnswer): void
   view.setUint32(at + INIT_OUT.minor, answer.minor, true);
   view.setUint32(at + INIT_OUT.maxReadahead, answer.maxReadahead, true);
   view.setUint32(at + INIT_OUT.flags, answer.flags, true);
-  view.setUint16(at + INIT_OUT.maxBackground, mountLimits.background_requests_max, true);
-  view.setUint16(
-    at + INIT_OUT.congestionThreshold,
-    mountLimits.background_congested_requests,
-    true,
-  );
+  view.setUint16(at + INIT_OUT.maxBackground, answer.backgroundRequestsMax, true);
+  const congested = answer.backgroundRequestsMax * mountLimits.background_congested_share;
+  view.setUint16(at + INIT_OUT.congestionThreshold, congested, true);
   view.setUint32(at + INIT_OUT.maxWrite, answer.requestBytesMax, true);
   view.setUint32(at + INIT_OUT.timeGran, 1, true);
   view.setUint16(at + INIT_OUT.maxPages, answer.requestBytesMax / PAGE_BYTES, true);
