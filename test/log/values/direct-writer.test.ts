@@ -123,18 +123,22 @@ async function isDirect(fd: number): Promise<boolean> {
 }
 
 test('direct access: who reads values himself gets what the kernel’s cache has from there', async (t) => {
-  const files = new ValueFiles(temporaryFolder(t, 'lent'));
-  t.teardown(() => files.close());
-  const own = randomBytes(300_000, 1);
-  const [durable] = (await files.write([own], true)).pointers;
-  const memory = alignedMemory(304 << 10);
-  await files.lend(durable as ValuePointer, async (fd) => {
-    t.ok(await isDirect(fd), 'written past the cache');
-    const bytes = readSync(fd, memory, 0, memory.length, 0);
-    t.ok(bytes >= own.length && memory.subarray(0, own.length).equals(own));
-  });
-  const [fromPeer] = (await files.write([randomBytes(300_000, 2)], false)).pointers;
-  await files.lend(fromPeer as ValuePointer, async (fd) => t.absent(await isDirect(fd)));
+  for (const isDurable of [true, false]) {
+    const files = new ValueFiles(temporaryFolder(t, 'lent'));
+    t.teardown(() => files.close());
+    const isLentDirect = (pointer: ValuePointer) => files.lend(pointer, isDirect);
+    const value = randomBytes(300_000, 1);
+    const [much] = (await files.write([value], isDurable)).pointers as [ValuePointer];
+    const memory = alignedMemory(304 << 10);
+    await files.lend(much, async (fd) => {
+      const bytes = readSync(fd, memory, 0, memory.length, 0);
+      t.ok(bytes >= value.length && memory.subarray(0, value.length).equals(value));
+    });
+    t.ok(await isLentDirect(much), 'much is written past the cache');
+    const [little] = (await files.write([randomBytes(70_000, 2)], isDurable)).pointers;
+    t.is(await isLentDirect(little as ValuePointer), isDurable, 'a little is not, unless synced');
+    t.ok((await files.read(much)).equals(value), 'and is read in the common way');
+  }
 });
 
 test('direct access: a file that could not be opened so once is tried again', async (t) => {

@@ -508,25 +508,3 @@ test('values - after a sync that failed none is believed, until the next boot', 
   await again.close();
   t.alike([mark().syncFailed, mark().unsyncedFrom], [true, 1], 'nor by the next process');
 });
-
-test('values - much at once goes past the cache of the kernel, also what came from peers; little does not', async (t) => {
-  const O_DIRECT_OCTAL = 0o40000;
-  const isReadDirect = async (files: ValueFiles, { pointers }: { pointers: ValuePointer[] }) =>
-    await files.lend(pointers[0] as ValuePointer, async (fd) => {
-      const flags = /^flags:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1];
-      return (Number.parseInt(flags ?? '0', 8) & O_DIRECT_OCTAL) !== 0;
-    });
-  for (const isDurable of [true, false]) {
-    const files = new ValueFiles(temporaryFolder(t));
-    t.teardown(() => files.close());
-    const values = Array.from({ length: 8 }, (_, i) => randomBytes(70_000 + i, i));
-    const much = await files.write(values, isDurable);
-    t.ok(await isReadDirect(files, much), isDurable ? 'own' : 'of peers');
-    for (const [i, pointer] of much.pointers.entries()) {
-      t.ok((await files.read(pointer)).equals(values[i] as Buffer), `value ${i}`);
-    }
-    const little = await files.write(values.slice(0, 1), isDurable);
-    t.is(await isReadDirect(files, little), isDurable, 'a little one');
-    t.ok((await files.read(little.pointers[0] as ValuePointer)).equals(values[0] as Buffer));
-  }
-});
