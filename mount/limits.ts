@@ -43,6 +43,8 @@ export const mountLimits = {
   notification_hold_ms_max: 1000,
   /** An unmount waits this long for notifications that the kernel is taking, each time before it interrupts what they wait for. */
   notification_settle_ms_max: 200,
+  /** After so long it interrupts all that may wait for a peer. */
+  notification_settle_all_ms_max: 1000,
   /** A call whose caller got a signal is looked at so often, whether the caller is to end. */
   signal_poll_ms: 200,
   /** Different failures of replies that are reported. */

@@ -77,7 +77,7 @@ function compiled(name: string): string {
 
 /** Begun first, so that a long file does not run alone at the end. */
 function takesLong(name: string): boolean {
-  return /mount|end-to-end/.test(name);
+  return /mount|end-to-end|hosts|silence/.test(name);
 }
 
 /** The others go on: were the run to end with them under way, their mounts would hide what was wrong. */

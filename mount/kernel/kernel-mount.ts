@@ -141,11 +141,16 @@ export class KernelMount implements Mount {
    */
   async #settleNotifications(force: boolean): Promise<void> {
     const quiet = this.#notifier.pause();
-    const giveUpAt = performance.now() + mountLimits.forced_unmount_wait_ms_max;
+    const beganAt = performance.now();
     // Again and again: the kernel may ask once more for the page that it did not get.
     const looks = setInterval(() => {
-      if (force && performance.now() > giveUpAt) this.#session.failOutstanding();
-      else this.#session.interruptOutstanding(...this.#notifier.awaitedLocks);
+      const waitedMs = performance.now() - beganAt;
+      if (waitedMs < mountLimits.notification_settle_all_ms_max) {
+        this.#session.interruptOutstanding(this.#notifier.awaitedLocks);
+      } else if (!force || waitedMs < mountLimits.forced_unmount_wait_ms_max) {
+        // Whoever has such a lock may wait in the kernel for one of another file, whose request waits for a peer.
+        this.#session.interruptOutstanding();
+      } else this.#session.failOutstanding();
     }, mountLimits.notification_settle_ms_max);
     await quiet;
     clearInterval(looks);

@@ -125,10 +125,13 @@ export class Session implements OperationContext {
     return null;
   }
 
-  /** Outstanding requests for which the kernel may hold locks of one of these inodes end as soon as they can, and say how. */
-  interruptOutstanding(...inodes: Ino[]): void {
+  /**
+   * Outstanding requests end as soon as they can, and say how. @param inodes Only those for which the kernel may hold locks of one of
+   * these. Default: all.
+   */
+  interruptOutstanding(inodes?: readonly Ino[]): void {
     for (const request of this.#outstanding.values()) {
-      if (mayHoldLocks(request, inodes)) request.interrupt();
+      if (mayHoldLocks(request, inodes ?? [request.ino])) request.interrupt();
     }
   }
 

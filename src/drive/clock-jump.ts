@@ -11,8 +11,8 @@ export interface ClockNow {
 }
 
 /**
- * How far the clock went ahead at once, less than a day ago; 0 when it did not. That is a drive which rested for so long,
- * or a wrong clock, which makes everything look old; nobody can tell which, so it is given a day to be set right. The
+ * How far the clock went ahead at once, with versions of less than a day since; 0 when it did not. That is a drive which rested for
+ * so long, or a wrong clock, which makes everything look old; nobody can tell which, so it is given a day to be set right. The
  * times are followed from now back for a day; those that a clock told which was behind are passed over.
  *
  * @param versions Newest first.
@@ -39,5 +39,5 @@ export async function clockJumpMs(
 /** For people. */
 export function describeClockJump(jumpMs: number): string {
   const days = Math.floor(jumpMs / DAY_MS);
-  return `less than a day ago the clock went ${days} days ahead of the versions before, which look old by it`;
+  return `the clock went ${days} days ahead of the versions before, which look old by it`;
 }

@@ -35,7 +35,7 @@ export class Collections {
   #lastBytes: number | null = null;
   /** The newest version at the last look, and since when. */
   #head: { length: number; sinceMs: number } = { length: -1, sinceMs: 0 };
-  #isHeldBack = false;
+  #isCautious = false;
 
   constructor(
     drive: Drive,
@@ -168,13 +168,13 @@ export class Collections {
     const restedMs = performance.now() - this.#head.sinceMs;
     const unasked = { dryRun: false, compact: false, isUnasked: true, restedMs };
     const report = await this.#collect(unasked, IN_BACKGROUND);
-    const isHeldBack = report.clockJumpMs > 0;
-    if (isHeldBack && !this.#isHeldBack) {
+    const isCautious = report.clockJumpMs > 0;
+    if (isCautious && !this.#isCautious) {
       this.#log(
-        `Dropping no versions without being asked: ${describeClockJump(report.clockJumpMs)}; if it is right now, 'shoal collect ${this.#drive.name}' drops what is not kept`,
+        `Dropping only versions that are old by the clock of before: ${describeClockJump(report.clockJumpMs)}; if it is right now, 'shoal collect ${this.#drive.name}' goes by it`,
       );
     }
-    this.#isHeldBack = isHeldBack;
+    this.#isCautious = isCautious;
     if (report.bytes === 0) return;
     const blocks = report.treeBlocks + report.chunkBlocks;
     this.#log(`Collected ${blocks} blocks (${report.bytes} bytes) that no kept version needs`);

@@ -61,7 +61,7 @@ export interface CollectOptions {
   /** Write the store's files anew however little of them is garbage. */
   compact?: boolean;
   nowMs?: number;
-  /** Nobody asked for it: nothing is dropped by a clock that may be wrong. */
+  /** Nobody asked for it: it does not go by a clock that may be wrong. */
   isUnasked?: boolean;
   /** Nothing was committed for at least so long. */
   restedMs?: number;
@@ -79,7 +79,7 @@ export interface CollectReport {
   chunkBlocks: number;
   /** What those blocks took. */
   bytes: number;
-  /** See {@link clockJumpMs}. When nobody asked for the collection, it dropped no version then. */
+  /** See {@link clockJumpMs}. When nobody asked for the collection, it went by the clock of before then. */
   clockJumpMs: number;
 }
 
@@ -103,12 +103,13 @@ export async function collect(
   const { tree, fileSystem } = parts;
   await fileSystem.commit();
   const run = new Collection(parts, options);
-  const chosen = await run.chooseKept();
+  let chosen = await run.chooseKept();
   const known = await readBoth(tree);
   parts.content.noteGarbage(known.chunks);
   const jumpMs = chosen.dropped > 0 ? await run.clockJump() : 0;
-  const isHeldBack = jumpMs > 0 && options.isUnasked === true;
-  const decided = chosen.dropped > 0 && !isHeldBack ? await run.decide(chosen, known) : null;
+  // What is old by the clock of before may go whichever of the two is right.
+  if (jumpMs > 0 && options.isUnasked === true) chosen = await run.chooseKept(jumpMs);
+  const decided = chosen.dropped > 0 ? await run.decide(chosen, known) : null;
   const isDropped = decided !== null;
   const kept = decided?.kept ?? chosen;
   const { treeBlocks, chunkBlocks, bytes } = await sweep(parts, decided?.garbage ?? known, options);
@@ -252,7 +253,8 @@ class Collection {
     });
   }
 
-  async chooseKept(): Promise<KeptVersions> {
+  /** @param behindMs How far a clock is behind that is to be gone by. */
+  async chooseKept(behindMs = 0): Promise<KeptVersions> {
     const { tree } = this.#parts;
     const view = tree.at(this.#newest);
     this.#retention = await readRetention(view, { localOnly: true });
@@ -260,7 +262,7 @@ class Collection {
     this.#snapshotsNow = this.#snapshots;
     return await chooseKept(this.#paused(versionsOf(tree, this.#newest)), {
       retention: this.#retention,
-      nowMs: this.#nowMs,
+      nowMs: this.#nowMs - behindMs,
       snapshots: new Set([...this.#snapshots.values()].map(({ version }) => version)),
       inUse: new Set(this.#parts.inUse().map(({ head }) => head.length)),
     });

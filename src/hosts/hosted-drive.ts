@@ -325,7 +325,8 @@ export class HostedDrive {
     if (this.#surveyed === this.#changes) return;
     this.#surveyed = this.#changes;
     for (const name of HOSTED_LOGS) {
-      const owed = this.#owedOf(name, duty);
+      // Who is to go keeps what it has of the tree, and fetches no more of it.
+      const owed = name === 'tree' && isDismissed(duty) ? [] : this.#owedOf(name, duty);
       this.#missing[name] = missingBlocks(this.logs.get(name), owed, this.#skip[name]);
     }
   }
