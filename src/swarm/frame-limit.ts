@@ -9,16 +9,24 @@ interface FrameReceiver {
   setContentSize(bytes: number): void;
 }
 
+/** What the transport knows of the frame that it receives. */
+interface FrameState {
+  _utp?: FrameReceiver | null;
+  /** 1 once the length of the frame is here. */
+  _state?: number;
+  _len?: number;
+}
+
 /**
  * @param bytesMax Asked for each frame that comes in pieces.
- * @param onTooLarge Called instead of receiving it; the connection must be ended then.
+ * @param onTooLarge Called instead of receiving it, never before this returns; the connection must be ended then.
  */
 export function limitFrames(
   connection: NoiseSecretStream,
   bytesMax: () => number,
   onTooLarge: (bytes: number) => void,
 ): void {
-  const stream = connection as unknown as { _utp?: FrameReceiver | null };
+  const stream = connection as unknown as FrameState;
   // UDP's, which wants to know; over TCP there is none.
   const receiver = stream._utp ?? null;
   stream._utp = {
@@ -27,4 +35,7 @@ export function limitFrames(
       else receiver?.setContentSize(bytes);
     },
   };
+  // Who is in a hurry sends the first with the end of the handshake, before anybody knows of the connection.
+  const { _state: state, _len: begun = 0 } = stream;
+  if (state === 1 && begun > bytesMax()) queueMicrotask(() => onTooLarge(begun));
 }

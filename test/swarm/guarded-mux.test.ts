@@ -94,14 +94,41 @@ test('guarded mux - a peer that has proved nothing sends no large frame', async 
   t.is(fits.faults.length, 0);
 });
 
-/** A connection with a peer of which what it writes to its socket comes here as it is. */
-async function receiving(t: Assertions) {
+test('guarded mux - nor one that begins before anybody knows of the connection', async (t) => {
+  for (const bytes of [
+    limits.peer_first_frames_bytes_max,
+    limits.peer_first_frames_bytes_max + 1,
+  ]) {
+    const [there, here] = await openPair(t);
+    (there.rawStream as Socket).write(Buffer.concat([headerOf(bytes), Buffer.alloc(1000)]));
+    // What the transport itself sends at its beginning is less.
+    for (let came = 0; came < 1000; ) {
+      const [data] = (await once(here.rawStream as Socket, 'data')) as [Buffer];
+      came += data.length;
+    }
+    const isTooLarge = bytes > limits.peer_first_frames_bytes_max;
+    const faults: PeerFault[] = [];
+    const end = once(here, 'close');
+    t.ok(new GuardedMux(here, (fault) => faults.push(fault)).drained);
+    if (isTooLarge) await end;
+    t.is(faults.length, isTooLarge ? 1 : 0);
+    t.is(/a frame of more than/.test(faults[0]?.reason ?? ''), isTooLarge);
+  }
+});
+
+async function openPair(t: Assertions) {
   const [there, here] = await peerPair();
   for (const stream of [there, here]) {
     stream.on('error', () => undefined);
     t.teardown(() => stream.destroy());
   }
   await Promise.all([here.opened, there.opened]);
+  return [there, here] as const;
+}
+
+/** A connection with a peer of which what it writes to its socket comes here as it is. */
+async function receiving(t: Assertions) {
+  const [there, here] = await openPair(t);
   const faults: PeerFault[] = [];
   const end = once(here, 'close');
   const mux = new GuardedMux(here, (fault) => faults.push(fault));

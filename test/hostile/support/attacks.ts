@@ -97,7 +97,9 @@ export const attacks: Record<string, Attack> = {
       // The length of what is to come, and then only a little of it.
       victim.raw.write(Buffer.concat([Buffer.of(0xff, 0xff, 0xff), noise(1000)]));
     },
-    line: /Dropped peer .*a frame of more than/,
+    // Seen both ways: a victim that reads nothing of it drops the peer after 3 s for its silence, of which it says nothing. What it
+    // says when it does read it is looked at in `swarm/guarded-mux.test.ts`.
+    line: null,
   },
   'a channel after the other': {
     run: async (victim) => {
