@@ -371,8 +371,8 @@ export const limits = {
   /** A commit waits until the versions since the last look are looked at; more tries are not made. */
   collect_rounds_max: 8,
   /**
-   * A clock that went further ahead at once may be wrong: no version is dropped of its own accord until it has been
-   * followed for so long. A long weekend is less, and what goes unnoticed is less than half of the week that is kept.
+   * A clock that went further ahead at once may be wrong: what is dropped of its own accord goes by the one before, until the new one
+   * has been followed for so long. A long weekend is less, and what goes unnoticed is less than half of the week that is kept.
    */
   collect_clock_jump_ms_max: 3 * 24 * 3600 * 1000,
   collect_clock_trial_ms: 24 * 3600 * 1000,

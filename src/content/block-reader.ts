@@ -84,7 +84,7 @@ export class BlockReader {
   };
   // Of requests of a closed core the library ends its own only.
   readonly #onCoreClose = (): void => this.close();
-  readonly #onDownload = (_block: number, bytes: number): void => {
+  readonly #onDownload = (_index: number, bytes: number): void => {
     this.downloadedBlocks++;
     this.downloadedBytes += bytes;
   };

@@ -102,9 +102,7 @@ export class Readahead {
   /** Whether a block is about to be decrypted, or in a range that is being fetched. */
   holds(reader: BlockReader, block: number): boolean {
     if (this.#wanted.get(reader)?.has(block) === true) return true;
-    return this.#ranges.some(
-      (range) => range.reader === reader && range.start <= block && block < range.end,
-    );
+    return this.#ranges.some((range) => covers(range, reader, block));
   }
 
   /** Idempotent. */
@@ -158,9 +156,7 @@ export class Readahead {
 
   /** Whether the block is on its way; its range counts as announced just now. */
   #touch(reader: BlockReader, block: number): boolean {
-    const at = this.#ranges.findIndex(
-      (range) => range.reader === reader && range.start <= block && block < range.end,
-    );
+    const at = this.#ranges.findIndex((range) => covers(range, reader, block));
     if (at < 0) return false;
     const last = this.#ranges.length - 1;
     if (at !== last) this.#ranges.push(...this.#ranges.splice(at, 1));
@@ -204,15 +200,16 @@ export class Readahead {
 
   /** Whether the block is of a range that somebody who reads in earnest waits for. */
   #isStreamed(reader: BlockReader, block: number): boolean {
-    return this.#ranges.some(
-      (range) =>
-        range.decrypts && range.reader === reader && range.start <= block && block < range.end,
-    );
+    return this.#ranges.some((range) => range.decrypts && covers(range, reader, block));
   }
 
   #bytesToCome(): number {
     return this.#ranges.reduce((sum, range) => sum + bytesToCome(range), 0);
   }
+}
+
+function covers({ reader, start, end }: FetchedRange, of: BlockReader, block: number): boolean {
+  return reader === of && start <= block && block < end;
 }
 
 /** Of what has not come yet. */

@@ -6,9 +6,9 @@ import { callControl } from '../../src/control/client.js';
 import type { PacedFigures } from '../../src/drive/protection-control.js';
 import { runningHolder } from '../../src/drive/store-lock.js';
 import { limits } from '../../src/limits.js';
-import { askMounted, BootstrapNode, type DriveMount, Machine } from '../support/drive-mount.js';
+import { askMounted, type DriveMount } from '../support/drive-mount.js';
 import { until } from './support/host-process.js';
-import { SYNC, startHosts, writeRandom } from './support/owner.js';
+import { protectedDrive, SYNC, writeRandom } from './support/owner.js';
 
 const MIB = 1 << 20;
 const WRITES_MAX = 400;
@@ -20,12 +20,7 @@ async function figuresOf(mount: DriveMount): Promise<PacedFigures> {
 test('giving way - hosts get little while it is written, go on getting it, and all afterwards', {
   timeout: 240_000,
 }, async (t) => {
-  const network = await BootstrapNode.forTest(t);
-  const machine = Machine.forTest(t, { bootstrap: network.address, here: true });
-  const hosts = await startHosts(t, network.address, 3);
-  const mount = await machine.createAndMount('drive');
-  await machine.shoal('protect', 'drive', '--data', '2', '--parity', '1');
-  await machine.shoal('hosts', 'add', 'drive', ...hosts.map(({ invite }) => invite));
+  const { machine, mount } = await protectedDrive(t, 3);
   await until('all hosts are here', async () => (await figuresOf(mount)).reachableHosts === 3);
 
   // It never pauses until they got something twice.

@@ -9,7 +9,14 @@ import type {
 } from '../../src/drive/protection-control.js';
 import { BootstrapNode, Machine } from '../support/drive-mount.js';
 import { until } from './support/host-process.js';
-import { asked, healthWith, SYNC, startHosts, writeRandom } from './support/owner.js';
+import {
+  asked,
+  healthWith,
+  protectedDrive,
+  SYNC,
+  startHosts,
+  writeRandom,
+} from './support/owner.js';
 
 const TIME = { timeout: 240_000 };
 
@@ -17,12 +24,9 @@ test(
   'owner - killed while it encodes it goes on, and a host that is removed may go',
   TIME,
   async (t) => {
-    const network = await BootstrapNode.forTest(t);
-    const machine = Machine.forTest(t, { bootstrap: network.address, here: true });
-    const hosts = await startHosts(t, network.address, 4);
-    let mount = await machine.createAndMount('drive');
-    await machine.shoal('protect', 'drive', '--data', '2', '--parity', '1');
-    await machine.shoal('hosts', 'add', 'drive', ...hosts.map(({ invite }) => invite));
+    const scene = await protectedDrive(t, 4);
+    const { machine, hosts } = scene;
+    let { mount } = scene;
     for (let round = 0; round < 2; round++) {
       writeRandom(mount, `file-${round}`, 8 << 20);
       await mount.commit();

@@ -5,21 +5,14 @@ import type {
   HostFigures,
   ProtectionFigures,
 } from '../../src/drive/protection-control.js';
-import { BootstrapNode, Machine } from '../support/drive-mount.js';
 import { type HostProcess, until } from './support/host-process.js';
-import { asked, SYNC, startHosts, writeRandom } from './support/owner.js';
+import { asked, protectedDrive, SYNC, writeRandom } from './support/owner.js';
 
 const TIME = { timeout: 240_000 };
 
 test('owner - too few hosts are never called protection', TIME, async (t) => {
-  const network = await BootstrapNode.forTest(t);
-  const machine = Machine.forTest(t, { bootstrap: network.address, here: true });
-  const hosts = await startHosts(t, network.address, 3);
+  const { machine, hosts, mount } = await protectedDrive(t, 3, ['--repair-after', '2s']);
   const [, second, third] = hosts as [HostProcess, HostProcess, HostProcess];
-  const mount = await machine.createAndMount('drive');
-  const scheme = ['--data', '2', '--parity', '1', '--repair-after', '2s'];
-  await machine.shoal('protect', 'drive', ...scheme);
-  await machine.shoal('hosts', 'add', 'drive', ...hosts.map(({ invite }) => invite));
   writeRandom(mount, 'file', 1 << 20);
   const before = await asked<ProtectionFigures>(machine, 'sync', 'drive', ...SYNC);
   t.alike([before.protectedVersion, before.lossesMax], [before.version, 1]);
@@ -71,12 +64,7 @@ test(
   'owner - a host that is to go and is still needed may be away for a while',
   TIME,
   async (t) => {
-    const network = await BootstrapNode.forTest(t);
-    const machine = Machine.forTest(t, { bootstrap: network.address, here: true });
-    const hosts = await startHosts(t, network.address, 3);
-    const mount = await machine.createAndMount('drive');
-    await machine.shoal('protect', 'drive', '--data', '2', '--parity', '1');
-    await machine.shoal('hosts', 'add', 'drive', ...hosts.map(({ invite }) => invite));
+    const { machine, hosts, mount } = await protectedDrive(t, 3);
     writeRandom(mount, 'file', 1 << 20);
     await machine.shoal('sync', 'drive', ...SYNC);
     await machine.shoal('hosts', 'remove', 'drive', '2');
@@ -112,14 +100,8 @@ test(
 );
 
 test('owner - nothing is protected while hosts have yet to make up for one', TIME, async (t) => {
-  const network = await BootstrapNode.forTest(t);
-  const machine = Machine.forTest(t, { bootstrap: network.address, here: true });
-  const hosts = await startHosts(t, network.address, 4);
+  const { machine, hosts, mount } = await protectedDrive(t, 4, ['--repair-after', '10s']);
   const [lost, asleep] = hosts as [HostProcess, HostProcess];
-  const mount = await machine.createAndMount('drive');
-  const scheme = ['--data', '2', '--parity', '1', '--repair-after', '10s'];
-  await machine.shoal('protect', 'drive', ...scheme);
-  await machine.shoal('hosts', 'add', 'drive', ...hosts.map(({ invite }) => invite));
   writeRandom(mount, 'file', 1 << 20);
   const before = await asked<ProtectionFigures>(machine, 'sync', 'drive', ...SYNC);
   t.alike([before.protectedVersion, before.isPlanConfirmed], [before.version, true]);

@@ -257,7 +257,7 @@ class ValueWriteBatch implements RocksWriteBatch {
 
   #tellOfBlocks(): void {
     for (const change of this.#changes) {
-      if (change.kind !== 'put' || !isBlockKey(change.key) || !goesToFile(change.value)) continue;
+      if (change.kind !== 'put' || !isInFile(change)) continue;
       this.#fresh.tell(dataOfKey(change.key), blockOfKey(change.key), change.value);
     }
   }
@@ -268,7 +268,7 @@ class ValueWriteBatch implements RocksWriteBatch {
     for (const change of this.#changes) {
       if (change.kind === 'delete') this.#batch.tryDelete(change.key);
       else if (change.kind === 'delete-range') this.#batch.tryDeleteRange(change.start, change.end);
-      else if (!isBlockKey(change.key) || !goesToFile(change.value)) {
+      else if (!isInFile(change)) {
         this.#batch.tryPut(change.key, change.value);
       } else this.#batch.tryPut(change.key, encodePointer(pointers[next++] as ValuePointer));
     }
@@ -308,6 +308,10 @@ class ValueWriteBatch implements RocksWriteBatch {
     if (keys.length > 0) await lookUp();
     return found;
   }
+}
+
+function isInFile({ key, value }: Extract<Change, { kind: 'put' }>): boolean {
+  return isBlockKey(key) && goesToFile(value);
 }
 
 function goesToFile(value: Buffer): boolean {

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Assertions } from 'brittle';
 import type { DriveHealth } from '../../../src/drive/protection-control.js';
-import type { DriveMount, Machine } from '../../support/drive-mount.js';
+import { BootstrapNode, type DriveMount, Machine } from '../../support/drive-mount.js';
 import { SeededRandom, seedOfRun } from '../../support/seeded-random.js';
 import { HostProcess, until } from './host-process.js';
 
@@ -18,6 +18,28 @@ export async function startHosts(
   return await Promise.all(
     Array.from({ length: count }, () => HostProcess.forTest(t, { bootstrap })),
   );
+}
+
+/** An owner's machine, the hosts of a network of their own, and a drive that two shards of data and one of parity protect. */
+export interface ProtectedScene {
+  machine: Machine;
+  hosts: HostProcess[];
+  mount: DriveMount;
+}
+
+/** @param options More of `shoal protect`. */
+export async function protectedDrive(
+  t: Assertions,
+  hostCount: number,
+  options: string[] = [],
+): Promise<ProtectedScene> {
+  const network = await BootstrapNode.forTest(t);
+  const machine = Machine.forTest(t, { bootstrap: network.address, here: true });
+  const hosts = await startHosts(t, network.address, hostCount);
+  const mount = await machine.createAndMount('drive');
+  await machine.shoal('protect', 'drive', '--data', '2', '--parity', '1', ...options);
+  await machine.shoal('hosts', 'add', 'drive', ...hosts.map(({ invite }) => invite));
+  return { machine, hosts, mount };
 }
 
 /** A file of random bytes, which it returns. */
