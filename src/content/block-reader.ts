@@ -15,6 +15,7 @@ import { BlocksAhead } from './blocks-ahead.js';
 import { BlocksInPlace } from './blocks-in-place.js';
 import type { ReadOptions } from './content-store.js';
 import type { DiskCache } from './disk-cache.js';
+import { GivenUpBlocks } from './given-up.js';
 import { hedge_ms } from './late-requests.js';
 import { PeerRequests } from './peer-requests.js';
 import { Rescue } from './rescue.js';
@@ -24,18 +25,8 @@ const hedge_look_ms = 50;
 /** The longest wait for a block that should be on this machine. */
 const local_deadline_ms = 10_000;
 
-/**
- * What failed as read-ahead the kernel asks for again at once, a page at a time; and when pages before it could be read, a
- * program is given those, and asks for the rest itself, which begins with read-ahead again. All of these fail at once, each
- * so soon after the one before, so that a program learns of it after one deadline.
- */
-const asked_again_ms = 500;
-
 /** How often to look whether a log has followed to another fork. */
 const fork_look_ms = 50;
-
-/** Blocks noted for that. */
-const given_up_max = 1024;
 
 interface Fetch {
   readonly block: number;
@@ -65,14 +56,13 @@ export class BlockReader {
   readonly #fetches = new Map<number, Fetch>();
   /** Those that began before the log was cut there, and are not over. */
   readonly #outdated = new Set<Fetch>();
-  /** When a wait for a block came to its deadline, or was refused because of that. */
-  readonly #givenUpAt = new Map<number, number>();
+  readonly #givenUp = new GivenUpBlocks();
   readonly #inPlace: BlocksInPlace;
   readonly #peerRequests: PeerRequests;
   #hedging: NodeJS.Timeout | null = null;
   #endListening: (() => void) | null = null;
   #closed = false;
-  readonly #onPeer = (): void => this.#givenUpAt.clear();
+  readonly #onPeer = (): void => this.#givenUp.clear();
   readonly #onTruncate = (length: number): void => {
     this.#cache.deleteRange(this.#cacheBase + length, this.#cacheBase + cacheKeysPerLog);
     // What is being read may be of the fork before: it is for those who wait for it, and nobody else.
@@ -143,7 +133,7 @@ export class BlockReader {
   expectFork(fork: number): void {
     this.#expectedFork = fork;
     // Who answers may have what it did not give before.
-    this.#givenUpAt.clear();
+    this.#givenUp.clear();
   }
 
   /** From memory; as `BlockCache.get`. */
@@ -256,7 +246,8 @@ export class BlockReader {
     if (this.isBehind) return this.#fetchOnceCaughtUp(block, options);
     let fetch = this.#fetches.get(block);
     if (fetch === undefined) {
-      if (this.#wasGivenUp(block) || (deadlineMs === 0 && !this.isLocal(block))) {
+      const isElsewhere = !this.isLocal(block);
+      if (isElsewhere && (deadlineMs === 0 || this.#givenUp.refuses(block))) {
         return Promise.reject(unavailableError(block, deadlineMs));
       }
       fetch = this.#start(block);
@@ -357,8 +348,7 @@ export class BlockReader {
       // The deadline is for peers; the disk of this machine has its own, generous one.
       const wait = fetch.local ? Math.max(deadlineMs, local_deadline_ms) : deadlineMs;
       const timer = setTimeout(() => {
-        if (this.#givenUpAt.size >= given_up_max) this.#givenUpAt.clear();
-        this.#givenUpAt.set(block, performance.now());
+        this.#givenUp.add(block);
         fail(unavailableError(block, wait));
       }, wait);
       signal?.addEventListener('abort', onAbort, { once: true });
@@ -367,19 +357,6 @@ export class BlockReader {
         resolve(plain);
       }, fail);
     });
-  }
-
-  /** Whether a wait for the block has just ended in vain. */
-  #wasGivenUp(block: number): boolean {
-    const at = this.#givenUpAt.get(block);
-    if (at === undefined) return false;
-    const now = performance.now();
-    if (now - at < asked_again_ms && !this.isLocal(block)) {
-      this.#givenUpAt.set(block, now);
-      return true;
-    }
-    this.#givenUpAt.delete(block);
-    return false;
   }
 
   #start(block: number, isAhead = false): Fetch {
