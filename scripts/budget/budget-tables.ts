@@ -88,8 +88,9 @@ export function rawTable(raw: RawFigures): string {
     ['store, one cold block of 64 KiB', 'µs', raw.logBlockUs],
     ['its file, the cold sectors of 4 KiB', 'µs', raw.logSectorsUs],
     ['device, 8 KiB written through in place', 'µs', raw.syncUs],
-    ['in memory, that on fsync: append 4 KiB and fsync', 'µs', raw.synced.append],
-    ['in memory, that on fsync: sqlite commit, rollback journal', 'µs', raw.synced.sqlite],
+    ['in memory, that on fsync: append 4 KiB and fsync', 'µs', raw.inMemory.append],
+    ['in memory, that on fsync: sqlite commit, rollback journal', 'µs', raw.inMemory.sqlite],
+    ['in memory: stat, cold', 'µs', raw.inMemory.stat],
   ];
   return markdownTable(
     ['alone', 'unit', 'figure'],

@@ -1,28 +1,28 @@
-/** What waits for the disk, on a file system that does nothing else. */
+/** What is measured as a whole on a file system in memory, behind the same driver: nothing else happens there. */
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { withServed } from '../benchmark/served-directory.js';
 import type { Sizes } from '../benchmark/sizes.js';
 import { median } from '../benchmark/statistics.js';
-import { chooseWorkloads } from '../benchmark/workloads.js';
+import { chooseWorkloads, settle } from '../benchmark/workloads.js';
 
 const MEMORY_MOUNT = fileURLToPath(new URL('./memory-mount.js', import.meta.url));
 const ROUNDS = 3;
-/** Workloads of calls that wait for the disk, one after the other. */
-const SYNCED_WORKLOADS = ['append', 'sqlite', 'sqlite-wal'] as const;
+/** Workloads of calls that wait for the disk, one after the other, and one whose calls have the kernel make what it forgot. */
+const MEMORY_WORKLOADS = ['append', 'sqlite', 'sqlite-wal', 'stat'] as const;
 
 /** Microseconds for one operation, by workload. */
-export type SyncedFigures = Record<(typeof SYNCED_WORKLOADS)[number], number>;
+export type MemoryFigures = Record<(typeof MEMORY_WORKLOADS)[number], number>;
 
 /** Measures in a folder on the disk in question. */
-export async function syncedFigures(folder: string, sizes: Sizes): Promise<SyncedFigures> {
+export async function memoryFigures(folder: string, sizes: Sizes): Promise<MemoryFigures> {
   const directory = path.join(folder, 'memory');
   mkdirSync(directory);
   const server = [MEMORY_MOUNT, path.join(folder, 'synced')];
   return await withServed(server, directory, async () => {
-    const figures: SyncedFigures = { append: 0, sqlite: 0, 'sqlite-wal': 0 };
-    for (const id of SYNCED_WORKLOADS) figures[id] = await timeOf(id, directory, sizes);
+    const figures: MemoryFigures = { append: 0, sqlite: 0, 'sqlite-wal': 0, stat: 0 };
+    for (const id of MEMORY_WORKLOADS) figures[id] = await timeOf(id, directory, sizes);
     return figures;
   });
 }
@@ -34,6 +34,7 @@ async function timeOf(id: string, folder: string, sizes: Sizes): Promise<number>
   const times: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     await workload.prepare?.(place);
+    await settle(place, workload.cold === true);
     const { seconds, operations } = await workload.run(place);
     times.push((seconds * 1e6) / operations);
   }

@@ -1,6 +1,6 @@
 /** What a workload would take if nothing but the unavoidable happened, by calculation from raw figures. */
 import { sector_bytes } from '../../src/log/sectors.js';
-import type { SyncedFigures } from './driver-floor.js';
+import type { MemoryFigures } from './driver-floor.js';
 import type { MeasuredRow } from './measured-row.js';
 import type { RawFigures } from './raw-figures.js';
 
@@ -97,13 +97,14 @@ function termsOf(row: MeasuredRow, raw: RawFigures, shape: Shape): FloorTerm[] {
         ? bytesRead / raw.logRead
         : blocks * raw.logBlockUs;
   const device = deviceUs(row, raw, shape);
-  const synced = raw.synced[row.id as keyof SyncedFigures] as number | undefined;
+  const inMemory = raw.inMemory[row.id as keyof MemoryFigures] as number | undefined;
   return [
     { name: 'program', us: shape.hasProgram ? row.plainUs : 0 },
     {
       name: 'crossings',
-      // A thread that slept meanwhile must be woken, on both sides: that is measured, not added up.
-      us: synced === undefined ? (calls - large) * raw.roundTripUs : Math.max(0, synced - device),
+      // A thread that slept must be woken, on both sides, and the kernel makes what it knows of a file: measured, not added up.
+      us:
+        inMemory === undefined ? (calls - large) * raw.roundTripUs : Math.max(0, inMemory - device),
     },
     {
       name: 'data',

@@ -28,7 +28,7 @@ import { command } from '../../test/support/command.js';
 import { dropCaches } from '../../test/support/drop-caches.js';
 import type { Sizes } from '../benchmark/sizes.js';
 import { median } from '../benchmark/statistics.js';
-import { type SyncedFigures, syncedFigures } from './driver-floor.js';
+import { type MemoryFigures, memoryFigures } from './driver-floor.js';
 
 const BENCH_DRIVER = fileURLToPath(new URL('../bench-driver.js', import.meta.url));
 const DRIVER_MS_MAX = 600_000;
@@ -64,8 +64,8 @@ export interface RawFigures {
   logSectorsUs: number;
   /** Writing 8 KiB in place through to the device, as the sync journal does. */
   syncUs: number;
-  /** What waits for that, with a file system in memory behind the driver. */
-  synced: SyncedFigures;
+  /** With a file system in memory behind the driver, whose fsync does that. */
+  inMemory: MemoryFigures;
 }
 
 /** Measures in a folder on the disk in question. `say` tells how far it is. */
@@ -84,9 +84,9 @@ export async function measureRawFigures(
     say('raw figures: log and disk');
     const log = await logFigures(path.join(own, 'store'), sizes.largeMebibytes / 4);
     const syncUs = await syncFigure(path.join(own, 'journal'), sizes.appends);
-    say('raw figures: synced calls on a file system in memory');
-    const synced = await syncedFigures(own, sizes);
-    return { processors: availableParallelism(), ...driver, ...work, ...log, syncUs, synced };
+    say('raw figures: file system in memory');
+    const inMemory = await memoryFigures(own, sizes);
+    return { processors: availableParallelism(), ...driver, ...work, ...log, syncUs, inMemory };
   } finally {
     rmSync(own, { recursive: true });
   }

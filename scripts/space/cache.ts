@@ -2,7 +2,7 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { diskUsage } from '../../src/drive/store-space.js';
+import { diskUsage } from '../../src/drive/disk-usage.js';
 import { contentAt, writeContent } from '../../test/sharing/support/stream-content.js';
 import { BootstrapNode, type DriveMount, Machine } from '../../test/support/drive-mount.js';
 import type { Figure, PartOptions, SpacePart } from './part.js';

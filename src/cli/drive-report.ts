@@ -1,10 +1,10 @@
 /** What `list` and `status` know of a drive. */
 import { callControl } from '../control/client.js';
 import type { CapabilityType } from '../drive/capability.js';
+import { diskUsage } from '../drive/disk-usage.js';
 import type { Home } from '../drive/home.js';
 import type { MountStatus } from '../drive/mounted-drive.js';
 import { runningHolder } from '../drive/store-lock.js';
-import { diskUsage } from '../drive/store-space.js';
 import { ShoalError } from '../errors.js';
 
 /** Longer than any answer takes that does not wait for a disk. */

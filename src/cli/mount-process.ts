@@ -51,7 +51,7 @@ export async function runMountProcess(): Promise<void> {
       ...request,
       home,
       bootstrap: request.bootstrap ?? undefined,
-      driver: createDriver(request.driver),
+      driver: await createDriver(request.driver),
       log,
       onNotice: (line) => {
         log(line);

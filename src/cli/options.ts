@@ -1,7 +1,7 @@
 /** Options that several commands have. */
 import { InvalidArgumentError } from 'commander';
 import type { NodeAddress } from 'hyperdht';
-import { checkCacheBytes } from '../drive/local-cache.js';
+import { checkCacheBytes } from '../drive/cache-bytes.js';
 import { UsageError } from '../errors.js';
 import { parseBootstrap } from '../swarm/address.js';
 

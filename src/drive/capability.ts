@@ -3,9 +3,10 @@
  * (4 bytes). The frame (prefix, version first, checksum last) is the same in every version, so that an older program
  * can tell a newer key from a mistyped one. Layout: docs/protocol.md.
  */
-import sodium from 'sodium-native';
+
 import z32 from 'z32';
 import { CapabilityError } from '../errors.js';
+import { sodium } from '../log/sodium.js';
 import { createSeed, deriveWriterKeys, KEY_BYTES } from './key-derivation.js';
 
 /** Changes the drive. Everything else is derived from it. */

@@ -19,12 +19,13 @@ import type { StoreSync } from '../log/store-sync.js';
 import { cacheTreeNodes } from '../log/tree-node-cache.js';
 import { openValues } from '../log/values/after-power-loss.js';
 import { controlSocketPath } from './control-socket-path.js';
+import { diskUsage } from './disk-usage.js';
 import { openStorage, storeSyncOf } from './drive-logs.js';
 import type { Home } from './home.js';
 import { accountStore, bookStore, type HostPaths, lockHost, makeHostFolder } from './host-files.js';
 import { keptByHosts } from './own-host.js';
 import type { StoreLock } from './store-lock.js';
-import { diskUsage, reclaimSpace } from './store-space.js';
+import { reclaimSpace } from './store-space.js';
 import { typedSize } from './typed-size.js';
 
 export interface HostServiceOptions {

@@ -6,8 +6,8 @@
 import type { CoreManifest, KeyPair } from 'hypercore';
 // The part of Hypercore that makes keys: most commands need keys, and nothing else of it.
 import Verifier from 'hypercore/lib/verifier.js';
-import sodium from 'sodium-native';
 import { deriveKey } from '../log/derive-key.js';
+import { sodium } from '../log/sodium.js';
 
 /** Bytes of every secret and key. */
 export const KEY_BYTES = 32;

@@ -1,7 +1,7 @@
 /** Messages of the protocol "shoal/writer", by which the copies of a drive agree on the one that may write. */
 import cenc from 'compact-encoding';
-import sodium from 'sodium-native';
 import { DamagedError } from '../errors.js';
+import { sodium } from '../log/sodium.js';
 
 /** Lengths of the drive's logs when the lease was given: the receiver needs all of it before it appends. */
 export interface LogLengths {

@@ -3,13 +3,12 @@ import { readFile, statfs } from 'node:fs/promises';
 import type Corestore from 'corestore';
 import type Hypercore from 'hypercore';
 import { DiskCache, readaheadBytesOf } from '../content/disk-cache.js';
-import { UsageError } from '../errors.js';
 import { limits } from '../limits.js';
 import { writeFileAtomically } from './atomic-file.js';
+import { checkCacheBytes } from './cache-bytes.js';
 import type { DriveState } from './drive-state.js';
 import type { DriveRecord } from './home.js';
 import { storeSpaceOf } from './store-space.js';
-import { typedSize } from './typed-size.js';
 
 /** The bound, and how a store has to be opened that is to keep to it. */
 export interface CachePlan {
@@ -34,14 +33,6 @@ const WRITE_AHEAD_SHARE = 2.2;
 export function mayForget(record: DriveRecord, { lease }: DriveState): boolean {
   if (record.origin) return false;
   return record.capability.type === 'read' || (lease.state === 'none' && lease.generation === 0);
-}
-
-/** Throws UsageError when the bound is too small to work in. */
-export function checkCacheBytes(bytes: number): void {
-  if (bytes >= limits.cache_bytes_min) return;
-  throw new UsageError(
-    `Cannot use a cache of ${typedSize(bytes)}: at least ${typedSize(limits.cache_bytes_min)} are needed; the database alone takes some megabytes`,
-  );
 }
 
 /** `bytes`, or without it a share of the disk that the directory is on. Throws UsageError. */

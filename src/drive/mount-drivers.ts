@@ -1,22 +1,32 @@
-/** The drivers that `--driver` can name. */
+/** The drivers that `--driver` can name. Only what is used is loaded. */
 import type { MountDriver } from '../../mount/file-system.js';
-import { FuseNativeDriver } from '../../mount/fuse-native/fuse-native-driver.js';
-import { KernelDriver } from '../../mount/kernel/kernel-driver.js';
 import { UsageError } from '../errors.js';
 
-const drivers: Record<string, () => MountDriver> = {
-  kernel: () => new KernelDriver(),
-  'fuse-native': () => new FuseNativeDriver(),
+const drivers: Record<string, () => Promise<MountDriver>> = {
+  kernel: async () => {
+    const { KernelDriver } = await import('../../mount/kernel/kernel-driver.js');
+    return new KernelDriver();
+  },
+  'fuse-native': async () => {
+    const { FuseNativeDriver } = await import('../../mount/fuse-native/fuse-native-driver.js');
+    return new FuseNativeDriver();
+  },
 };
 
 export const driverNames: readonly string[] = Object.keys(drivers);
 export const DEFAULT_DRIVER = 'kernel';
 
-/** Throws UsageError for a name that is none, MountEnvironmentError when the driver lacks what it is built on. */
-export function createDriver(name: string): MountDriver {
+/** Rejects with UsageError for a name that is none, MountEnvironmentError when the driver lacks what it is built on. */
+export async function createDriver(name: string): Promise<MountDriver> {
   const create = Object.hasOwn(drivers, name) ? drivers[name] : undefined;
   if (create === undefined) {
     throw new UsageError(`Cannot use driver '${name}': known are ${driverNames.join(', ')}`);
   }
-  return create();
+  return await create();
+}
+
+/** Rejects as {@link createDriver} does. */
+export async function checkDriver(name: string): Promise<void> {
+  // The default one comes with Shoal.
+  if (name !== DEFAULT_DRIVER) await createDriver(name);
 }

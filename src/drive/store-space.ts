@@ -1,15 +1,14 @@
 /** The disk that a drive's store takes. */
-import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type Corestore from 'corestore';
 import type Hypercore from 'hypercore';
 import { core as storageKeys } from 'hypercore-storage/lib/keys.js';
 import type { StoreSpace } from '../content/disk-cache.js';
-import { limits } from '../limits.js';
 import { asShoalError } from '../log/store-errors.js';
 import { sweepValues } from '../log/values/after-power-loss.js';
 import { valuesOf } from '../log/values/value-database.js';
 import { VALUES } from '../log/values/value-files.js';
+import { diskUsage } from './disk-usage.js';
 
 /** Values of RocksDB's options, by their names in `rocksdb-native`. */
 const FORCE = 1;
@@ -72,48 +71,8 @@ function isLasting(name: string): boolean {
   return !name.endsWith('.log') && !name.startsWith('MANIFEST');
 }
 
-/** Bytes of disk that the files below a folder take; those whose name `counts`. */
-export async function diskUsage(
-  directory: string,
-  counts: (name: string) => boolean = () => true,
-): Promise<number> {
-  let bytes = 0;
-  let files = 0;
-  const pending = [directory];
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    const paths: string[] = [];
-    for (const entry of await listIfThere(next)) {
-      if (++files > limits.store_files_max) return bytes;
-      const path = join(next, entry.name);
-      if (entry.isDirectory()) pending.push(path);
-      else if (counts(entry.name)) paths.push(path);
-    }
-    for (const size of await Promise.all(paths.map(allocatedBytes))) bytes += size;
-  }
-  return bytes;
-}
-
 /** What a log's blocks that are here take, about. */
 function localBytes(log: Hypercore): number {
   if (log.core === null || log.length === 0) return 0;
   return (log.byteLength * log.core.bitfield.countSet(0, log.length)) / log.length;
-}
-
-async function listIfThere(path: string) {
-  try {
-    return await readdir(path, { withFileTypes: true });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
-}
-
-/** A running store makes and removes files all the time. */
-async function allocatedBytes(path: string): Promise<number> {
-  try {
-    return (await lstat(path)).blocks * 512;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
-    throw error;
-  }
 }

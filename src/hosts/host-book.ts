@@ -1,9 +1,9 @@
 /** What a host remembers: who it is, whose drives it keeps, and whom it lets in. Small, and written as a whole. */
 import type { KeyPair } from 'hypercore';
-import sodium from 'sodium-native';
 import z32 from 'z32';
 import { LimitError, NotFoundError, StoreError, UsageError } from '../errors.js';
 import { limits } from '../limits.js';
+import { sodium } from '../log/sodium.js';
 import { createInviteToken, type Invite } from './invite.js';
 import type { HostedLogKeys } from './wire/admission-messages.js';
 

@@ -2,9 +2,10 @@
  * What a host gives to somebody whose drive it is ready to keep. Printed as `shoal-invite-` and z-base-32 of: version
  * (1 byte), host id (32), token (16), checksum (4): the frame of a key, see docs/protocol.md.
  */
-import sodium from 'sodium-native';
+
 import z32 from 'z32';
 import { CapabilityError } from '../errors.js';
+import { sodium } from '../log/sodium.js';
 
 /** Bytes of a host's id: its public key, by which it is found and proves who it is. */
 export const HOST_ID_BYTES = 32;

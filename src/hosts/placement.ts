@@ -17,7 +17,7 @@
  *
  * Only operations that IEEE 754 defines to the last bit are used (no `Math.log()`), so all machines agree.
  */
-import sodium from 'sodium-native';
+import { sodium } from '../log/sodium.js';
 import type { Plan } from './plan-record.js';
 
 /** Names a stripe for all hosts. */

@@ -5,7 +5,7 @@
  */
 import type Hypercore from 'hypercore';
 import type { CoreContext, TreeNode } from 'hypercore';
-import sodium from 'sodium-native';
+import { sodium } from './sodium.js';
 
 const LEAF = Buffer.of(0);
 const PARENT = Buffer.of(1);

@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import test, { type Assertions } from 'brittle';
 import { type CollectReport, collect } from '../../src/drive/collector.js';
+import { diskUsage } from '../../src/drive/disk-usage.js';
 import { readOwedSpace } from '../../src/drive/owed-space.js';
-import { diskUsage } from '../../src/drive/store-space.js';
 import { VALUES } from '../../src/log/values/value-files.js';
 import { retentionKey } from '../../src/tree/keys.js';
 import { encodeRetention } from '../../src/tree/retention-record.js';

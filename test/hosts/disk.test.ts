@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import test from 'brittle';
-import { diskUsage } from '../../src/drive/store-space.js';
+import { diskUsage } from '../../src/drive/disk-usage.js';
 import { findBytes, flipByte } from '../durability/support/store-files.js';
 import { BootstrapNode } from '../support/drive-mount.js';
 import { HostProcess, until } from './support/host-process.js';

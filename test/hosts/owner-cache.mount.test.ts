@@ -1,7 +1,7 @@
 /** Once hosts have confirmed what was written, the writer's own disk is a cache: a drive may be larger than it. */
 import path from 'node:path';
 import { test } from 'brittle';
-import { diskUsage } from '../../src/drive/store-space.js';
+import { diskUsage } from '../../src/drive/disk-usage.js';
 import { eventually, SHARING_TIME, statusOf } from '../sharing/support/shared-drive.js';
 import { writeContent } from '../sharing/support/stream-content.js';
 import { command } from '../support/command.js';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'brittle';
-import { diskUsage } from '../../src/drive/store-space.js';
+import { diskUsage } from '../../src/drive/disk-usage.js';
 import { command } from '../support/command.js';
 import { Machine } from '../support/drive-mount.js';
 import { SHARING_TIME, SharedDrive, statusOf } from './support/shared-drive.js';

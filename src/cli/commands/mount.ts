@@ -4,7 +4,7 @@ import { type Capability, looksLikeCapability, parseCapability } from '../../dri
 import type { VersionName } from '../../drive/history-session.js';
 import { type DriveRecord, type Home, isDriveName } from '../../drive/home.js';
 import { checkMountDirectory } from '../../drive/mount-directory.js';
-import { createDriver, DEFAULT_DRIVER, driverNames } from '../../drive/mount-drivers.js';
+import { checkDriver, DEFAULT_DRIVER, driverNames } from '../../drive/mount-drivers.js';
 import { runningHolder } from '../../drive/store-lock.js';
 import { typedSize } from '../../drive/typed-size.js';
 import { BusyError, UsageError } from '../../errors.js';
@@ -68,7 +68,7 @@ export function addMountCommand(program: Command, context: CliContext): void {
     .option('--json', 'print JSON')
     .action(async (what: string, given: string, options: MountCommandOptions) => {
       // Everything that can be refused is, before anything is made.
-      createDriver(options.driver);
+      await checkDriver(options.driver);
       if (options.takeOver === true && (options.readOnly === true || options.at !== undefined)) {
         throw new UsageError(
           'Cannot use --take-over with --read-only or --at: a drive is taken over to write it',

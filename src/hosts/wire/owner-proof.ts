@@ -1,7 +1,7 @@
 /** By which an owner shows that a drive is his: the plan log's signing key over the connection's handshake hash. */
 import type { CoreManifest, KeyPair } from 'hypercore';
 import Hypercore from 'hypercore';
-import sodium from 'sodium-native';
+import { sodium } from '../../log/sodium.js';
 
 export const OWNER_PROOF_BYTES = 64;
 const CONTEXT = Buffer.from('shoal owner 1');

@@ -33,7 +33,7 @@ interface Node {
 }
 
 /**
- * Files in memory, for tests of a driver: one flat directory of regular files, and links to wait on. Tests reach into it
+ * Files in memory, for tests of a driver: directories and regular files, and files to wait on. Tests reach into it
  * with `put`, `remove` and `contentOf`. Reads of a file named `hang` or `hang-direct` wait for the caller's interrupt; the
  * latter bypasses the kernel's page cache. A file named `later` answers every read in a later turn.
  */
@@ -155,6 +155,17 @@ export class MemoryFileSystem extends NoOpFileSystem {
     const ino = this.#make(mode, caller.uid, caller.gid);
     names.set(name, ino);
     return { entry: this.#counted(ino), open: { handle: ino } };
+  };
+
+  override mkdir: FileSystem['mkdir'] = (parent, name, mode, caller) => {
+    const names = this.#childrenOf(parent);
+    if (names.has(name)) throw new ErrnoError(EEXIST);
+    const ino = this.#make(0o40000 | mode, caller.uid, caller.gid);
+    const node = this.#node(ino);
+    node.children = new Map();
+    node.attributes.nlink = 2;
+    names.set(name, ino);
+    return this.#counted(ino);
   };
 
   override unlink: FileSystem['unlink'] = (parent, name) => {
