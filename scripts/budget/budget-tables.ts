@@ -17,6 +17,7 @@ export function budgetTable(rows: readonly MeasuredRow[]): string {
     'µs each',
     'requests',
     ...WORK_KINDS.map((kind) => `main: ${kind}`),
+    'main: disk',
     'main: idle',
     ...THREAD_KINDS.filter((kind) => kind !== 'main'),
     'later',
@@ -27,13 +28,15 @@ export function budgetTable(rows: readonly MeasuredRow[]): string {
     // The profiler takes time itself; what it says are shares.
     const profiled = Object.values(profile.ms).reduce((sum, ms) => sum + ms, 0);
     const share = profiled === 0 ? 0 : threadUs.main / profiled;
+    const diskUs = profile.diskMs * 1000;
     return [
       row.name,
       rateText(row, us),
       cellOf(us),
       cellOf(Object.values(requests).reduce((sum, count) => sum + count, 0)),
       ...WORK_KINDS.map((kind) => cellOf(profile.ms[kind] * share)),
-      cellOf(Math.max(0, us - threadUs.main)),
+      cellOf(diskUs),
+      cellOf(Math.max(0, us - threadUs.main - diskUs)),
       ...THREAD_KINDS.filter((kind) => kind !== 'main').map((kind) => cellOf(threadUs[kind])),
       cellOf(row.laterUs),
       cellOf(row.syncUs),

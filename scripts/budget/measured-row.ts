@@ -84,6 +84,7 @@ export async function measureRow(
   for (const kind of Object.keys(profile.ms) as (keyof typeof profile.ms)[]) {
     profile.ms[kind] /= operations;
   }
+  profile.diskMs /= operations;
   for (const one of profile.top) one.ms /= operations;
   return { ...middle(runs), plainUs: middle(plainRuns).us, profile };
 }

@@ -19,9 +19,14 @@ export const WORK_KINDS = [
  */
 export type WorkKind = (typeof WORK_KINDS)[number];
 
+/** The main thread waits for the disk itself while that is quick: it takes its time, and next to none of the processor's. */
+type SampleKind = WorkKind | 'disk';
+
 export interface ProfileSummary {
   /** Milliseconds of the main thread. */
   ms: Record<WorkKind, number>;
+  /** In which it waits for the disk, in calls that return once it has answered. */
+  diskMs: number;
   /** Of the functions that took most, first the one that took most. */
   top: { name: string; ms: number }[];
 }
@@ -32,13 +37,14 @@ const TOP_MAX = 400;
  * By the name of a function of Node.js or V8, wherever it is called. Functions of native packages all have the name of one of
  * them, which says nothing: they go with their caller.
  */
-const nativeKinds: readonly [RegExp, WorkKind][] = [
+const nativeKinds: readonly [RegExp, SampleKind][] = [
   [/^(Hmac|Hash|update|digest)$/, 'hash'],
   [
     /^(copy|_copy|_copyActual|copyBytes|set|fill|_fill|concat|allocUnsafeSlow|createUnsafeBuffer|SharedArrayBuffer|ArrayBuffer)$/,
     'copy',
   ],
-  [/^(writev|writeBuffers|writevSync|read)$/, 'kernel'],
+  [/^(writeBuffer|read)$/, 'disk'],
+  [/^(writev|writeBuffers|writevSync)$/, 'kernel'],
 ];
 
 /** By the file of a function; what has none of these goes with its caller. */
@@ -63,8 +69,8 @@ export function summarizeProfile(profile: CpuProfile): ProfileSummary {
   for (const { id, children } of profile.nodes) {
     for (const child of children ?? []) parents.set(child, id);
   }
-  const kinds = new Map<number, WorkKind | null>();
-  const kindOf = (id: number | undefined): WorkKind | null => {
+  const kinds = new Map<number, SampleKind | null>();
+  const kindOf = (id: number | undefined): SampleKind | null => {
     if (id === undefined) return 'runtime';
     const known = kinds.get(id);
     if (known !== undefined) return known;
@@ -75,12 +81,14 @@ export function summarizeProfile(profile: CpuProfile): ProfileSummary {
     return kind;
   };
   const ms = Object.fromEntries(WORK_KINDS.map((kind) => [kind, 0])) as Record<WorkKind, number>;
+  let diskMs = 0;
   const byName = new Map<string, number>();
   profile.samples.forEach((id, index) => {
     const kind = kindOf(id);
     const took = (profile.timeDeltas[index] ?? 0) / 1000;
     if (kind === null) return;
-    ms[kind] += took;
+    if (kind === 'disk') diskMs += took;
+    else ms[kind] += took;
     const name = nameOf(nodes.get(id)?.callFrame);
     byName.set(name, (byName.get(name) ?? 0) + took);
   });
@@ -88,13 +96,13 @@ export function summarizeProfile(profile: CpuProfile): ProfileSummary {
     .map(([name, took]) => ({ name, ms: took }))
     .sort((a, b) => b.ms - a.ms)
     .slice(0, TOP_MAX);
-  return { ms, top };
+  return { ms, diskMs, top };
 }
 
 type Frame = CpuProfile['nodes'][number]['callFrame'];
 
 /** Null for idleness, undefined for what goes with its caller. */
-function ownKind({ functionName, url }: Frame): WorkKind | null | undefined {
+function ownKind({ functionName, url }: Frame): SampleKind | null | undefined {
   // The profiler's own beginning is no work of the mount, either.
   if (functionName === '(idle)' || functionName === 'dispatch') return null;
   if (functionName === '(root)') return 'runtime';

@@ -90,6 +90,7 @@ const row: MeasuredRow = {
       Shoal: 0,
       runtime: 0,
     },
+    diskMs: 0,
     top: [],
   },
 };

@@ -15,7 +15,7 @@ function chain(...frames: [functionName: string, url: string, ms: number][]) {
 }
 
 test('profile summary - whose time it is', (t) => {
-  const { ms, top } = summarizeProfile(
+  const { ms, diskMs, top } = summarizeProfile(
     chain(
       ['(root)', '', 0],
       ['readRequest', 'file:///shoal/dist/mount/kernel/request-loop.js', 1],
@@ -23,6 +23,7 @@ test('profile summary - whose time it is', (t) => {
       ['push', '', 4],
       ['update', 'node:internal/crypto/hash', 8],
       ['append', 'file:///shoal/node_modules/hypercore/index.js', 16],
+      ['writeBuffer', '', 32],
       ['(idle)', '', 1000],
     ),
   );
@@ -30,8 +31,9 @@ test('profile summary - whose time it is', (t) => {
   t.is(ms.Shoal, 6, 'with what is native and called by it');
   t.is(ms.hash, 8);
   t.is(ms['log and tree'], 16);
+  t.is(diskMs, 32, 'what waits for the disk is nobody’s work');
   t.alike(
-    top.slice(0, 2).map(({ name }) => name),
-    ['append hypercore/index.js:7', 'update crypto/hash:7'],
+    top.slice(0, 3).map(({ name }) => name),
+    ['writeBuffer', 'append hypercore/index.js:7', 'update crypto/hash:7'],
   );
 });
