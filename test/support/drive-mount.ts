@@ -24,6 +24,8 @@ const END_WITH_PARENT = new URL('./end-with-parent.js', import.meta.url).href;
 
 const COMMAND_TIME_MS_MAX = 60_000;
 const PROCESS_END_MS_MAX = 10_000;
+/** Of each drive, in an error. */
+const LOG_LINES = 20;
 /** Of a node of a private network. */
 const STARTS_MAX = 5;
 
@@ -74,11 +76,30 @@ export class Machine {
     return machine;
   }
 
-  /** Runs a command that must succeed; returns what it printed. */
-  shoal(...args: string[]): Promise<string> {
-    if (this.#here) return runHereWell(args, this.#environment);
-    const [program, ...words] = this.#words(args);
-    return command(program, words, this.#options());
+  /** Runs a command that must succeed; returns what it printed. An error tells what mounts of this machine had to say last. */
+  async shoal(...args: string[]): Promise<string> {
+    try {
+      if (this.#here) return await runHereWell(args, this.#environment);
+      const [program, ...words] = this.#words(args);
+      return await command(program, words, this.#options());
+    } catch (error) {
+      if (error instanceof Error) error.message += this.#lastLogLines();
+      throw error;
+    }
+  }
+
+  #lastLogLines(): string {
+    const drives = path.join(this.home, 'drives');
+    if (!existsSync(drives)) return '';
+    const lines = readdirSync(drives).flatMap((name) => {
+      const log = path.join(drives, name, 'log');
+      if (!existsSync(log)) return [];
+      return [
+        `\nlog of '${name}':`,
+        ...readFileSync(log, 'utf8').trim().split('\n').slice(-LOG_LINES),
+      ];
+    });
+    return lines.join('\n');
   }
 
   /** Runs a command and returns its result, whatever the exit code. */
