@@ -135,6 +135,7 @@ export class Protector {
     if (swarm !== null) {
       this.#wire = new HostsWire({
         planCore: planLog.core,
+        planPublicKey: planKeyPair.publicKey,
         hello: (connection) => ({
           role: 'owner',
           proof: signOwnerProof(planKeyPair, connection.handshakeHash),

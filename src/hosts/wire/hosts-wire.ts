@@ -15,8 +15,8 @@ import { verifyOwnerProof } from './owner-proof.js';
 export interface HostsWireOptions {
   /** The plan log, ready, and replicated with the peers. */
   planCore: Hypercore;
-  /** What the plan log is signed with; without it, its manifest says so once it is here. */
-  planPublicKey?: Buffer | undefined;
+  /** What the plan log is signed with. Its manifest says so, too, which may come after an owner who must not be taken for a liar. */
+  planPublicKey: Buffer;
   /** What we are, to a peer. */
   hello: (connection: NoiseSecretStream) => Hello;
   /** Reads a block as it is stored; null when it is not here. */
@@ -122,9 +122,7 @@ export class HostsWire {
     }, limits.host_channel_retry_ms).unref();
   }
 
-  #isOwner(proof: Buffer, connection: NoiseSecretStream): boolean {
-    const { planCore, planPublicKey } = this.#options;
-    const publicKey = planPublicKey ?? planCore.manifest?.signers[0]?.publicKey;
-    return publicKey !== undefined && verifyOwnerProof(proof, publicKey, connection.handshakeHash);
+  #isOwner(proof: Buffer, { handshakeHash }: NoiseSecretStream): boolean {
+    return verifyOwnerProof(proof, this.#options.planPublicKey, handshakeHash);
   }
 }

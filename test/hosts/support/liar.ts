@@ -48,6 +48,7 @@ export class Liar {
     });
     const wire = new HostsWire({
       planCore: plan,
+      planPublicKey: owner.planPublicKey,
       hello: () => ({ role: 'host' }),
       readBlock: async (log, block) => {
         liar.asked++;

@@ -121,6 +121,7 @@ export class LittleOwner {
     });
     this.#wire = new HostsWire({
       planCore: this.cores.plan,
+      planPublicKey: this.planPublicKey,
       hello: ({ handshakeHash }) => ({
         role: 'owner',
         proof: signOwnerProof(this.#planKeyPair, handshakeHash),

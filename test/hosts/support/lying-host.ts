@@ -36,7 +36,7 @@ export async function lyingHost(
   const store = new Corestore(path.join(temporaryFolder(t, 'liar'), 'store'));
   const closings: (() => void)[] = [];
   let kept: Promise<void> | null = null;
-  const keep = async (keys: HostedLogKeys): Promise<void> => {
+  const keep = async (keys: HostedLogKeys, planPublicKey: Buffer): Promise<void> => {
     const cores: Record<string, Hypercore> = {};
     for (const [name, key] of Object.entries(keys)) {
       const core = store.get({ key, writable: false });
@@ -47,6 +47,7 @@ export async function lyingHost(
     swarm.join(tree.discoveryKey);
     const wire = new HostsWire({
       planCore: plan,
+      planPublicKey,
       hello: () => ({ role: 'host' }),
       readBlock: (_log, block) => answer(block),
       log: () => undefined,
@@ -82,9 +83,9 @@ export async function lyingHost(
     keyPair: { publicKey, secretKey },
     bootstrap: parseBootstrap(bootstrap),
     onConnection: (connection) =>
-      serveAdmission(connection, async ({ keys }) => {
+      serveAdmission(connection, async ({ keys, planPublicKey }) => {
         // An owner whose connection broke asks again.
-        kept ??= keep(keys);
+        kept ??= keep(keys, planPublicKey);
         await kept;
         return GIVES;
       }),
