@@ -3,7 +3,6 @@
  * (4 bytes). The frame (prefix, version first, checksum last) is the same in every version, so that an older program
  * can tell a newer key from a mistyped one. Layout: docs/protocol.md.
  */
-
 import z32 from 'z32';
 import { CapabilityError } from '../errors.js';
 import { sodium } from '../log/sodium.js';
