@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { withServed } from '../benchmark/served-directory.js';
 import type { Sizes } from '../benchmark/sizes.js';
 import { median } from '../benchmark/statistics.js';
-import { chooseWorkloads, settle } from '../benchmark/workloads.js';
+import { chooseWorkloads, measure } from '../benchmark/workloads.js';
 
 const MEMORY_MOUNT = fileURLToPath(new URL('./memory-mount.js', import.meta.url));
 const ROUNDS = 3;
@@ -33,10 +33,7 @@ async function timeOf(id: string, folder: string, sizes: Sizes): Promise<number>
   const place = { folder, source: folder, sizes };
   const times: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    await workload.prepare?.(place);
-    await settle(place, workload.cold === true);
-    const { seconds, operations } = await workload.run(place);
-    times.push((seconds * 1e6) / operations);
+    times.push(1e6 / (await measure(workload, place)));
   }
   return median(times);
 }

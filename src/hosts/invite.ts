@@ -2,7 +2,6 @@
  * What a host gives to somebody whose drive it is ready to keep. Printed as `shoal-invite-` and z-base-32 of: version
  * (1 byte), host id (32), token (16), checksum (4): the frame of a key, see docs/protocol.md.
  */
-
 import z32 from 'z32';
 import { CapabilityError } from '../errors.js';
 import { sodium } from '../log/sodium.js';

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'brittle';
 import { checkDrive, describeReport } from '../durability/support/check-drive.js';
 import { errorCode, eventually, SHARING_TIME, statusOf } from '../sharing/support/shared-drive.js';
-import { bringBack, logOf, shows, withoutWriter, write } from './support/without-writer.js';
+import { bringBack, shows, withoutWriter, write } from './support/without-writer.js';
 
 test(
   'the old writer has versions that nobody else has: they stay, and it does not follow',
@@ -64,7 +64,7 @@ test(
     // A reader alone can show it: it has the owner's signature.
     const again = await reader.machine.mount('copy', []);
     await eventually('the old writer stops', async () => (await statusOf(old)).readOnly);
-    t.ok(/has taken 'notes' over/.test(logOf(origin, 'notes')));
+    t.ok(/has taken 'notes' over/.test(origin.logOf('notes')));
     t.is(
       errorCode(() => writeFileSync(path.join(old.directory, 'no'), '')),
       'EROFS',

@@ -131,7 +131,7 @@ async function expectTheRest(t: Assertions, mount: DriveMount, written: string[]
 }
 
 function expectLogLine(t: Assertions, machine: Machine, text: string | RegExp): void {
-  const log = readFileSync(join(machine.home, 'drives', 'notes', 'log'), 'utf8');
+  const log = machine.logOf('notes');
   t.ok(typeof text === 'string' ? log.includes(text) : text.test(log), `log line: ${text}`);
 }
 

@@ -46,9 +46,6 @@ function write(path: string, bytes: Buffer): void {
   }
 }
 
-const logOf = (machine: Machine): string =>
-  readFileSync(join(machine.home, 'drives', 'notes', 'log'), 'utf8');
-
 /** Changes in a directory of their own, each synced, and at once a kill. */
 async function changeAndKill(machine: Machine, folder: string): Promise<void> {
   const mount = await machine.mount('notes', ['--offline']);
@@ -96,7 +93,7 @@ for (const [name, options] of OPENED) {
   }, async (t) => {
     const machine = Machine.forTest(t);
     await machine.shoal('create', 'notes');
-    const isReplayed = () => /Committed version \d+ from the journal/.test(logOf(machine));
+    const isReplayed = () => /Committed version \d+ from the journal/.test(machine.logOf('notes'));
     // A commit that is due anyway may come between the last sync and the kill.
     let rounds = 0;
     for (; rounds < ROUNDS_MAX && (rounds === 0 || !isReplayed()); rounds++) {

@@ -1,5 +1,5 @@
 /** Hostile peers: mounts stay up with bounded memory, say in one line what happened, and are served by honest peers. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Assertions, test } from 'brittle';
 import { MemorySampler } from '../../scripts/benchmark/mount-process.js';
@@ -39,7 +39,7 @@ async function openScene(t: Assertions): Promise<Scene> {
 }
 
 function logOf(mount: DriveMount): string {
-  return readFileSync(join(mount.machine.home, 'drives', mount.name, 'log'), 'utf8');
+  return mount.machine.logOf(mount.name);
 }
 
 /** Something new at the origin can be read at the reader. Not by this process: the hostile peer lives in it. */

@@ -88,16 +88,21 @@ export class Machine {
     }
   }
 
+  /** What mounts of a drive had to say. */
+  logOf(name: string): string {
+    return readFileSync(this.#logPath(name), 'utf8');
+  }
+
+  #logPath(name: string): string {
+    return path.join(this.home, 'drives', name, 'log');
+  }
+
   #lastLogLines(): string {
     const drives = path.join(this.home, 'drives');
     if (!existsSync(drives)) return '';
     const lines = readdirSync(drives).flatMap((name) => {
-      const log = path.join(drives, name, 'log');
-      if (!existsSync(log)) return [];
-      return [
-        `\nlog of '${name}':`,
-        ...readFileSync(log, 'utf8').trim().split('\n').slice(-LOG_LINES),
-      ];
+      if (!existsSync(this.#logPath(name))) return [];
+      return [`\nlog of '${name}':`, ...this.logOf(name).trim().split('\n').slice(-LOG_LINES)];
     });
     return lines.join('\n');
   }

@@ -78,7 +78,3 @@ export async function shows(mount: DriveMount, names: string[]): Promise<void> {
     }
   }
 }
-
-export function logOf({ home }: Machine, name: string): string {
-  return readFileSync(path.join(home, 'drives', name, 'log'), 'utf8');
-}
