@@ -16,6 +16,7 @@ import { DirectWriter, type UseFile } from './direct-writer.js';
 import { type OpenMark, OpenMarkFile } from './open-mark.js';
 import { numberOfName, OpenValueFiles } from './open-value-files.js';
 import { PageMap } from './page-map.js';
+import { StretchReader } from './stretch-reader.js';
 import {
   corruptionAt,
   joined,
@@ -49,6 +50,7 @@ export class ValueFiles {
   #opened: Promise<OpenMark | null> | null = null;
   readonly #mark: OpenMarkFile;
   readonly #direct = new DirectWriter();
+  readonly #stretches = new StretchReader((file, work) => this.#files.useDirect(file, work));
   #canReadDirect = true;
   #marking: Promise<void> | null = null;
   /** The mark is that of this process. */
@@ -271,6 +273,7 @@ export class ValueFiles {
     } finally {
       this.#isClosed = true;
       this.#direct.close();
+      this.#stretches.close();
       await this.#files.close();
     }
   }
@@ -411,11 +414,12 @@ export class ValueFiles {
     const { file, offset } = (run[0] as Reading).pointer;
     try {
       const values = run.map(({ pointer }) => Buffer.allocUnsafeSlow(pointer.length));
-      await this.#files.use(file, (handle) => readv(handle.fd, values, offset));
+      const isThere = (i: number) => crc32(values[i] as Buffer) === run[i]?.pointer.checksum;
+      const isWhole = (await this.#readAhead(run, values)) && values.every((_, i) => isThere(i));
+      if (!isWhole) await this.#files.use(file, (handle) => readv(handle.fd, values, offset));
       for (const [i, { pointer, resolve, reject }] of run.entries()) {
-        const value = values[i] as Buffer;
         // What a file that ends too early leaves unread is random.
-        if (crc32(value) === pointer.checksum) resolve(value);
+        if (isWhole || isThere(i)) resolve(values[i] as Buffer);
         else reject(corruptionAt(pointer));
       }
     } catch (error) {
@@ -424,6 +428,14 @@ export class ValueFiles {
         reject(isGone ? corruptionAt(pointer, error) : (error as Error));
       }
     }
+  }
+
+  /** Whether the values, which lie one behind the other, were among what was read ahead. It may have been read too early. */
+  async #readAhead(run: readonly Reading[], values: readonly Buffer[]): Promise<boolean> {
+    const { file, offset } = (run[0] as Reading).pointer;
+    if (this.#cached.has(file)) return false;
+    const length = values.reduce((sum, value) => sum + value.length, 0);
+    return (await this.#stretches.fill({ file, offset, length }, values)) ?? false;
   }
 
   async #release(ranges: readonly ValueRange[]): Promise<void> {
