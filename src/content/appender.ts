@@ -328,12 +328,21 @@ export class Appender {
     }
   }
 
+  /**
+   * Whether somebody waits for what is pending, or it makes a whole batch. An append takes as long for one block as for several:
+   * what is synced a few kilobytes at a time, by the journal, lets each commit append it in one go.
+   */
+  get #isWorthAnAppend(): boolean {
+    return this.#waiters.length > 0 || this.#pendingBytes >= batch_bytes_max;
+  }
+
   /** Begins to seal what comes behind these batches, which are in order, as far as there is space. */
   #startBatches(batches: Batch[]): void {
     // Without a thread they are sealed here and now, while everything else waits.
     const most = this.#sealer.isReady ? batches_max : batches_without_thread_max;
     let start = batches.reduce((sum, { blocks }) => sum + blocks.length, 0);
     while (batches.length < most) {
+      if (start === 0 && !this.#isWorthAnAppend) return;
       const batch = start === 0 ? this.#startBatch(0) : this.#startBatchAhead(start);
       if (batch === null) return;
       batches.push(batch);

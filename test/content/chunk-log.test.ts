@@ -177,11 +177,11 @@ test('chunk log: small chunks share blocks of up to 64 KiB', async (t) => {
 
 test('chunk log: large chunks between small ones keep their order and numbers', async (t) => {
   const { log, core } = await openChunkLog(t);
-  const pieces = Array.from({ length: 90 }, (_, i) =>
+  const pieces = Array.from({ length: 180 }, (_, i) =>
     randomBytes(i % 3 === 0 ? 40_000 : 300 + i, 200 + i),
   );
   const chunks = pieces.map((piece) => log.put([piece]));
-  // More than 1 MiB waits behind the pack, so it went along without a drain.
+  // A whole batch waits, more than 1 MiB of it behind the pack, so it went along without a drain.
   await new Promise<void>((resolve) => {
     const look = (): void => {
       if (core.length > 25) resolve();
@@ -197,6 +197,22 @@ test('chunk log: large chunks between small ones keep their order and numbers', 
   t.is(chunks[1]!.block, 1);
   t.is(chunks[2]!.block, 1, 'small ones share');
   t.is(chunks[3]!.block, 2);
+});
+
+test('chunk log: what is put little by little is appended at once when somebody needs it', async (t) => {
+  const { log, core } = await openChunkLog(t);
+  let appends = 0;
+  core.on('append', () => appends++);
+  const pieces = Array.from({ length: 40 }, (_, i) => randomBytes(i < 20 ? 40_000 : 4000, 900 + i));
+  const chunks = [];
+  for (const piece of pieces) {
+    chunks.push(log.put([piece]));
+    await setImmediate();
+  }
+  t.ok((await readAll(log, chunks)).equals(Buffer.concat(pieces)), 'it is readable all the same');
+  await log.drain();
+  t.alike([appends, core.length], [1, 22], 'in one append');
+  t.ok((await readAll(log, chunks)).equals(Buffer.concat(pieces)));
 });
 
 test('chunk log: random puts, drains and reads against a model', async (t) => {
