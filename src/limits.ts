@@ -46,8 +46,12 @@ export const limits = {
   sync_journal_bytes: 4 << 20,
   /** Where there was no room for it, it is tried again after so long; until then fsync commits. */
   sync_journal_retry_ms: 10_000,
-  /** Chunks put since the last commit that it takes up; with more, fsync commits. */
+  /** Written data in memory, and chunks put since the last commit, that it takes up; with more, fsync commits. */
   sync_journal_data_bytes_max: 1 << 20,
+  /** When the disk has no more room, a commit with synced data may take so much of the reserve, with all else that it has. */
+  sync_reserve_bytes_max: 2 << 20,
+  /** Stretches of a file that are known to be written since its last entry; with more, all of what is in memory is noted anew. */
+  noted_stretches_max: 64,
   /** Changed inodes and directories that it takes up at once; with more, fsync commits. */
   sync_journal_records_max: 64,
   /** An entry of the sync journal that the main thread may write itself. */

@@ -2,6 +2,8 @@
 import { appendPuts } from '../content/append-puts.js';
 import type { ChunkPut } from '../content/content-store.js';
 import { DamagedError } from '../errors.js';
+import type { NotedWrite } from '../fs/noted-writes.js';
+import { replayWrites } from '../fs/replay-writes.js';
 import { decodeSyncEntry, type SyncBase, type SyncEntry, syncBaseOf } from '../fs/sync-entry.js';
 import { limits } from '../limits.js';
 import { readSyncJournal } from '../log/sync-journal.js';
@@ -9,7 +11,7 @@ import { decodeCommit, encodeCommit } from '../tree/commit-record.js';
 import { HyperbeeTree } from '../tree/hyperbee-tree.js';
 import { commitKey } from '../tree/keys.js';
 import { type DriveLogs, storeSyncOf } from './drive-logs.js';
-import type { WriterKeys } from './key-derivation.js';
+import { deriveChunkHashKey, type WriterKeys } from './key-derivation.js';
 
 export interface ReplayOptions {
   logs: DriveLogs;
@@ -39,11 +41,19 @@ export async function replayJournal(options: ReplayOptions): Promise<void> {
     const commit = tree.head.length === 0 ? null : await tree.get(commitKey);
     if (commit === null) return;
     const base = syncBaseOf(decodeCommit(commit), tree.head);
-    const { newest, puts } = continuationOf(entries, base);
+    const { newest, puts, writes } = continuationOf(entries, base);
     if (newest === null) return;
-    await appendPuts(content, puts);
+    const replayed = await replayWrites({
+      changes: newest.changes,
+      writes,
+      stored: (key) => tree.get(key),
+      writer: 0,
+      firstBlock: puts.reduce((end, { block }) => Math.max(end, block + 1), content.length),
+      hashKey: deriveChunkHashKey(writer.readSecret),
+    });
+    await appendPuts(content, [...puts, ...replayed.puts]);
     await tree.write(
-      newest.changes.map(({ key, value }) => {
+      replayed.changes.map(({ key, value }) => {
         if (value === null || !key.equals(commitKey)) return { key, value };
         // The same head may have another fork by now.
         return { key, value: encodeCommit({ ...decodeCommit(value), previous: tree.head }) };
@@ -57,13 +67,14 @@ export async function replayJournal(options: ReplayOptions): Promise<void> {
   }
 }
 
-/** The newest of the entries that continue a commit, and the chunks of all of them. */
+/** The newest of the entries that continue a commit, and the chunks and the data of all of them. */
 export function continuationOf(
   entries: readonly SyncEntry[],
   base: SyncBase,
-): { newest: SyncEntry | null; puts: ChunkPut[] } {
+): { newest: SyncEntry | null; puts: ChunkPut[]; writes: NotedWrite[] } {
   let newest: SyncEntry | null = null;
   const puts: ChunkPut[] = [];
+  let writes: NotedWrite[] = [];
   for (const [index, entry] of entries.entries()) {
     const { version, timeMs, treeLength } = entry.base;
     const isNext =
@@ -71,9 +82,14 @@ export function continuationOf(
     if (!isNext || entry.sequence !== index) break;
     newest = entry;
     puts.push(...entry.puts);
+    if (entry.forgotten.length > 0) {
+      const forgotten = new Set(entry.forgotten);
+      writes = writes.filter(({ ino }) => !forgotten.has(ino));
+    }
+    writes.push(...entry.writes);
   }
   if (newest !== null && !newest.changes.some(({ key }) => key.equals(commitKey))) {
     throw new DamagedError('Cannot use the sync journal: an entry has no commit record');
   }
-  return { newest, puts };
+  return { newest, puts, writes };
 }

@@ -4,20 +4,14 @@ import type { CommitChanges } from '../tree/commit-record.js';
 import { encodeEntry } from '../tree/entry-record.js';
 import { encodeInode } from '../tree/inode-record.js';
 import { entryKey, inodeKey, orphanKey, segmentKey, xattrKey } from '../tree/keys.js';
-import { type ExtentRecord, encodeSegment } from '../tree/segment-record.js';
+import { encodeSegment } from '../tree/segment-record.js';
 import type { TreeChange } from '../tree/tree.js';
-import { chunkOf, type Extent, isMemory } from './extents.js';
+import { isMemory, recordOf } from './extents.js';
 import type { Inode, Segment } from './inode.js';
 import type { Deletion, Reaper } from './reaper.js';
 
 /** Bytes of names a commit record lists before it says "everything" instead. */
 const LISTED_NAME_BYTES_MAX = 128 << 10;
-
-function recordOf(extent: Extent): ExtentRecord {
-  if (isMemory(extent)) throw new Error('A commit refers to data that is in no chunk');
-  const { start, length, skip } = extent;
-  return { start, length, chunk: chunkOf(extent), skip };
-}
 
 export class CommitBatch {
   readonly changes: TreeChange[] = [];
@@ -39,8 +33,11 @@ export class CommitBatch {
     return this.changes.length === 0;
   }
 
-  /** Takes up an inode's record, segments and extended attributes. Its data must be sealed. */
-  addInode(inode: Inode): void {
+  /**
+   * Takes up an inode's record, segments and extended attributes. Its data must be sealed, unless what is in memory is to be
+   * left out.
+   */
+  addInode(inode: Inode, leavesMemoryOut = false): void {
     inode.committing++;
     const { fileBytes } = inode;
     this.#inodes.push({ inode, orphaned: inode.orphaned, fileBytes });
@@ -56,17 +53,19 @@ export class CommitBatch {
       this.changes.push({ key: orphanKey(inode.ino), value: null });
       inode.orphaned = false;
     }
-    this.#addSegments(inode);
+    this.#addSegments(inode, leavesMemoryOut);
     this.#addXattrs(inode);
   }
 
-  #addSegments(inode: Inode): void {
+  #addSegments(inode: Inode, leavesMemoryOut: boolean): void {
     for (const [index, segment] of inode.data?.segments ?? []) {
       if (!segment.dirty) continue;
       segment.dirty = false;
       this.#segments.push(segment);
       const key = segmentKey(inode.ino, index);
-      const { extents } = segment;
+      const extents = leavesMemoryOut
+        ? segment.extents.filter((extent) => !isMemory(extent))
+        : segment.extents;
       if (extents.length > 0)
         this.changes.push({ key, value: encodeSegment(extents.map(recordOf)) });
       else if (index < inode.persistedSegmentsEnd) this.changes.push({ key, value: null });

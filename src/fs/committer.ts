@@ -12,12 +12,14 @@ import type { Superblock } from '../tree/superblock.js';
 import type { Tree, TreeChange } from '../tree/tree.js';
 import { CommitBatch } from './commit-batch.js';
 import { CommitFailure } from './commit-failure.js';
+import { CommitTimer } from './commit-timer.js';
 import { DataRoom } from './data-room.js';
 import { type Decision, decideNow, type PendingDecision } from './decision.js';
 import { DriveRecords } from './drive-records.js';
 import type { Inode } from './inode.js';
 import { type Journal, JournalWriter } from './journal-writer.js';
 import { NotInMemory } from './not-in-memory.js';
+import { isNotedAsWritten, noteWrites, type WriteNotes } from './noted-writes.js';
 import { type DoomedRecords, Reaper } from './reaper.js';
 import type { Sealer } from './sealer.js';
 import { syncBaseOf } from './sync-entry.js';
@@ -56,7 +58,8 @@ export class Committer {
   readonly room: DataRoom;
   #decision: PendingDecision | null = null;
   #last: CommitRecord;
-  #timer: NodeJS.Timeout | null = null;
+  /** A failed commit is reported by itself, and tried again. */
+  readonly #timer = new CommitTimer(() => this.commit().catch(() => undefined));
   #running: Promise<void> | null = null;
   #next: Promise<void> | null = null;
   readonly #failure: CommitFailure;
@@ -280,14 +283,16 @@ export class Committer {
     if (!this.#journal.isOpen || !this.#isSmall) return null;
     if (!this.#isChanged) return Buffer.alloc(0);
     const batch = new CommitBatch();
+    const notes: WriteNotes = { forgotten: [], writes: [] };
     this.#isNoting = true;
     try {
-      this.#freeze(batch, null);
+      this.#freeze(batch, null, notes);
       if (batch.isEmpty) return Buffer.alloc(0);
       batch.changes.push({ key: commitKey, value: encodeCommit(this.#recordFor(batch)) });
-      return this.#journal.encode(batch.changes);
+      return this.#journal.encode(batch.changes, notes);
     } catch {
       // The commit, which meets the same, says so.
+      this.#journal.giveUp();
       return null;
     } finally {
       // In the same tick: the next entry, and the commit, are to have all of it again.
@@ -341,18 +346,18 @@ export class Committer {
 
   /** Commits what is dirty and stops. Rejects like `commit`; then a later call tries again. */
   async close(): Promise<void> {
-    this.#clearTimer();
+    this.#timer.clear();
     while (!this.isClean || this.#running !== null) {
       await this.commit();
       // What the reaper has left has orphan records by now; the next mount goes on with it.
       if (this.dirtyRecords === 0 && !this.#syncOwed && this.#running === null) break;
     }
     this.#closed = true;
-    this.#clearTimer();
+    this.#timer.clear();
   }
 
   async #run(): Promise<void> {
-    this.#clearTimer();
+    this.#timer.clear();
     try {
       await this.#attempt().catch(async (error: unknown) => {
         if (!(error instanceof NoSpaceError) || !(await this.#dropUnused())) throw error;
@@ -360,7 +365,7 @@ export class Committer {
       });
     } catch (error) {
       this.#failure.set(error);
-      if (!this.#closed && this.#stopped === null) this.#startTimer(RETRY_MS);
+      if (!this.#closed && this.#stopped === null) this.#timer.start(RETRY_MS);
       throw error;
     }
     this.#failure.clear();
@@ -369,9 +374,13 @@ export class Committer {
   }
 
   /** The data of files that were deleted since is not what a commit should fail for. */
-  #dropUnused(): Promise<boolean> {
+  async #dropUnused(): Promise<boolean> {
     const { content, chunksInMemory } = this.#options;
-    return content.dropUnused(this.#journal.blocksEnd, chunksInMemory);
+    const isAny = await content.dropUnused(this.#journal.blocksEnd, chunksInMemory);
+    // What is noted as it was written got its blocks just now, beside what else is dirty.
+    if (!this.#journal.hasWrites || content.pendingBytes > limits.sync_reserve_bytes_max)
+      return isAny;
+    return content.dropUnused(content.statistics().blocks, chunksInMemory);
   }
 
   /** Rejects with what kept it; all is dirty then, or still to be synced. */
@@ -387,7 +396,7 @@ export class Committer {
       });
     }
     try {
-      this.#freeze(batch, decision);
+      this.#freeze(batch, decision, null);
       this.#isChanged = false;
       // What was sealed of files without a name goes with the next entry, or the next commit that has something.
       if (!batch.isEmpty) {
@@ -427,14 +436,18 @@ export class Committer {
     else if (!this.isClean) this.#schedule();
   }
 
-  /** All in one tick: nothing may change between the first and the last record. */
-  #freeze(batch: CommitBatch, decision: PendingDecision | null): void {
+  /** All in one tick: nothing may change between the first and the last record. With `notes` they take up written data. */
+  #freeze(batch: CommitBatch, decision: PendingDecision | null, notes: WriteNotes | null): void {
+    const isNoted = (inode: Inode): boolean => notes !== null && isNotedAsWritten(inode);
     // Sealing first: it is the part that may fail, and nothing is taken off the lists yet.
-    for (const inode of this.#dirtyInodes) this.#options.sealer.sealAll(inode);
+    for (const inode of this.#dirtyInodes) {
+      if (!isNoted(inode)) this.#options.sealer.sealAll(inode);
+    }
     for (const inode of this.#dirtyInodes) {
       // A file that never had a name in the tree and has none now lives in memory only.
       if (inode.nlink === 0 && !inode.persisted) inode.dirty = false;
-      else batch.addInode(inode);
+      else batch.addInode(inode, isNoted(inode));
+      if (notes !== null) noteWrites(inode, this.#journal.series, notes);
     }
     for (const inode of this.#dirtyDirectories) {
       if (inode.nlink === 0 && !inode.persisted) inode.directory?.dirtyNames.clear();
@@ -470,29 +483,14 @@ export class Committer {
 
   #schedule(): void {
     if (this.dirtyRecords > limits.dirty_records_max) this.#soon();
-    else if (this.#timer === null && this.#running === null && !this.#closed) {
-      this.#startTimer(limits.commit_interval_ms);
+    else if (!this.#timer.isSet && this.#running === null && !this.#closed) {
+      this.#timer.start(limits.commit_interval_ms);
     }
   }
 
   /** Starts a commit in the background unless one runs or the last one failed. */
   #soon(): void {
     if (this.#running !== null || this.#failure.isSet || this.#closed) return;
-    this.#clearTimer();
-    this.#startTimer(0);
-  }
-
-  #startTimer(ms: number): void {
-    this.#clearTimer();
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      // Reported by the commit itself, and tried again.
-      this.commit().catch(() => undefined);
-    }, ms);
-  }
-
-  #clearTimer(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#timer.start(0);
   }
 }

@@ -103,6 +103,13 @@ export function extentOf(record: ExtentRecord): Extent {
   };
 }
 
+/** An extent as the tree is to record it, which cannot be data in memory. */
+export function recordOf(extent: Extent): ExtentRecord {
+  if (isMemory(extent)) throw new Error('A record refers to data that is in no chunk');
+  const { start, length, skip } = extent;
+  return { start, length, chunk: chunkOf(extent), skip };
+}
+
 /** Index of the first extent that ends behind `offset`; the length of the list when none does. */
 export function firstEndingBehind(extents: readonly Extent[], offset: number): number {
   let low = 0;

@@ -156,6 +156,8 @@ export class FileContents {
     const segment = this.#table.segmentForWriting(inode, index);
     const fileData = this.#table.dataOf(inode);
     const { extents } = segment;
+    const base = index * SEGMENT;
+    fileData.noted.wrote(base + start, base + start + data.length);
     const at = firstEndingBehind(extents, start - 1);
     const extent = extents[at];
     if (extent !== undefined && isMemory(extent)) {
@@ -241,6 +243,7 @@ export class FileContents {
     if (known !== undefined && known.extents.length === 0) return;
     const segment = this.#table.segmentForWriting(inode, index);
     const removed = punch(segment.extents, start, end);
+    if (removed.memoryBytes > 0) inode.data?.noted.lost();
     this.#added(inode, -removed.bytes, -removed.memoryBytes);
     if (!segment.extents.some(isMemory)) inode.data?.memorySegments.delete(index);
   }
@@ -300,6 +303,7 @@ export class FileContents {
     const segment = this.#table.segmentForWriting(to, toIndex);
     const target = toOffset - toIndex * SEGMENT;
     const removed = punch(segment.extents, target, target + length);
+    this.#table.dataOf(to).noted.lost();
     let added = 0;
     let memory = 0;
     for (const extent of copied) {
@@ -337,6 +341,7 @@ export class FileContents {
     const before = bytesOf(segment.extents);
     const after = bytesOf(extents);
     segment.extents = extents;
+    inode.data?.noted.lost();
     if (after.memory > 0) this.#table.dataOf(inode).memorySegments.add(index);
     this.#added(inode, after.all - before.all, after.memory - before.memory);
   }

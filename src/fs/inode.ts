@@ -7,6 +7,7 @@ import type { InodeRecord } from '../tree/inode-record.js';
 import type { Timestamp } from './clock.js';
 import type { Extent } from './extents.js';
 import type { OlderHead } from './inodes-in-use.js';
+import { NotedWrites } from './noted-writes.js';
 
 export const S_IFMT = 0o170000;
 export const S_IFIFO = 0o010000;
@@ -39,6 +40,8 @@ export class FileData {
   readonly memorySegments = new Set<number>();
   /** Bytes of such data. */
   memoryBytes = 0;
+  /** What of it is durable. */
+  readonly noted = new NotedWrites();
   /** Answer to `needStoredSegments`, for one use. */
   stored: { from: number; commits: number; indexes: number[] } | null = null;
   /** Streaming looks for complete chunks when `memoryBytes` reaches this. */

@@ -90,6 +90,7 @@ export class Sealer {
     const held = extents.reduce((sum, extent) => sum + extent.length, 0);
     // A file with holes keeps them.
     if (held !== size) return false;
+    data.noted.lost();
     inode.inline = Buffer.concat(extents.map((extent) => memoryBytes(extent)));
     punch(segment.extents, 0, SEGMENT);
     segment.dirty = true;
@@ -102,6 +103,7 @@ export class Sealer {
   }
 
   #sealRun(inode: Inode, data: FileData, run: Run, final: boolean): void {
+    data.noted.lost();
     this.#tails.prepend(data, run);
     const ends = this.#content.boundaries(run.pieces, false);
     const cut = ends[ends.length - 1] ?? 0;

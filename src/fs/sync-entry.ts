@@ -1,6 +1,7 @@
 /**
  * An entry of the sync journal: all records that differ from the last commit, so the newest entry alone is enough, and
- * the chunks that were put since the entry before, which all entries together have. Layout: docs/format.md.
+ * the chunks that were put and the data that was written since the entry before, which all entries together have. Layout:
+ * docs/format.md.
  */
 import type { ChunkPut } from '../content/content-store.js';
 import { limits } from '../limits.js';
@@ -15,8 +16,10 @@ import {
 } from '../tree/codec.js';
 import type { CommitRecord } from '../tree/commit-record.js';
 import type { Head, TreeChange } from '../tree/tree.js';
+import type { NotedWrite, WriteNotes } from './noted-writes.js';
 
-const ENTRY_VERSION = 1;
+/** The second has written data; it is written only where there is some. */
+const ENTRY_VERSION = 2;
 /** Of a number. */
 const UINT_BYTES_MAX = 9;
 
@@ -28,7 +31,7 @@ export interface SyncBase {
   treeLength: number;
 }
 
-export interface SyncEntry {
+export interface SyncEntry extends WriteNotes {
   base: SyncBase;
   /** From 0. */
   sequence: number;
@@ -41,15 +44,18 @@ export function syncBaseOf({ version, timeMs }: CommitRecord, head: Head): SyncB
   return { version, timeMs, treeLength: head.length };
 }
 
-export function encodeSyncEntry({ base, sequence, changes, puts }: SyncEntry): Buffer {
-  let bytes = 1 + 6 * UINT_BYTES_MAX;
+export function encodeSyncEntry(entry: SyncEntry): Buffer {
+  const { base, sequence, changes, puts, forgotten, writes } = entry;
+  const hasNotes = forgotten.length > 0 || writes.length > 0;
+  let bytes = 1 + (8 + forgotten.length) * UINT_BYTES_MAX;
   for (const { key, value } of changes) {
     bytes += key.length + (value?.length ?? 0) + 1 + 2 * UINT_BYTES_MAX;
   }
   for (const put of puts) bytes += put.data.length + 1 + 3 * UINT_BYTES_MAX;
+  for (const write of writes) bytes += write.data.length + 3 * UINT_BYTES_MAX;
   const buffer = Buffer.allocUnsafe(bytes);
   const state = { start: 0, end: bytes, buffer };
-  buffer[state.start++] = ENTRY_VERSION;
+  buffer[state.start++] = hasNotes ? ENTRY_VERSION : 1;
   for (const number of [base.version, base.timeMs, base.treeLength, sequence, changes.length]) {
     writeUint(state, number);
   }
@@ -65,7 +71,19 @@ export function encodeSyncEntry({ base, sequence, changes, puts }: SyncEntry): B
     buffer[state.start++] = compress ? 1 : 0;
     writeSized(state, data);
   }
+  if (hasNotes) writeNotes(state, entry);
   return buffer.subarray(0, state.start);
+}
+
+function writeNotes(state: CodecState, { forgotten, writes }: WriteNotes): void {
+  writeUint(state, forgotten.length);
+  for (const ino of forgotten) writeUint(state, ino);
+  writeUint(state, writes.length);
+  for (const { ino, offset, data } of writes) {
+    writeUint(state, ino);
+    writeUint(state, offset);
+    writeSized(state, data);
+  }
 }
 
 /** Throws DamagedError. */
@@ -75,7 +93,7 @@ export function decodeSyncEntry(bytes: Buffer): SyncEntry {
 }
 
 function readEntry(state: CodecState): SyncEntry {
-  readVersion(state, ENTRY_VERSION);
+  const version = readVersion(state, ENTRY_VERSION);
   const base = {
     version: readUint(state, 'version'),
     timeMs: readUint(state, 'time'),
@@ -95,7 +113,25 @@ function readEntry(state: CodecState): SyncEntry {
     const compress = readByte(state, 'compression') !== 0;
     puts.push({ block, offset, compress, data: readSized(state, 'chunk') });
   }
-  return { base, sequence, changes, puts };
+  const notes = version < 2 ? { forgotten: [], writes: [] } : readNotes(state);
+  return { base, sequence, changes, puts, ...notes };
+}
+
+function readNotes(state: CodecState): WriteNotes {
+  const forgotten: number[] = [];
+  for (let left = readUint(state, 'files', state.end); left > 0; left--) {
+    forgotten.push(readUint(state, 'inode'));
+  }
+  const writes: NotedWrite[] = [];
+  for (let left = readUint(state, 'writes', state.end); left > 0; left--) {
+    const ino = readUint(state, 'inode');
+    const offset = readUint(state, 'offset in a file', limits.file_bytes_max);
+    const data = readSized(state, 'write');
+    if (offset + data.length > limits.file_bytes_max)
+      throw new Error('a write is behind the largest file');
+    writes.push({ ino, offset, data });
+  }
+  return { forgotten, writes };
 }
 
 function writeSized(state: CodecState, bytes: Buffer): void {

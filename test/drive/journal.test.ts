@@ -47,6 +47,8 @@ async function note(drive: Drive, path: string, writer: WriterKeys, offset: numb
       sequence: 0,
       changes: [{ key: commitKey, value: encodeCommit(next) }],
       puts: [{ block: 0, offset, compress: false, data: Buffer.alloc(100, 1) }],
+      forgotten: [],
+      writes: [],
     }),
   );
   await journal.close();

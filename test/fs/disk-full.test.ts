@@ -111,9 +111,8 @@ test('disk full: data of a deleted file stays while it is open', async (t) => {
   await close();
 });
 
-test('disk full: what is in the journal is stored as it was, also when it is deleted', async (t) => {
-  const entries: SyncEntry[] = [];
-  const journal: Journal = {
+function openJournal(entries: SyncEntry[]): Journal {
+  return {
     isReady: true,
     room: limits.sync_journal_bytes,
     append: async (entry) => {
@@ -121,13 +120,21 @@ test('disk full: what is in the journal is stored as it was, also when it is del
     },
     restart: () => undefined,
   };
-  const { disk, fileSystem, content, close } = await open(t, journal);
+}
+
+test('disk full: chunks in the journal are stored as they were, also when they are deleted', async (t) => {
+  const entries: SyncEntry[] = [];
+  const { disk, fileSystem, content, close } = await open(t, openJournal(entries));
   await fileSystem.mkdir(ROOT, 'directory', 0o755, caller);
   await fileSystem.commit();
   const data = randomBytes(200_000, 5);
-  const file = await writeNew(fileSystem, 'file', data);
-  // It is appended in the background.
   disk.isFull = true;
+  // What has no name is sealed, though it is not committed.
+  const made = await fileSystem.tmpfile(ROOT, 0o100644, O_RDWR, caller);
+  const file = { ino: made.entry.attributes.ino, handle: made.open.handle };
+  await fileSystem.write(file.ino, file.handle, 0, data, options, caller);
+  await fileSystem.syncfs();
+  await fileSystem.link(file.ino, ROOT, 'file', caller);
   await fileSystem.syncfs();
   const puts = entries.at(-1)?.puts ?? [];
   t.ok(puts.length > 0, 'fsync was content with the journal');
@@ -143,5 +150,26 @@ test('disk full: what is in the journal is stored as it was, also when it is del
     const stored = await content.read(place, 0, noted.length);
     t.ok(stored.equals(noted), `block ${block}`);
   }
+  await close();
+});
+
+test('disk full: what was synced takes of the reserve, unless much else is dirty', async (t) => {
+  const entries: SyncEntry[] = [];
+  const { disk, fileSystem, close } = await open(t, openJournal(entries));
+  await fileSystem.mkdir(ROOT, 'directory', 0o755, caller);
+  await fileSystem.commit();
+  const { version } = fileSystem.figures();
+  const data = randomBytes(200_000, 7);
+  const file = await writeNew(fileSystem, 'file', data);
+  await fileSystem.syncfs();
+  t.is(entries.at(-1)?.writes.length, 1, 'fsync was content with the journal');
+  t.is(fileSystem.figures().version, version);
+  disk.isFull = true;
+  const other = await writeNew(fileSystem, 'other', randomBytes(3 * MIB, 8));
+  await t.exception(fileSystem.commit(), NoSpaceError);
+  await remove(fileSystem, 'other', other);
+  await fileSystem.commit();
+  t.is(fileSystem.figures().version, version + 1, 'it is committed all the same');
+  t.ok((await contentOf(fileSystem, file)).equals(data));
   await close();
 });

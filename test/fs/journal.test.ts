@@ -55,10 +55,7 @@ test('journal: a small change is noted, again with all that is not committed, un
   await fileSystem.syncfs();
   t.is(versionOf(fileSystem), version, 'no commit');
   t.is(journal.entries.length, 1);
-  t.alike(
-    journal.entries[0]?.puts.map(({ data }) => data),
-    [written],
-  );
+  t.alike(journal.entries[0]?.writes, [{ ino, offset: 0, data: written }]);
   await fileSystem.syncfs();
   t.is(journal.entries.length, 1, 'nothing new, no entry');
 
@@ -68,7 +65,7 @@ test('journal: a small change is noted, again with all that is not committed, un
   const [first, second] = journal.entries as [SyncEntry, SyncEntry];
   t.alike([first.sequence, second.sequence], [0, 1]);
   t.alike(second.base, first.base);
-  t.alike(second.puts, [], 'a chunk is noted once');
+  t.alike([second.puts, second.writes], [[], []], 'data is noted once');
   const keys = ({ changes }: SyncEntry) => changes.map(({ key }) => key.toString('hex'));
   t.ok(
     keys(first).every((key) => keys(second).includes(key)),
@@ -83,6 +80,27 @@ test('journal: a small change is noted, again with all that is not committed, un
   await fileSystem.syncfs();
   t.is(journal.entries[0]?.base.version, version + 1);
   t.is(journal.entries[0]?.sequence, 0);
+  await close();
+});
+
+test('journal: what was noted before does not count where chunks took its place', async (t) => {
+  const { fileSystem, journal, close } = await open(t);
+  const known = randomBytes(3 << 20, 4);
+  const other = await create(fileSystem, 'other');
+  await fileSystem.write(other.ino, other.handle, 0, known, options, caller);
+  const { ino, handle } = await create(fileSystem, 'file');
+  await fileSystem.commit();
+  const version = versionOf(fileSystem);
+  await fileSystem.write(ino, handle, 0, randomBytes(4096, 5), options, caller);
+  await fileSystem.syncfs();
+  // So much is sealed at once, and found in the other file.
+  await fileSystem.write(ino, handle, 0, known, options, caller);
+  await fileSystem.syncfs();
+  t.is(versionOf(fileSystem), version, 'no commit');
+  const [first, second] = journal.entries as [SyncEntry, SyncEntry];
+  t.alike([first.writes.length, first.forgotten], [1, []]);
+  t.alike([second.puts, second.forgotten], [[], [ino]]);
+  t.ok(second.writes.every(({ offset }) => offset > 4096));
   await close();
 });
 
