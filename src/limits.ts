@@ -211,10 +211,11 @@ export const limits = {
   value_files_open_max: 32,
   /** Values that lie one behind the other are read as one up to this. */
   value_read_bytes_max: 1 << 20,
-  /** Who reads values in a row has so much read ahead, a multiple of 4,096, in so many places at once. */
+  /** Who has read so much in a row has more read ahead, a multiple of 4,096, in so many places at once. */
+  stretch_after_bytes_min: 1 << 20,
   stretch_read_bytes: 1 << 20,
   stretches_read_max: 8,
-  /** Its memory goes to another place when nobody read there for so long, and is given back when nobody read anywhere. */
+  /** Its memory may go to another place when nobody read there for so long, and is given back when nobody read anywhere. */
   stretch_kept_ms: 100,
   stretch_rest_ms: 2000,
   /** Of how many it is known that they were read before. */

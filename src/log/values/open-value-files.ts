@@ -30,6 +30,7 @@ export class OpenValueFiles {
   readonly #files = new Map<number, OpenFile>();
   /** Files that were begun and are not on the disk yet. */
   readonly #fresh = new Set<number>();
+  #isClosed = false;
 
   /** @param onCreated Called when a file that was begun is on the disk. */
   constructor(directory: string, onCreated: (file: number) => void) {
@@ -73,8 +74,9 @@ export class OpenValueFiles {
     if (opened?.users === 0) await close(opened);
   }
 
-  /** Closes those that nobody uses now; their last users close the others. */
+  /** Closes those that nobody uses now; their last users close the others, and those that are opened later. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     const files = [...this.#files.values()];
     this.#files.clear();
     for (const opened of files) if (opened.users === 0) await close(opened);
@@ -85,7 +87,7 @@ export class OpenValueFiles {
     if (opened === undefined) {
       opened = { handle: this.#open(file), fd: null, direct: null, users: 0 };
     } else this.#files.delete(file);
-    this.#files.set(file, opened);
+    if (!this.#isClosed) this.#files.set(file, opened);
     opened.users++;
     let isOpen = false;
     try {

@@ -9,8 +9,6 @@ import { copyBytes } from '../copy-bytes.js';
 import { aligned, alignedMemory, alignment_bytes, isNoDirectAccess } from '../direct-io.js';
 import type { ValueRange } from './value-io.js';
 
-/** Reads in a row before it is taken for a stream. */
-const IN_A_ROW_MIN = 8;
 /** Where readers may be next; more than are served at once. */
 const PLACES_MAX = 64;
 
@@ -27,20 +25,25 @@ interface Stretch {
   /** Those who wait for it; the reading itself is one, for the disk writes to its memory until then. */
   waiting: number;
   usedMs: number;
+  /** Somebody got its last byte. */
+  isUsedUp: boolean;
 }
 
 export class StretchReader {
   readonly #useDirect: UseDirect;
+  readonly #now: () => number;
   #stretches: Stretch[] = [];
-  /** How many values were read in a row up to a place. */
+  /** How many bytes were read in a row up to a place. */
   readonly #inARow = new Map<string, number>();
   /** Parts of files that were read. */
   readonly #known = new Set<string>();
   #canWork = true;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(useDirect: UseDirect) {
+  /** @param now Milliseconds of a clock that only goes forward. */
+  constructor(useDirect: UseDirect, now = () => performance.now()) {
     this.#useDirect = useDirect;
+    this.#now = now;
   }
 
   /** Bytes of memory that are held. */
@@ -54,8 +57,10 @@ export class StretchReader {
    */
   fill(range: ValueRange, buffers: readonly Buffer[]): Promise<boolean> | null {
     const inARow = this.#follow(range);
-    if (!this.#canWork || inARow < IN_A_ROW_MIN) return null;
-    const stretches = this.#stretchesOf(range);
+    if (!this.#canWork || inARow < limits.stretch_after_bytes_min) return null;
+    // Those of a very large value would take all the memory that there is.
+    if (range.length > 2 * limits.stretch_read_bytes) return null;
+    const stretches = this.#claim(range);
     return stretches === null ? null : this.#fillFrom(stretches, range, buffers);
   }
 
@@ -66,12 +71,15 @@ export class StretchReader {
     this.#stretches = [];
   }
 
-  /** Behind what was written past the cache there may be a gap up to the next page. */
+  /**
+   * How many bytes were read in a row up to the range. Behind what was written past the cache there may be a gap up to the next
+   * page.
+   */
   #follow({ file, offset, length }: ValueRange): number {
     const place = `${file}:${aligned(offset)}`;
-    const inARow = (this.#inARow.get(place) ?? 0) + 1;
+    const inARow = this.#inARow.get(place) ?? 0;
     this.#inARow.delete(place);
-    this.#inARow.set(`${file}:${aligned(offset + length)}`, inARow);
+    this.#inARow.set(`${file}:${aligned(offset + length)}`, inARow + length);
     for (const oldest of this.#inARow.keys()) {
       if (this.#inARow.size <= PLACES_MAX) break;
       this.#inARow.delete(oldest);
@@ -79,32 +87,44 @@ export class StretchReader {
     return inARow;
   }
 
-  /** In which all of a range lies; the next one is begun in time. Null when one of them cannot be had. */
-  #stretchesOf({ file, offset, length }: ValueRange): Stretch[] | null {
+  /**
+   * In which all of a range lies: each is waited for, so that no other one gets its memory. The next one is begun in time. Null
+   * when one of them cannot be had.
+   */
+  #claim({ file, offset, length }: ValueRange): Stretch[] | null {
     const stretches: Stretch[] = [];
     const end = offset + length;
-    for (let at = offset; at < end; ) {
+    let at = offset;
+    while (at < end) {
       const stretch = this.#stretchAt(file, at);
-      if (stretch === null) return null;
+      if (stretch === null) {
+        for (const claimed of stretches) claimed.waiting--;
+        return null;
+      }
+      stretch.waiting++;
       stretches.push(stretch);
       at = stretch.start + limits.stretch_read_bytes;
-      if (at - end < limits.stretch_read_bytes / 2) this.#stretchAt(file, at);
+    }
+    if (at - end < limits.stretch_read_bytes / 2) {
+      const next = this.#stretchAt(file, at);
+      // A slow reader takes a while until it is there.
+      if (next !== null) next.usedMs = this.#now();
     }
     return stretches;
   }
 
   async #fillFrom(
     stretches: readonly Stretch[],
-    { offset }: ValueRange,
+    { offset, length }: ValueRange,
     buffers: readonly Buffer[],
   ): Promise<boolean> {
-    const usedMs = performance.now();
-    for (const stretch of stretches) {
-      stretch.waiting++;
-      stretch.usedMs = usedMs;
-    }
     const bytesRead = await Promise.all(stretches.map(({ read }) => read));
-    for (const stretch of stretches) stretch.waiting--;
+    // What follows is done before anybody else can get the memory.
+    for (const stretch of stretches) {
+      stretch.waiting--;
+      stretch.usedMs = this.#now();
+      if (offset + length >= stretch.start + limits.stretch_read_bytes) stretch.isUsedUp = true;
+    }
     let at = offset;
     let i = 0;
     for (const buffer of buffers) {
@@ -139,25 +159,25 @@ export class StretchReader {
     if (this.#known.size >= limits.stretches_known_max) this.#known.clear();
     this.#known.add(part);
     const read = this.#read(file, start, memory);
-    const stretch = { file, start, read, memory, waiting: 1, usedMs: performance.now() };
+    const usedMs = this.#now();
+    const stretch = { file, start, read, memory, waiting: 1, usedMs, isUsedUp: false };
     void read.then(() => stretch.waiting--);
     this.#stretches.push(stretch);
-    this.#timer ??= setTimeout(() => this.#rest(), limits.stretch_rest_ms).unref();
+    this.#timer ??= this.#restLater();
     return stretch;
   }
 
   /** Of a stretch that nobody wants any more, if all are there that there may be. */
   #takeMemory(): Buffer | null {
-    if (this.#stretches.length < limits.stretches_read_max) {
-      return alignedMemory(limits.stretch_read_bytes);
-    }
-    const oldest = this.#stretches
-      .filter(({ waiting }) => waiting === 0)
-      .sort((a, b) => a.usedMs - b.usedMs)[0];
-    if (oldest === undefined || performance.now() - oldest.usedMs < limits.stretch_kept_ms)
-      return null;
-    this.#stretches.splice(this.#stretches.indexOf(oldest), 1);
-    return oldest.memory;
+    if (this.#stretches.length < limits.stretches_read_max) return newMemory();
+    const idle = this.#stretches.filter(({ waiting }) => waiting === 0);
+    const free =
+      idle.find(({ isUsedUp }) => isUsedUp) ?? idle.sort((a, b) => a.usedMs - b.usedMs)[0];
+    if (free === undefined) return null;
+    // One whose reader is only slow would have been read in vain.
+    if (!free.isUsedUp && this.#now() - free.usedMs < limits.stretch_kept_ms) return null;
+    this.#stretches.splice(this.#stretches.indexOf(free), 1);
+    return free.memory;
   }
 
   async #read(file: number, start: number, memory: Buffer): Promise<number> {
@@ -171,11 +191,25 @@ export class StretchReader {
     }
   }
 
-  /** Gives memory back once nobody has read for a while. */
+  #restLater(): NodeJS.Timeout {
+    return setTimeout(() => this.#rest(), limits.stretch_rest_ms).unref();
+  }
+
+  /** Gives memory back once nobody has read for a while, but for what the disk still writes to. */
   #rest(): void {
-    this.#timer = null;
     const newest = Math.max(...this.#stretches.map(({ usedMs }) => usedMs));
-    if (performance.now() - newest >= limits.stretch_rest_ms) this.#stretches = [];
-    else this.#timer = setTimeout(() => this.#rest(), limits.stretch_rest_ms).unref();
+    if (this.#now() - newest >= limits.stretch_rest_ms) {
+      this.#stretches = this.#stretches.filter(({ waiting }) => waiting > 0);
+    }
+    this.#timer = this.#stretches.length === 0 ? null : this.#restLater();
+  }
+}
+
+/** Null when the system has none: then others read. */
+function newMemory(): Buffer | null {
+  try {
+    return alignedMemory(limits.stretch_read_bytes);
+  } catch {
+    return null;
   }
 }
