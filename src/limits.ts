@@ -51,7 +51,7 @@ export const limits = {
   /** When the disk has no more room, a commit with synced data may take so much of the reserve, with all else that it has. */
   sync_reserve_bytes_max: 2 << 20,
   /** Stretches of a file that are known to be written since its last entry; with more, all of what is in memory is noted anew. */
-  noted_stretches_max: 64,
+  noted_stretches_max: 256,
   /** Changed inodes and directories that it takes up at once; with more, fsync commits. */
   sync_journal_records_max: 64,
   /** An entry of the sync journal that the main thread may write itself. */

@@ -2,9 +2,9 @@
 import { appendPuts } from '../content/append-puts.js';
 import type { ChunkPut } from '../content/content-store.js';
 import { DamagedError } from '../errors.js';
-import type { NotedWrite } from '../fs/noted-writes.js';
 import { replayWrites } from '../fs/replay-writes.js';
 import { decodeSyncEntry, type SyncBase, type SyncEntry, syncBaseOf } from '../fs/sync-entry.js';
+import type { NotedWrite } from '../fs/write-notes.js';
 import { limits } from '../limits.js';
 import { readSyncJournal } from '../log/sync-journal.js';
 import { decodeCommit, encodeCommit } from '../tree/commit-record.js';

@@ -19,10 +19,10 @@ import { DriveRecords } from './drive-records.js';
 import type { Inode } from './inode.js';
 import { type Journal, JournalWriter } from './journal-writer.js';
 import { NotInMemory } from './not-in-memory.js';
-import { isNotedAsWritten, noteWrites, type WriteNotes } from './noted-writes.js';
 import { type DoomedRecords, Reaper } from './reaper.js';
 import type { Sealer } from './sealer.js';
 import { syncBaseOf } from './sync-entry.js';
+import { isNotedAsWritten, noteWrites, type WriteNotes } from './write-notes.js';
 
 /** After a failed commit the next try waits this long, unless somebody asks for it. */
 const RETRY_MS = 2000;
@@ -39,6 +39,8 @@ export interface CommitterOptions {
   space: Pick<SpaceGuard, 'claim' | 'fits' | 'require'>;
   last: CommitRecord;
   superblock: Superblock;
+  /** Called before data of a file is noted as it is. */
+  onNoted: (inode: Inode) => void;
   /** Called after each commit: what is not dirty any more may be forgotten. */
   onCommitted: () => void;
   /** Whether so much is in memory that writers must wait for a commit. */
@@ -117,7 +119,7 @@ export class Committer {
     return dirty + this.#driveRecords.pending + undecided;
   }
 
-  /** Whether what is dirty is sealed for the journal, and so again for the next commit. */
+  /** Whether what is dirty is taken up for the journal, and so again for the next commit. */
   get isNoting(): boolean {
     return this.#isNoting;
   }
@@ -440,9 +442,9 @@ export class Committer {
   #freeze(batch: CommitBatch, decision: PendingDecision | null, notes: WriteNotes | null): void {
     const isNoted = (inode: Inode): boolean => notes !== null && isNotedAsWritten(inode);
     // Sealing first: it is the part that may fail, and nothing is taken off the lists yet.
-    for (const inode of this.#dirtyInodes) {
-      if (!isNoted(inode)) this.#options.sealer.sealAll(inode);
-    }
+    const { sealer, onNoted } = this.#options;
+    const seal = (inode: Inode): void => sealer.sealAll(inode);
+    for (const inode of this.#dirtyInodes) (isNoted(inode) ? onNoted : seal)(inode);
     for (const inode of this.#dirtyInodes) {
       // A file that never had a name in the tree and has none now lives in memory only.
       if (inode.nlink === 0 && !inode.persisted) inode.dirty = false;

@@ -136,6 +136,7 @@ export class DriveFileSystem implements FileSystem {
         space,
         last,
         superblock: await readSuperblock(view, {}),
+        onNoted: (inode) => tellBlocks(inode),
         onCommitted: () => table.evictSegments(),
         isCrowded: () => table.isCrowded,
         chunksInMemory: () => chunksInMemory(table.all()),

@@ -2,8 +2,8 @@
 import type { ContentStore } from '../content/content-store.js';
 import { limits } from '../limits.js';
 import type { TreeChange } from '../tree/tree.js';
-import type { WriteNotes } from './noted-writes.js';
 import { encodeSyncEntry, type SyncBase } from './sync-entry.js';
+import type { WriteNotes } from './write-notes.js';
 
 /** Where entries are made durable; see `log/sync-journal.ts`. */
 export interface Journal {

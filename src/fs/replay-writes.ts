@@ -17,7 +17,7 @@ import {
   recordOf,
 } from './extents.js';
 import { segmentOf } from './inode.js';
-import type { NotedWrite } from './noted-writes.js';
+import type { NotedWrite } from './write-notes.js';
 
 const SEGMENT = limits.segment_bytes;
 /** As long as a chunk in a block of its own may be that is no longer than one of small chunks. */

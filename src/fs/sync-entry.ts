@@ -16,7 +16,7 @@ import {
 } from '../tree/codec.js';
 import type { CommitRecord } from '../tree/commit-record.js';
 import type { Head, TreeChange } from '../tree/tree.js';
-import type { NotedWrite, WriteNotes } from './noted-writes.js';
+import type { NotedWrite, WriteNotes } from './write-notes.js';
 
 /** The second has written data; it is written only where there is some. */
 const ENTRY_VERSION = 2;

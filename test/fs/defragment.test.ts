@@ -61,7 +61,13 @@ const journal: Journal = {
   restart: () => undefined,
 };
 
-/** Appends to each of the files in turn, and syncs after each piece. Answers their contents. */
+/** A file without a name: each sync makes chunks of what was written to it. */
+async function createNameless(fileSystem: DriveFileSystem): Promise<OpenFile> {
+  const made = await fileSystem.tmpfile(1, 0o100644, O_RDWR, caller);
+  return { ino: made.entry.attributes.ino, handle: made.open.handle };
+}
+
+/** Appends to each of the files in turn, syncs after each piece, and gives them names at last. Answers their contents. */
 async function appendInTurn(
   fileSystem: DriveFileSystem,
   files: readonly OpenFile[],
@@ -76,6 +82,7 @@ async function appendInTurn(
       await fileSystem.syncfs();
     }
   }
+  for (const { ino } of files) await fileSystem.link(ino, 1, `file-${ino}`, caller);
   await fileSystem.commit();
   return contents;
 }
@@ -85,10 +92,25 @@ async function extentsOf(tree: HyperbeeTree, { ino }: OpenFile): Promise<ExtentR
   return record === null ? [] : decodeSegment(ino, 0, record);
 }
 
-test('a file that is appended to in small pieces is stored once', async (t) => {
+test('a file that is appended to in small pieces, each synced, is cut like any other', async (t) => {
   const folder = temporaryFolder(t, 'defragment');
   const { fileSystem, tree, content, close } = await openFileSystem(folder, { journal });
   const file = await create(fileSystem, 'log');
+  const [expected] = await appendInTurn(fileSystem, [file], (seed) =>
+    randomBytes(PIECE_BYTES, seed),
+  );
+  const extents = await extentsOf(tree, file);
+  t.ok(extents.length <= PIECES / 8, `${extents.length} extents`);
+  t.is(content.statistics().storedBytes, expected?.length);
+  t.ok((await contentOf(fileSystem, file)).equals(expected as Buffer));
+  await fileSystem.release(file.ino, file.handle);
+  await close();
+});
+
+test('what is sealed in small pieces is stored once', async (t) => {
+  const folder = temporaryFolder(t, 'defragment');
+  const { fileSystem, tree, content, close } = await openFileSystem(folder, { journal });
+  const file = await createNameless(fileSystem);
   const [expected] = await appendInTurn(fileSystem, [file], (seed) =>
     randomBytes(PIECE_BYTES, seed),
   );
@@ -125,14 +147,12 @@ test('a file that is appended to in small pieces is stored once', async (t) => {
 });
 
 test('what lies apart, or is compressed, is written anew', async (t) => {
-  const apart = await filesAfterAppending(t, ['one', 'other'], (seed) =>
-    randomBytes(PIECE_BYTES, seed),
-  );
+  const apart = await filesAfterAppending(t, 2, (seed) => randomBytes(PIECE_BYTES, seed));
   t.ok(
     apart.storedBytes > 2 * PIECES * PIECE_BYTES,
     `two files in turn: ${apart.storedBytes} bytes`,
   );
-  const lines = await filesAfterAppending(t, ['log'], (seed) =>
+  const lines = await filesAfterAppending(t, 1, (seed) =>
     Buffer.alloc(PIECE_BYTES, `line ${seed}\n`),
   );
   const isJoined = ({ length, chunk }: ExtentRecord): boolean =>
@@ -142,13 +162,13 @@ test('what lies apart, or is compressed, is written anew', async (t) => {
 
 async function filesAfterAppending(
   t: Assertions,
-  names: readonly string[],
+  count: number,
   pieceOf: (seed: number) => Buffer,
 ): Promise<{ storedBytes: number; extents: ExtentRecord[] }> {
   const folder = temporaryFolder(t, 'defragment');
   const drive = await openFileSystem(folder, { journal, compress: true });
   const files: OpenFile[] = [];
-  for (const name of names) files.push(await create(drive.fileSystem, name));
+  for (let i = 0; i < count; i++) files.push(await createNameless(drive.fileSystem));
   const contents = await appendInTurn(drive.fileSystem, files, pieceOf);
   const { storedBytes } = drive.content.statistics();
   const all: ExtentRecord[] = [];
