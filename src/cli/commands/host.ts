@@ -126,7 +126,7 @@ export function addHostCommands(program: Command, context: CliContext): void {
     .option('--no-wait', 'do not wait for it')
     .action(async (_options: unknown, command: Command) => {
       const { paths, options } = storeOf<{ force?: boolean; wait: boolean }>(context, command);
-      await ask(paths, 'leave', { force: options.force === true }, null);
+      await askToLeave(paths, options.force === true);
       if (options.wait) await waitUntilLeft(context, paths);
       const text = options.wait ? 'left' : 'leaving';
       printReport(context, options.json, { [text]: true }, text);
@@ -139,6 +139,16 @@ export function addHostCommands(program: Command, context: CliContext): void {
       printReport(context, options.json, report, formatStatus(report));
     },
   );
+}
+
+/** Throws NotFoundError when no host runs, unless it is one that has left: it ends by itself, maybe just now. */
+async function askToLeave(paths: HostPaths, force: boolean): Promise<void> {
+  try {
+    await ask(paths, 'leave', { force }, null);
+  } catch (error) {
+    const isGone = error instanceof NotFoundError || error instanceof UnavailableError;
+    if (!isGone || (await drivesToHandOver(paths)) !== 0) throw error;
+  }
 }
 
 /**
