@@ -94,6 +94,8 @@ export function rawTable(raw: RawFigures): string {
     ['in memory, that on fsync: append 4 KiB and fsync', 'µs', raw.inMemory.append],
     ['in memory, that on fsync: sqlite commit, rollback journal', 'µs', raw.inMemory.sqlite],
     ['in memory: stat, cold', 'µs', raw.inMemory.stat],
+    ['a sealed file, the first cold stream', 'MB/s', raw.sealedFirst],
+    ['a sealed file, the next one', 'MB/s', raw.sealedAgain],
   ];
   return markdownTable(
     ['alone', 'unit', 'figure'],

@@ -28,7 +28,12 @@ import { command } from '../../test/support/command.js';
 import { dropCaches } from '../../test/support/drop-caches.js';
 import type { Sizes } from '../benchmark/sizes.js';
 import { median } from '../benchmark/statistics.js';
-import { type MemoryFigures, memoryFigures } from './driver-floor.js';
+import {
+  type MemoryFigures,
+  memoryFigures,
+  type SealedFigures,
+  sealedFigures,
+} from './driver-floor.js';
 
 const BENCH_DRIVER = fileURLToPath(new URL('../bench-driver.js', import.meta.url));
 const DRIVER_MS_MAX = 600_000;
@@ -42,7 +47,7 @@ const MEMORY_BLOCKS = 512;
 const ROUNDS = 5;
 
 /** Rates in MB/s, times in microseconds. */
-export interface RawFigures {
+export interface RawFigures extends SealedFigures {
   processors: number;
   /** A program's call that the no-op file system answers: there and back. */
   roundTripUs: number;
@@ -86,7 +91,10 @@ export async function measureRawFigures(
     const syncUs = await syncFigure(path.join(own, 'journal'), sizes.appends);
     say('raw figures: file system in memory');
     const inMemory = await memoryFigures(own, sizes);
-    return { processors: availableParallelism(), ...driver, ...work, ...log, syncUs, inMemory };
+    say('raw figures: sealed file');
+    const sealed = await sealedFigures(own, sizes);
+    const processors = availableParallelism();
+    return { processors, ...driver, ...work, ...log, syncUs, inMemory, ...sealed };
   } finally {
     rmSync(own, { recursive: true });
   }

@@ -60,6 +60,8 @@ const raw: RawFigures = {
   logBlockUs: 200,
   logSectorsUs: 80,
   syncUs: 300,
+  sealedFirst: 800,
+  sealedAgain: 1000,
   inMemory: { append: 450, sqlite: 2000, 'sqlite-wal': 1000, stat: 30 },
 };
 
