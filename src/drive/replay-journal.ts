@@ -29,7 +29,7 @@ export interface ReplayOptions {
  */
 export async function replayJournal(options: ReplayOptions): Promise<void> {
   const { logs, writer, log } = options;
-  const entries = (await readSyncJournal(options.journal, writer.journalKey)).map(decodeSyncEntry);
+  const entries = await readSyncJournal(options.journal, writer.journalKey);
   if (entries.length === 0) return;
   const tree = await HyperbeeTree.open({
     core: logs.tree(true),
@@ -41,7 +41,7 @@ export async function replayJournal(options: ReplayOptions): Promise<void> {
     const commit = tree.head.length === 0 ? null : await tree.get(commitKey);
     if (commit === null) return;
     const base = syncBaseOf(decodeCommit(commit), tree.head);
-    const { newest, puts, writes } = continuationOf(entries, base);
+    const { newest, puts, writes } = continuationOf(decoded(entries), base);
     if (newest === null) return;
     const replayed = await replayWrites({
       changes: newest.changes,
@@ -67,26 +67,33 @@ export async function replayJournal(options: ReplayOptions): Promise<void> {
   }
 }
 
+/** What lies behind the entries that count may be of another program, and is not looked at. */
+function* decoded(entries: readonly Buffer[]): Generator<SyncEntry> {
+  for (const entry of entries) yield decodeSyncEntry(entry);
+}
+
 /** The newest of the entries that continue a commit, and the chunks and the data of all of them. */
 export function continuationOf(
-  entries: readonly SyncEntry[],
+  entries: Iterable<SyncEntry>,
   base: SyncBase,
 ): { newest: SyncEntry | null; puts: ChunkPut[]; writes: NotedWrite[] } {
   let newest: SyncEntry | null = null;
   const puts: ChunkPut[] = [];
   let writes: NotedWrite[] = [];
-  for (const [index, entry] of entries.entries()) {
+  let index = 0;
+  for (const entry of entries) {
     const { version, timeMs, treeLength } = entry.base;
     const isNext =
       version === base.version && timeMs === base.timeMs && treeLength === base.treeLength;
-    if (!isNext || entry.sequence !== index) break;
+    if (!isNext || entry.sequence !== index++) break;
     newest = entry;
-    puts.push(...entry.puts);
+    // One by one: there may be more than a call has room for.
+    for (const put of entry.puts) puts.push(put);
     if (entry.forgotten.length > 0) {
       const forgotten = new Set(entry.forgotten);
       writes = writes.filter(({ ino }) => !forgotten.has(ino));
     }
-    writes.push(...entry.writes);
+    for (const write of entry.writes) writes.push(write);
   }
   if (newest !== null && !newest.changes.some(({ key }) => key.equals(commitKey))) {
     throw new DamagedError('Cannot use the sync journal: an entry has no commit record');

@@ -382,13 +382,14 @@ export class Committer {
     // What is noted as it was written got its blocks just now, beside what else is dirty.
     if (!this.#journal.hasWrites || content.pendingBytes > limits.sync_reserve_bytes_max)
       return isAny;
-    return content.dropUnused(content.statistics().blocks, chunksInMemory);
+    return (await content.dropUnused(content.statistics().blocks, chunksInMemory)) || isAny;
   }
 
   /** Rejects with what kept it; all is dirty then, or still to be synced. */
   async #attempt(): Promise<void> {
     const { tree, content, sync } = this.#options;
-    // An entry belongs to the commit before.
+    // An entry belongs to the commit before, one that is still being made by whoever called this, too.
+    await null;
     await this.#journaling;
     const batch = new CommitBatch();
     const decision = this.#decision;

@@ -286,6 +286,8 @@ export class FileContents {
     this.#table.needSegments(from, fromIndex, fromIndex + 1);
     this.#table.needSegments(to, toIndex, toIndex + 1);
     if (toOffset + length > limits.file_bytes_max) throw new PosixError('EFBIG');
+    // Both, or a copy of copies would be in more pieces each time.
+    this.#requireJoined(from, fromIndex, fromIndex);
     this.#requireJoined(to, toIndex, toIndex);
     this.#requireMemory(to);
     this.toExtents(from);

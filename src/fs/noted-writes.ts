@@ -52,7 +52,7 @@ export class NotedWrites {
     this.#series = series;
     this.#written = [];
     this.#isExact = true;
-    return written;
+    return written === null ? null : merged(written);
   }
 
   /** No entry has anything of the file that counts. */
@@ -60,4 +60,15 @@ export class NotedWrites {
     this.#series = null;
     this.lost();
   }
+}
+
+/** In order, and none over another: what was written several times is noted once. */
+function merged(stretches: readonly Stretch[]): Stretch[] {
+  const result: Stretch[] = [];
+  for (const { start, end } of [...stretches].sort((a, b) => a.start - b.start)) {
+    const last = result.at(-1);
+    if (last !== undefined && start <= last.end) last.end = Math.max(last.end, end);
+    else result.push({ start, end });
+  }
+  return result;
 }

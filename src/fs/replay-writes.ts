@@ -2,6 +2,7 @@
 import { blockHeaderBytes, packBytesMax } from '../content/block-format.js';
 import { chunkHash } from '../content/chunk-hash.js';
 import type { ChunkPut } from '../content/content-store.js';
+import { DamagedError } from '../errors.js';
 import { limits } from '../limits.js';
 import { inodeKey, segmentKey } from '../tree/keys.js';
 import { decodeSegment, encodeSegment } from '../tree/segment-record.js';
@@ -70,10 +71,21 @@ export async function replayWrites(options: ReplayedWrites): Promise<{
   }
   const places = new Places(options);
   for (const [name, { ino, index, extents }] of segments) {
-    const value = encodeSegment(places.chunksOf(extents).map(recordOf));
+    const value = encoded(ino, index, places.chunksOf(extents));
     changes.set(name, { key: segmentKey(ino, index), value });
   }
   return { changes: [...changes.values()], puts: places.puts };
+}
+
+/** Throws DamagedError. */
+function encoded(ino: number, index: number, extents: readonly Extent[]): Buffer {
+  try {
+    return encodeSegment(extents.map(recordOf));
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const what = `segment ${index} of inode ${ino} is in ${extents.length} pieces`;
+    throw new DamagedError(`Cannot use the sync journal: ${what}`);
+  }
 }
 
 /** Chunks one behind the other, several in a block while they are small. */

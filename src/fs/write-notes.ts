@@ -31,7 +31,10 @@ export function isNotedAsWritten(inode: Inode): boolean {
   return size > limits.inline_file_bytes_max || inode.segmentsEnd > 1;
 }
 
-/** Adds what the next entry of the series is to have of a file. Its data is not copied. */
+/**
+ * Adds what the next entry of the series is to have of a file. Its data is not copied. Throws RangeError for a segment in so many
+ * pieces that its record might be too long once they are chunks: nobody finds that out before the next mount else.
+ */
 export function noteWrites(inode: Inode, series: number, notes: WriteNotes): void {
   const { data } = inode;
   if (data === null) return;
@@ -62,6 +65,8 @@ function addMemory(
   for (let index = segmentOf(start); index * SEGMENT < end; index++) {
     const base = index * SEGMENT;
     const extents = data.segments.get(index)?.extents ?? [];
+    if (extents.length > 2 * limits.segment_extents_max)
+      throw new RangeError(`Segment ${index} of inode ${ino} is in ${extents.length} pieces`);
     for (let i = firstEndingBehind(extents, start - base); i < extents.length; i++) {
       const extent = extents[i] as Extent;
       const at = base + extent.start;

@@ -1,6 +1,7 @@
 /** Random changes of files, each synced: what the next mount would make of the journal, against plain buffers. */
 import test from 'brittle';
 import { continuationOf } from '../../src/drive/replay-journal.js';
+import { DamagedError } from '../../src/errors.js';
 import type { Journal } from '../../src/fs/journal-writer.js';
 import { replayWrites } from '../../src/fs/replay-writes.js';
 import { decodeSyncEntry, type SyncEntry } from '../../src/fs/sync-entry.js';
@@ -10,8 +11,9 @@ import { inodeKey, segmentKey } from '../../src/tree/keys.js';
 import { type ChunkLocation, decodeSegment } from '../../src/tree/segment-record.js';
 import { SeededRandom, seedOfRun } from '../support/seeded-random.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
-import { changeFile, FileModel } from './support/file-model.js';
+import { changeFile, FileModel, writeOptions } from './support/file-model.js';
 import {
+  caller,
   create,
   HASH_KEY,
   type OpenedFileSystem,
@@ -136,4 +138,60 @@ test('journal: after every sync it has what the files have', { timeout: 120_000 
   t.ok(journal.written > STEPS / 4, `${journal.written} entries with written data`);
   t.ok(journal.forgotten > 0, `${journal.forgotten} in which older data does not count any more`);
   await opened.close();
+});
+
+test('journal: what was copied from copies in many pieces is there after a crash, too', async (t) => {
+  const journal = new MemoryJournal();
+  const opened = await openFileSystem(temporaryFolder(t, 'journal-copies'), { journal });
+  const { fileSystem } = opened;
+  const pieces: { ino: number; handle: number; bytes: Buffer }[] = [];
+  for (let i = 0; i < 6; i++) {
+    pieces.push({ ...(await create(fileSystem, `copy-${i}`)), bytes: Buffer.alloc(0) });
+  }
+  await fileSystem.syncfs();
+  const [source, ...copies] = pieces as [(typeof pieces)[0], ...typeof pieces];
+  const written = Buffer.alloc(2 * limits.segment_extents_max);
+  for (let at = 0; at < written.length; at += 2) {
+    written[at] = 1 + (at % 255);
+    const data = written.subarray(at, at + 1);
+    await fileSystem.write(source.ino, source.handle, at, data, writeOptions, caller);
+  }
+  source.bytes = written.subarray(0, -1);
+  let before = source;
+  for (const copy of copies) {
+    let end = 0;
+    for (const from of [source, before]) {
+      await fileSystem.copyFileRange(
+        from.ino,
+        from.handle,
+        0,
+        copy.ino,
+        copy.handle,
+        end,
+        from.bytes.length,
+        caller,
+      );
+      copy.bytes = Buffer.concat([copy.bytes, from.bytes]);
+      end += from.bytes.length;
+    }
+    before = copy;
+  }
+  await fileSystem.syncfs();
+  for (const { ino, bytes } of pieces) {
+    t.alike(await afterCrash(opened, journal.entries, ino), bytes, `${bytes.length} bytes`);
+  }
+  await opened.close();
+});
+
+test('journal: an entry with a record that would be too long is damaged', async (t) => {
+  const data = Buffer.of(1);
+  const replayed = replayWrites({
+    changes: [{ key: inodeKey(5), value: data }],
+    writes: Array.from({ length: 20_000 }, (_, i) => ({ ino: 5, offset: 2 * i, data })),
+    stored: () => Promise.resolve(null),
+    writer: 0,
+    firstBlock: FIRST_BLOCK,
+    hashKey: HASH_KEY,
+  });
+  await t.exception(replayed, DamagedError);
 });

@@ -104,6 +104,26 @@ test('journal: what was noted before does not count where chunks took its place'
   await close();
 });
 
+test('journal: what was written several times is noted once', async (t) => {
+  const { fileSystem, journal, close } = await open(t);
+  const { ino, handle } = await create(fileSystem, 'file');
+  await fileSystem.syncfs();
+  const places = [0, 20_000];
+  const write = async (seed: number) => {
+    for (const at of places)
+      await fileSystem.write(ino, handle, at, randomBytes(10_000, seed + at), options, caller);
+  };
+  await write(1);
+  await fileSystem.syncfs();
+  for (const seed of [2, 3, 4]) await write(seed);
+  await fileSystem.syncfs();
+  t.alike(
+    journal.entries[1]?.writes,
+    places.map((offset) => ({ ino, offset, data: randomBytes(10_000, 4 + offset) })),
+  );
+  await close();
+});
+
 test('journal: much is committed', async (t) => {
   const { fileSystem, journal, close } = await open(t);
   const { ino, handle } = await create(fileSystem, 'file');

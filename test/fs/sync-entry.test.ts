@@ -105,4 +105,12 @@ test('sync entry: the newest of those that continue the commit, and the chunks o
     t.is(continuationOf([first], { ...base, ...other }).newest, null, 'another commit');
   }
   t.exception(() => continuationOf([entry(0, { changes: [] })], base), DamagedError);
+  const many = Array.from({ length: 300_000 }, () => write(5, 1));
+  t.is(continuationOf([entry(0, { writes: many })], base).writes.length, many.length, 'many');
+  const left = function* () {
+    yield first;
+    yield older;
+    throw new Error('of another program');
+  };
+  t.is(continuationOf(left(), base).newest, first, 'what lies behind them is not looked at');
 });

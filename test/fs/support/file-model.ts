@@ -8,7 +8,8 @@ const O_RDWR = 2;
 const KEEP_SIZE = 1;
 const PUNCH_HOLE = 2;
 const ZERO_RANGE = 16;
-const writeOptions = { fromPageCache: false, killSuidGid: false, openFlags: O_RDWR };
+/** Of a write that is none of the kernel's cache. */
+export const writeOptions = { fromPageCache: false, killSuidGid: false, openFlags: O_RDWR };
 /** Of one write, in bytes. */
 const WRITE_LENGTHS = [1, 100, 700, 4096, 30_000, 300_000, 1_048_576];
 
