@@ -113,7 +113,9 @@ const GIT_ENVIRONMENT = {
 
 const MEBIBYTE = 1 << 20;
 const SMALL = 4096;
-const large = ({ folder }: Place) => path.join(folder, 'large');
+/** The file that is written and read in order, and at random places. */
+export const LARGE_NAME = 'large';
+const large = ({ folder }: Place) => path.join(folder, LARGE_NAME);
 const small = ({ folder }: Place) => path.join(folder, 'small');
 const tree = ({ folder }: Place) => path.join(folder, 'tree');
 

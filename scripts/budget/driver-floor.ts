@@ -10,9 +10,6 @@ import { chooseWorkloads, measure } from '../benchmark/workloads.js';
 const MEMORY_MOUNT = fileURLToPath(new URL('./memory-mount.js', import.meta.url));
 const SEALED_MOUNT = fileURLToPath(new URL('./sealed-mount.js', import.meta.url));
 const ROUNDS = 3;
-
-/** As the benchmark calls its large file. */
-export const SEALED_NAME = 'large';
 /** Workloads of calls that wait for the disk, one after the other, and one whose calls have the kernel make what it forgot. */
 const MEMORY_WORKLOADS = ['append', 'sqlite', 'sqlite-wal', 'stat'] as const;
 

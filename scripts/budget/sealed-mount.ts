@@ -5,14 +5,14 @@
  */
 import { randomFillSync } from 'node:crypto';
 import { closeSync, constants, existsSync, fsyncSync, openSync, writeSync } from 'node:fs';
-import type { Answer, Ino } from '../../mount/file-system.js';
+import type { Answer, Caller, Ino } from '../../mount/file-system.js';
 import { BlockOpener } from '../../src/content/block-opener.js';
 import { limits } from '../../src/limits.js';
 import { alignedMemory } from '../../src/log/direct-io.js';
 import { sealSectors, sectoredBytes } from '../../src/log/sectors.js';
 import { MemoryFileSystem } from '../../test/mount/support/memory-file-system.js';
 import { serveForBenchmark } from '../benchmark/served-directory.js';
-import { SEALED_NAME } from './driver-floor.js';
+import { LARGE_NAME } from '../benchmark/workloads.js';
 
 const BLOCK = 64 << 10;
 const SEALED_BLOCK = sectoredBytes(BLOCK);
@@ -33,17 +33,19 @@ class SealedFileSystem extends MemoryFileSystem {
     super();
     this.#blocks = blocks;
     this.#fd = openSync(file, constants.O_RDONLY | constants.O_DIRECT);
-    this.#ino = this.put(SEALED_NAME, '');
-    this.attributesOf(SEALED_NAME).size = blocks * BLOCK;
+    this.#ino = this.put(LARGE_NAME, '');
+    this.attributesOf(LARGE_NAME).size = blocks * BLOCK;
     this.#opener.prepare();
   }
 
   override read(
     ino: Ino,
-    ...rest: [number, number, number, Parameters<MemoryFileSystem['read']>[4]]
+    handle: number,
+    offset: number,
+    length: number,
+    caller: Caller,
   ): Answer<Buffer | Buffer[]> {
-    if (ino !== this.#ino) return super.read(ino, ...rest);
-    const [, offset, length] = rest;
+    if (ino !== this.#ino) return super.read(ino, handle, offset, length, caller);
     return this.#readSealed(offset, Math.min(length, this.#blocks * BLOCK - offset));
   }
 

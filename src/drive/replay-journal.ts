@@ -80,12 +80,13 @@ export function continuationOf(
   let newest: SyncEntry | null = null;
   const puts: ChunkPut[] = [];
   let writes: NotedWrite[] = [];
-  let index = 0;
+  let sequence = 0;
   for (const entry of entries) {
     const { version, timeMs, treeLength } = entry.base;
     const isNext =
       version === base.version && timeMs === base.timeMs && treeLength === base.treeLength;
-    if (!isNext || entry.sequence !== index++) break;
+    if (!isNext || entry.sequence !== sequence) break;
+    sequence++;
     newest = entry;
     // One by one: there may be more than a call has room for.
     for (const put of entry.puts) puts.push(put);
