@@ -133,7 +133,7 @@ export const limits = {
   /** The one for decryption starts when so much was written, too, and then nothing for so long. */
   thread_prepare_quiet_ms: 200,
   /** Either ends once nothing was asked of it for so long. */
-  thread_rest_ms_max: 120_000,
+  thread_rest_ms_max: 600_000,
   /** A block of the chunk log; a peer's larger one is refused. */
   block_bytes_max: 1 << 20,
   /** A smaller chunk is not compressed. */
