@@ -96,17 +96,21 @@ testMount('fuse-native: an unmount by somebody else is reported', async (t) => {
 testMount(
   'fuse-native: a process that is killed, or leaves, leaves no dead mount; one that unmounts ends',
   async (t) => {
-    for (const end of ['kill', 'exit', 'unmount']) {
+    for (const end of ['kill', 'exit', 'throw', 'unmount']) {
       const directory = temporaryDirectory(t);
       const server = start(process.execPath, [SERVER, directory, 'fuse-native']);
       t.teardown(() => server.child.kill('SIGKILL'), { force: true });
       await says(server.child, 'mounted');
       t.is((await run('cat', `${directory}/hello`)).output, 'hello from memory\n');
       if (end === 'kill') server.child.kill('SIGKILL');
-      if (end === 'exit') server.child.stdin?.write('exit');
+      if (end === 'exit' || end === 'throw') server.child.stdin?.write(end);
       if (end === 'unmount') server.child.stdin?.end();
-      const { code, output } = await server.outcome;
+      const { code, output, errors } = await server.outcome;
       if (end === 'exit') t.is(code, 9);
+      if (end === 'throw') {
+        t.is(code, 1);
+        t.ok(errors.includes('a fault of the program'), 'says of what it ended');
+      }
       if (end === 'unmount') t.is(output, 'mounted\nunmounted\n');
       await until(() => !isMounted(directory));
       t.is(statSync(directory).isDirectory(), true);

@@ -1,8 +1,8 @@
 /**
  * Mounts a file system in memory on the directory given, with the driver given (`kernel` without one), and says "mounted";
  * unmounts when standard input ends. Run as a process of its own, so that tests can kill it or run it as another user. It
- * holds the files `hello` and `hang`. On standard input, "exit" leaves by process.exit(), "invalidate" tells the kernel to
- * forget `hang`.
+ * holds the files `hello` and `hang`. On standard input, "exit" leaves by process.exit(), "throw" by an error that nobody
+ * catches, "invalidate" tells the kernel to forget `hang`.
  */
 import { FuseNativeDriver } from '../../../mount/fuse-native/fuse-native-driver.js';
 import { KernelDriver } from '../../../mount/kernel/kernel-driver.js';
@@ -26,6 +26,7 @@ fileSystem.whenHanging().then(() => console.log('hanging'));
 process.stdin.on('data', (chunk: Buffer) => {
   const command = chunk.toString().trim();
   if (command === 'exit') process.exit(9);
+  if (command === 'throw') throw new Error('a fault of the program');
   if (command === 'invalidate') void fileSystem.kernel?.invalidateInode(hang, 0, 0);
 });
 process.stdin.on('end', async () => {
